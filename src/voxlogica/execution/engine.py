@@ -1,0 +1,171 @@
+"""The door of execution: formulas in, outcomes out as soon as each is known.
+
+    with ExecutionEngine(MemoryStorage()) as engine:
+        for formula, outcome in engine.run(goals):
+            ...
+
+One engine serves any number of runs from any number of threads at once; what they have in common is computed once. What
+outcomes mean to people, and in which order they are shown, is the session's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import TypeAlias
+
+from voxlogica.errors import InternalError
+from voxlogica.execution import limits
+from voxlogica.execution.messages import Begin, Cancel, Counts, Delivered, Event
+from voxlogica.execution.threads import Collapse, Outbound, Workers, planned
+from voxlogica.formula import Formula, below
+from voxlogica.identity import Id
+from voxlogica.storage import Pins, StorageBackend, TaskError
+from voxlogica.values import Value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finished:
+    """A goal's value."""
+
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A goal that has no value, since the task of `formula`, itself or something it needs, failed."""
+
+    error: TaskError
+    formula: Formula
+
+
+GoalOutcome: TypeAlias = Finished | Broken
+
+
+class ExecutionEngine:
+    """Computes goals on this process's threads, with one store.
+
+    `jobs` kernels at most run at once; values and running kernels together keep within `memory` bytes as long as one
+    kernel alone does. Both default to what this process may use.
+    """
+
+    def __init__(self, storage: StorageBackend, *, jobs: int | None = None, memory: int | None = None) -> None:
+        self.storage = storage
+        self.jobs = jobs or limits.processors()
+        self.memory = memory or int(limits.memory() * limits.SHARE)
+        self._workers = Workers(storage, self.jobs, self.memory)
+        self._numbers = count(1)
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<ExecutionEngine: {self.jobs} jobs, {self.memory} bytes, {self.storage}>"
+
+    def __enter__(self) -> ExecutionEngine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Who interrupts does not want to wait for kernels; they end with the process, and their claims with them.
+        self.close(wait=kind is None or not issubclass(kind, KeyboardInterrupt))
+
+    @property
+    def unstored(self) -> int:
+        """How many values the store could not take."""
+        return self._workers.unstored
+
+    def run(self, goals: Sequence[Formula], *, listen: Callable[[Event], None] | None = None) -> Run:
+        """Starts computing the goals; iterate over the result for the outcomes.
+
+        `listen` is called while the result is iterated over, in that thread, with what happens, in order.
+        """
+        if self._workers.includes_this_thread():
+            raise RuntimeError("an operator may not run programs")  # its worker would wait for itself
+        if self._closed:
+            raise RuntimeError("the engine is closed")
+        return Run(self._workers, self.storage, next(self._numbers), goals, listen)
+
+    def close(self, wait: bool = True) -> None:
+        """Cancels what runs and ends the threads; with `wait`, when the kernels that run have ended."""
+        if not self._closed:
+            self._closed = True
+            self._workers.stop(wait)
+
+
+class Run:
+    """Goals being computed; iterating yields (formula, outcome), each distinct goal once, in the order they finish.
+
+    Leaving the iteration early, by `break` or by an exception, cancels: what runs ends and is stored, what only this
+    run needs is not begun. `counts` says how far it is.
+    """
+
+    def __init__(
+        self,
+        workers: Workers,
+        storage: StorageBackend,
+        number: int,
+        goals: Sequence[Formula],
+        listen: Callable[[Event], None] | None,
+    ) -> None:
+        self.counts = Counts()
+        self._workers, self._number, self._listen = workers, number, listen
+        plan, failed = planned(storage, goals)
+        self._goals = {goal.id: goal for goal in plan.goals}
+        self._below: dict[Id, Formula] | None = None
+        self._ready = [goal for goal in plan.goals if goal.operator is None and goal.file is None]  # constants
+        self._remaining = len(plan.goals) - len(self._ready)
+        self._pins: Pins = storage.pin([formula.id for formula in plan.known])
+        self._box = workers.open_box(number)
+        workers.post(Begin(number, plan, failed, self.counts, listen is not None))
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Gives the goals up that are not finished; may be called from any thread, at any time, more than once."""
+        self._workers.post(Cancel(self._number))
+        self._workers.close_box(self._number)
+        self._pins.close()
+
+    def __iter__(self) -> Iterator[tuple[Formula, GoalOutcome]]:
+        try:
+            while self._ready:
+                constant = self._ready.pop()
+                assert constant.value is not None
+                yield constant, Finished(constant.value)
+            while self._remaining:
+                post = self._box.get()  # woken by an event, and by Ctrl-C
+                if post is None:
+                    return
+                if isinstance(post, Collapse):
+                    raise InternalError.of("internal", "the scheduler failed") from post.error
+                post.reverse()
+                while post:  # taken out one by one, so that a value lives no longer than its consumer keeps it
+                    item = post.pop()
+                    if isinstance(item, Outbound):
+                        self._remaining -= 1
+                        self._workers.post(Delivered(item.number))
+                        pair = self._pair(item)
+                        del item
+                        yield pair
+                        del pair
+                    elif self._listen is not None:
+                        self._listen(item)
+        finally:
+            self.cancel()
+
+    def _pair(self, item: Outbound) -> tuple[Formula, GoalOutcome]:
+        """A goal and its outcome in this run's own formulas: another run may have had equal ones, from another text."""
+        goal = self._goals[item.formula.id]
+        if item.error is None:
+            assert item.value is not None
+            return goal, Finished(item.value)
+        assert item.cause is not None
+        if self._below is None:
+            self._below = {formula.id: formula for formula in below(list(self._goals.values()))}
+        # What failed may have done so in the name of the task that was claimed, and stands somewhere below that one.
+        known = self._below
+        cause = known.get(item.error.task or item.cause.id) or known.get(item.cause.id) or item.cause
+        return goal, Broken(item.error, cause)

@@ -1,0 +1,442 @@
+"""The types of the logic; interned, typed, immutable formulas; and the reduction of checked programs to them.
+
+The checker hands over `Code`: straight-line steps over slots, every name resolved and every type known. `reduce` runs
+the steps with formulas in the slots, so that a call is a substitution of formulas for holes. Equal formulas are one
+object with one content id; calls are memoised on (code, arguments), so sharing in the text is sharing in the graph.
+Nothing here is bounded by the Python stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from voxlogica import identity
+from voxlogica.errors import Frame, Span
+from voxlogica.identity import Id
+from voxlogica.values import Space, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A type of the logic. `spatial` ones have voxels, and so a space."""
+
+    name: str
+    spatial: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+    def accepts(self, other: Type) -> bool:
+        """Whether a value of type `other` may stand where this type is wanted: labels are number images (C5)."""
+        return other is self or (self is IMAGE and other is LABELS)
+
+
+NUMBER = Type("number")
+BOOL = Type("bool")
+STRING = Type("string")
+MODEL = Type("model", spatial=True)
+IMAGE = Type("number image", spatial=True)
+MASK = Type("mask", spatial=True)
+LABELS = Type("labels", spatial=True)
+BYTES = Type("bytes")  # an encoded file; no program can name it
+
+
+@dataclass(frozen=True, eq=False)
+class Operator:
+    """What is declared once about a primitive of the logic; made by `operators.operator`.
+
+    `name` and `version` enter content ids; `symbol` is how programs write it. All spatial arguments and a spatial
+    result share one space; `needs_space` says that the body takes it first, without the user giving it. `cost` names
+    the class of its running time.
+    """
+
+    name: str
+    symbol: str
+    version: int
+    parameters: tuple[tuple[str, Type], ...]
+    result: Type
+    body: Callable[..., Value]
+    doc: str
+    cost: str = "voxels"
+    needs_space: bool = False
+    takes_threads: bool = False
+    commutative: bool = False
+    hidden: bool = False
+
+    @property
+    def signature(self) -> str:
+        """`touch(a: mask, b: mask) -> mask`, infix symbols between their operands."""
+        return signature(self.symbol, self.parameters, self.result)
+
+    def __repr__(self) -> str:
+        return f"<operator {self.name} {self.version}>"
+
+
+def signature(symbol: str, parameters: Sequence[tuple[str, Type | None]], result: Type | None) -> str:
+    """How a definition is shown to people."""
+    shown = [f"{name}: {kind}" if kind else name for name, kind in parameters]
+    to = f" -> {result}" if result else ""
+    return f"{symbol}({', '.join(shown)}){to}" if shown else f"{symbol}{to}"
+
+
+# Formulas
+
+
+class Origin(NamedTuple):
+    """Where a formula was first written: the expression, and the calls that led there, innermost first."""
+
+    span: Span
+    name: str = ""
+    caller: Origin | None = None
+
+    @property
+    def chain(self) -> tuple[Frame, ...]:
+        """The calls as frames for a diagnostic."""
+        frames: list[Frame] = []
+        here: Origin | None = self
+        while here is not None and here.caller is not None:
+            frames.append(Frame(here.name, here.caller.span))
+            here = here.caller
+        return tuple(frames)
+
+
+class Formula:
+    """A node of the graph: a constant (`value`), a leaf (`file`), or an operator over `arguments`.
+
+    Made only by `Formulas`, which interns: within one table equal formulas are the same object. `origin` is where the
+    text first asked for it, and has no part in the id.
+    """
+
+    __slots__ = ("__weakref__", "arguments", "file", "id", "operator", "origin", "space", "type", "value")
+
+    def __init__(
+        self,
+        id: Id,
+        type: Type,
+        space: Space | None,
+        operator: Operator | None,
+        arguments: tuple[Formula, ...],
+        value: bool | float | str | None,
+        file: object,
+        origin: Origin | None,
+    ) -> None:
+        self.id, self.type, self.space, self.operator = id, type, space, operator
+        self.arguments, self.value, self.file, self.origin = arguments, value, file, origin
+
+    @property
+    def label(self) -> str:
+        """The operator's symbol, or what the leaf or constant is."""
+        if self.operator is not None:
+            return self.operator.symbol
+        return "load" if self.file is not None else repr(self.value)
+
+    def __repr__(self) -> str:
+        return f"<{self.label} {self.id.hex()[:10]}: {self.type}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """An input that was bound: what the room `images` needs to read it, and its identity."""
+
+    file: object
+    digest: bytes
+    reader: str
+    reader_version: int
+    space: Space
+
+
+class Formulas:
+    """The table in which formulas are interned."""
+
+    def __init__(self) -> None:
+        self._applied: dict[tuple[object, ...], Formula] = {}
+        self._constants: dict[tuple[type, object], Formula] = {}
+        self._leaves: dict[Id, Formula] = {}
+
+    def constant(self, value: bool | float | str, origin: Origin | None = None) -> Formula:
+        """A constant; integers are numbers."""
+        if not isinstance(value, (bool, str)):
+            value = identity.normal(float(value))
+        kind = BOOL if isinstance(value, bool) else NUMBER if isinstance(value, float) else STRING
+        key = (kind, "nan" if value != value else value)
+        known = self._constants.get(key)  # type: ignore[arg-type]
+        if known is None:
+            known = Formula(identity.constant(value), kind, None, None, (), value, None, origin)
+            self._constants[key] = known  # type: ignore[index]
+        return known
+
+    def leaf(self, leaf: Leaf, origin: Origin | None = None) -> Formula:
+        """The value of a file."""
+        id = identity.leaf(leaf.digest, leaf.reader, leaf.reader_version, leaf.space.id)
+        known = self._leaves.get(id)
+        if known is None:
+            known = self._leaves[id] = Formula(id, MODEL, leaf.space, None, (), None, leaf.file, origin)
+        return known
+
+    def apply(
+        self,
+        operator: Operator,
+        arguments: tuple[Formula, ...],
+        space: Space | None = None,
+        origin: Origin | None = None,
+    ) -> Formula:
+        """An operator over formulas. `space` is needed only where no argument has one."""
+        if operator.commutative:
+            arguments = tuple(sorted(arguments, key=_by_id))
+        key = (operator, arguments, space)
+        known = self._applied.get(key)
+        if known is not None:
+            return known
+        here = _space(operator, arguments, space)
+        id = identity.applied(
+            operator.name, operator.version, here.id if here else None, [a.id for a in arguments]
+        )
+        result_space = here if operator.result.spatial else None
+        known = Formula(id, operator.result, result_space, operator, arguments, None, None, origin)
+        self._applied[key] = known
+        return known
+
+
+def _by_id(formula: Formula) -> Id:
+    return formula.id
+
+
+def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | None) -> Space | None:
+    """The one space an operator's arguments and result share; an ill-typed formula cannot be built."""
+    if len(arguments) != len(operator.parameters):
+        raise ValueError(f"{operator} takes {len(operator.parameters)} arguments, not {len(arguments)}")
+    for (name, wanted), argument in zip(operator.parameters, arguments, strict=True):
+        if not wanted.accepts(argument.type):
+            raise TypeError(f"{operator}: {name} is a {wanted}, not a {argument.type}")
+        if argument.space is not None:
+            if space is not None and argument.space is not space and argument.space.id != space.id:
+                raise ValueError(f"{operator}: its arguments are in different spaces")
+            space = argument.space
+    if space is None and (operator.result.spatial or operator.needs_space):
+        raise ValueError(f"{operator} needs a space")
+    return space
+
+
+# Checked code
+
+
+class Constant(NamedTuple):
+    """A literal."""
+
+    value: bool | float | str
+    span: Span
+
+
+class Text(NamedTuple):
+    """A string in which `$NAME` is to be replaced (C27)."""
+
+    template: str
+    span: Span
+
+
+class Setting(NamedTuple):
+    """A parameter of the program (C29) and the literal it replaces."""
+
+    name: str
+    default: bool | float | str
+    span: Span
+
+
+class Input(NamedTuple):
+    """The model of the program's n-th `load`."""
+
+    number: int
+    span: Span
+
+
+class Global(NamedTuple):
+    """A slot of the main code, seen from a function's body."""
+
+    slot: int
+
+
+class Apply(NamedTuple):
+    """An operator over slots; `space` is the number of a space variable of the code where no argument has a space."""
+
+    operator: Operator
+    arguments: tuple[int, ...]
+    space: int
+    span: Span
+
+
+class Invoke(NamedTuple):
+    """A function over slots; `space` is the space variable that stands for the callee's open one, or -1."""
+
+    code: Code
+    arguments: tuple[int, ...]
+    space: int
+    span: Span
+
+
+Step: TypeAlias = Constant | Text | Setting | Input | Global | Apply | Invoke
+
+DEFAULT = 0
+"""The number, in every code, of the program's only space (C10)."""
+OPEN = 1
+"""The number, in every function, of the space its caller chooses."""
+
+
+class SpaceOf(NamedTuple):
+    """A space variable of a function that is fixed by its n-th argument, or by a space variable of the main code."""
+
+    argument: int = -1
+    main: int = -1
+
+
+@dataclass(eq=False)
+class Code:
+    """The steps of the main program, or of a function for one choice of argument types.
+
+    The first `holes` slots are the arguments; each step fills the next one. `spaces` says of each space variable past
+    `OPEN` where it comes from; in the main code a space variable's number is looked up in the assignment given to
+    `reduce`.
+    """
+
+    name: str
+    holes: int = 0
+    steps: list[Step] = field(default_factory=list)
+    result: int = -1
+    spaces: list[SpaceOf] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Something the program wants done: `kind` is `print` (text: its label) or `save` (text: its path)."""
+
+    kind: str
+    text: str
+    formula: Formula
+    span: Span
+
+
+def reduce(
+    main: Code,
+    leaves: Sequence[Leaf],
+    spaces: Mapping[int, Space],
+    parameters: Mapping[str, bool | float | str],
+    replace: Callable[[str, Span], str],
+    table: Formulas | None = None,
+    start: Sequence[Formula | None] = (),
+) -> list[Formula | None]:
+    """The formula in every slot of the main code.
+
+    `leaves` are the inputs in order; `spaces` assigns the main code's space variables; `parameters` replaces defaults;
+    `replace` fills in a string's names. A slot is None when its space variable has no space (the checker has said so)
+    or when it needs such a slot. Linear in steps plus distinct calls.
+    """
+    table = table or Formulas()
+    memo: dict[tuple[object, ...], Formula | None] = {}
+    main_slots: list[Formula | None] = list(start)
+    stack: list[_Activation] = [_Activation(main, main_slots, None, None, None)]
+    while True:
+        here = stack[-1]
+        slots, steps, code = here.slots, here.code.steps, here.code
+        called = False
+        while len(slots) - code.holes < len(steps):
+            step = steps[len(slots) - code.holes]
+            kind = type(step)
+            if kind is Apply:
+                arguments = tuple([slots[i] for i in step.arguments])  # type: ignore[union-attr]
+                if None in arguments:
+                    slots.append(None)
+                    continue
+                space = here.space(step.space, main_slots, spaces) if step.space >= 0 else None  # type: ignore[union-attr]
+                if space is None and step.space >= 0:  # type: ignore[union-attr]
+                    slots.append(None)
+                    continue
+                origin = Origin(step.span, code.name, here.caller)  # type: ignore[union-attr]
+                slots.append(table.apply(step.operator, arguments, space, origin))  # type: ignore[union-attr,arg-type]
+            elif kind is Invoke:
+                arguments = tuple([slots[i] for i in step.arguments])  # type: ignore[union-attr]
+                space = here.space(step.space, main_slots, spaces) if step.space >= 0 else None  # type: ignore[union-attr]
+                key = (step.code, arguments, space)  # type: ignore[union-attr]
+                if key in memo:
+                    slots.append(memo[key])
+                    continue
+                caller = Origin(step.span, code.name, here.caller)  # type: ignore[union-attr]
+                stack.append(_Activation(step.code, list(arguments), space, caller, key))  # type: ignore[union-attr]
+                called = True
+                break
+            elif kind is Global:
+                slots.append(main_slots[step.slot])  # type: ignore[union-attr]
+            else:
+                slots.append(_atom(step, table, leaves, parameters, replace))
+        if called:
+            continue
+        if len(stack) == 1:
+            return main_slots
+        stack.pop()
+        assert here.key is not None
+        result = memo[here.key] = slots[code.result]
+        stack[-1].slots.append(result)
+
+
+def _atom(
+    step: Step,
+    table: Formulas,
+    leaves: Sequence[Leaf],
+    parameters: Mapping[str, bool | float | str],
+    replace: Callable[[str, Span], str],
+) -> Formula:
+    """The formula of a step that has no arguments."""
+    match step:
+        case Constant(value, span):
+            return table.constant(value, Origin(span))
+        case Setting(name, default, span):
+            return table.constant(parameters.get(name, default), Origin(span))
+        case Text(template, span):
+            return table.constant(replace(template, span), Origin(span))
+        case Input(number, span):
+            return table.leaf(leaves[number], Origin(span))
+        case _:
+            raise TypeError(f"{step} is not a step without arguments")
+
+
+class _Activation:
+    """A code being run: its slots so far, the space its caller chose, where it was called and the key of its result."""
+
+    __slots__ = ("caller", "code", "key", "open", "slots")
+
+    def __init__(
+        self,
+        code: Code,
+        slots: list[Formula | None],
+        open: Space | None,
+        caller: Origin | None,
+        key: tuple[object, ...] | None,
+    ) -> None:
+        self.code, self.slots, self.open, self.caller, self.key = code, slots, open, caller, key
+
+    def space(self, number: int, main: list[Formula | None], spaces: Mapping[int, Space]) -> Space | None:
+        """The space that a space variable of this code stands for, here and now."""
+        if self.key is None or number == DEFAULT:
+            return spaces.get(number)
+        if number == OPEN:
+            return self.open
+        source = self.code.spaces[number - 2]
+        if source.main >= 0:
+            return spaces.get(source.main)
+        argument = self.slots[source.argument]
+        return argument.space if argument is not None else None
+
+
+def below(goals: Sequence[Formula]) -> Iterator[Formula]:
+    """Every formula the goals need, each once, arguments before what uses them."""
+    seen: set[int] = set()
+    stack: list[tuple[Formula, bool]] = [(goal, False) for goal in reversed(goals)]
+    while stack:
+        formula, done = stack.pop()
+        if done:
+            yield formula
+        elif id(formula) not in seen:
+            seen.add(id(formula))
+            stack.append((formula, True))
+            stack += [(a, False) for a in reversed(formula.arguments) if id(a) not in seen]
+    # A formula may stand twice on the stack before its first visit; `seen` makes the second visit a no-op.

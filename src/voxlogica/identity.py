@@ -1,0 +1,94 @@
+"""Every hash formula of the project and its canonical encoding; nothing else hashes.
+
+An id is the SHA-256 of a canonical encoding that begins with what kind of thing it names. The encoding is binary,
+tagged and length-prefixed, so that no two different values share one; numbers are IEEE bytes, never text.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import NewType
+
+FORMAT = 1
+"""The version of the encoding; it enters every id."""
+
+Id = NewType("Id", bytes)
+"""The 32 bytes that name a formula, a leaf or a space; `id.hex()` is what people see."""
+
+Plain = None | bool | int | float | str | bytes | Sequence["Plain"]
+
+_length = struct.Struct("<Q").pack
+_double = struct.Struct("<d").pack
+
+
+def canonical(value: Plain) -> bytes:
+    """The canonical bytes of a plain value: equal values, and only those, have equal bytes.
+
+    `True`, `1` and `1.0` differ; −0.0 is 0.0 and all NaN are one.
+    """
+    parts: list[bytes] = []
+    _encode(value, parts)
+    return b"".join(parts)
+
+
+def _encode(value: Plain, parts: list[bytes]) -> None:
+    if isinstance(value, bytes):
+        parts += (b"b", _length(len(value)), value)
+    elif isinstance(value, str):
+        text = value.encode("utf-8", "surrogatepass")
+        parts += (b"s", _length(len(text)), text)
+    elif value is None:
+        parts.append(b"n")
+    elif isinstance(value, bool):
+        parts.append(b"t" if value else b"f")
+    elif isinstance(value, int):
+        size = value.bit_length() // 8 + 1
+        parts += (b"i", _length(size), value.to_bytes(size, "little", signed=True))
+    elif isinstance(value, float):
+        parts += (b"d", _double(normal(value)))
+    else:
+        parts += (b"l", _length(len(value)))
+        for item in value:
+            _encode(item, parts)
+
+
+def normal(number: float) -> float:
+    """The number that stands for all that compare equal to it: −0.0 is 0.0, and there is one NaN."""
+    return math.nan if number != number else number + 0.0
+
+
+def applied(
+    operator: str, version: int, space: Id | None, arguments: Sequence[Id], parameters: Sequence[Plain] = ()
+) -> Id:
+    """The id of an operator applied to formulas; a commutative operator's arguments are sorted by the caller."""
+    return _hash("apply", FORMAT, operator, version, space, arguments, parameters)
+
+
+def constant(value: bool | float | str) -> Id:
+    """The id of a constant, a number always as a double."""
+    return _hash("constant", FORMAT, float(value) if type(value) is int else value)
+
+
+def leaf(digest: bytes, reader: str, reader_version: int, space: Id) -> Id:
+    """The id of a file's value: the digest of its bytes, how it was read, and the canonical space it is read into."""
+    return _hash("leaf", FORMAT, digest, reader, reader_version, space)
+
+
+def space(fields: Sequence[Plain]) -> Id:
+    """The id of a closure space, from all its fields."""
+    return _hash("space", FORMAT, fields)
+
+
+def file_digest(blocks: Iterable[bytes | memoryview]) -> bytes:
+    """The digest of a file's bytes, given in blocks."""
+    hasher = sha256()
+    for block in blocks:
+        hasher.update(block)
+    return hasher.digest()
+
+
+def _hash(kind: str, *fields: Plain) -> Id:
+    return Id(sha256(canonical((kind, *fields))).digest())

@@ -1,0 +1,134 @@
+// The module voxlogica.kernels._fields: kernels on numeric fields, as fields.py calls them.
+//
+// Results are written into arrays that the caller made. Shapes are checked here, where a wrong one would be a wild
+// pointer; what the user reads about dtypes, ranks and values is said in fields.py.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/tuple.h>
+
+#include <array>
+#include <stdexcept>
+#include <tuple>
+
+#include "include/bits.hpp"
+#include "include/correlation.hpp"
+#include "include/distance.hpp"
+#include "include/otsu.hpp"
+#include "include/percentiles.hpp"
+#include "include/pointwise.hpp"
+
+namespace nb = nanobind;
+using namespace voxlogica;
+
+namespace {
+
+template <class T>
+using Array = nb::ndarray<T, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+
+using Field = Array<const float>;
+using FieldOut = Array<float>;
+using Words = Array<const Word>;
+using Unlocked = nb::gil_scoped_release;
+
+template <class A>
+Grid grid_of(const A& field, const Words& words) {
+    const Grid grid(field.shape(0), field.shape(1), field.shape(2));
+    if (grid.nx == 0 || grid.rows() == 0) throw std::invalid_argument("a field has at least one voxel along each axis");
+    if (words.shape(0) != grid.nz || words.shape(1) != grid.ny || words.shape(2) != grid.nw) {
+        throw std::invalid_argument("the mask is not of the shape of the field");
+    }
+    return grid;
+}
+
+template <class A, class B>
+void same_shape(const A& a, const B& b) {
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+        if (a.shape(axis) != b.shape(axis)) throw std::invalid_argument("shapes differ");
+    }
+}
+
+void bind_masked(Field field, Words words, int threads, FieldOut out) {
+    const Grid grid = grid_of(field, words);
+    same_shape(field, out);
+    const Unlocked unlocked;
+    masked(field.data(), words.data(), grid, threads, out.data());
+}
+
+void bind_luminance(nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu> components, int threads,
+                    FieldOut out) {
+    const std::size_t step = components.shape(3), n = out.size();
+    if (step < 3 || components.size() != n * step) throw std::invalid_argument("shapes differ");
+    const Unlocked unlocked;
+    parallel_chunks(n, 65536, threads, [&](std::size_t begin, std::size_t end) {
+        luminance(components.data() + begin * step, step, end - begin, out.data() + begin);
+    });
+}
+
+/// How many voxels, the least and the largest, whether one is a NaN.
+std::tuple<std::uint64_t, float, float, bool> bind_extremes(Field field, Words words) {
+    const Grid grid = grid_of(field, words);
+    const Unlocked unlocked;
+    const Survey met = survey(field.data(), words.data(), grid);
+    return {met.count, of_order_key(met.low), of_order_key(met.high), met.has_nan()};
+}
+
+double bind_sum(Field field, Words words) {
+    const Grid grid = grid_of(field, words);
+    const Unlocked unlocked;
+    return sum(field.data(), words.data(), grid);
+}
+
+void bind_distance(Words mask, Words contour, std::array<double, 3> spacing, int threads, FieldOut out) {
+    const Grid grid = grid_of(out, mask);
+    same_shape(mask, contour);
+    const Unlocked unlocked;
+    distance(mask.data(), contour.data(), grid, spacing, threads, out.data());
+}
+
+bool bind_percentiles(Field field, Words words, double weight, int threads, FieldOut out) {
+    const Grid grid = grid_of(field, words);
+    same_shape(field, out);
+    const Unlocked unlocked;
+    return percentiles(field.data(), words.data(), grid, static_cast<float>(weight), threads, out.data());
+}
+
+void bind_correlation(Field a, Field b, Words phi, std::array<std::size_t, 3> radius, double low, double high,
+                      std::int32_t bins, int threads, FieldOut out) {
+    const Grid grid = grid_of(a, phi);
+    same_shape(a, b);
+    same_shape(a, out);
+    if (bins < 1) throw std::invalid_argument("there is at least one bin");
+    if (grid.rows() > 0xffffffffU / grid.nx) throw std::invalid_argument("more than 2^32 - 1 voxels");
+    const Unlocked unlocked;
+    correlation(a.data(), b.data(), phi.data(), grid, {radius[0], radius[1], radius[2]}, Bins(low, high, bins), threads,
+                out.data());
+}
+
+float bind_otsu_threshold(Field field, Words words, float low, float high, std::size_t bins) {
+    const Grid grid = grid_of(field, words);
+    if (bins < 1) throw std::invalid_argument("there is at least one bin");
+    const Unlocked unlocked;
+    return otsu_threshold(field.data(), words.data(), grid, low, high, bins);
+}
+
+}  // namespace
+
+NB_MODULE(_fields, m) {
+    m.doc() = "Compiled kernels on numeric fields; voxlogica.kernels.fields is their face.";
+    // noconvert: an array of another dtype or layout is refused, never silently copied and the copy written to.
+    const auto array = [](const char* name) { return nb::arg(name).noconvert(); };
+    m.def("masked", &bind_masked, array("field"), array("words"), nb::arg("threads"), array("out"));
+    m.def("luminance", &bind_luminance, array("components"), nb::arg("threads"), array("out"));
+    m.def("extremes", &bind_extremes, array("field"), array("words"));
+    m.def("sum", &bind_sum, array("field"), array("words"));
+    m.def("distance", &bind_distance, array("mask"), array("contour"), nb::arg("spacing"), nb::arg("threads"),
+          array("out"));
+    m.def("percentiles", &bind_percentiles, array("field"), array("words"), nb::arg("weight"), nb::arg("threads"),
+          array("out"));
+    m.def("correlation", &bind_correlation, array("a"), array("b"), array("phi"), nb::arg("radius"), nb::arg("low"),
+          nb::arg("high"), nb::arg("bins"), nb::arg("threads"), array("out"));
+    m.def("otsu_threshold", &bind_otsu_threshold, array("field"), array("words"), nb::arg("low"), nb::arg("high"),
+          nb::arg("bins"));
+}

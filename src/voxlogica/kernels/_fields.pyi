@@ -1,0 +1,30 @@
+"""The compiled kernels on numeric fields; see fields.py, which checks what is given here and documents it."""
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+_Floats: TypeAlias = npt.NDArray[np.float32]
+_Words: TypeAlias = npt.NDArray[np.uint64]
+
+def masked(field: _Floats, words: _Words, threads: int, out: _Floats) -> None: ...
+def luminance(components: _Floats, threads: int, out: _Floats) -> None: ...
+def extremes(field: _Floats, words: _Words) -> tuple[int, float, float, bool]: ...
+def sum(field: _Floats, words: _Words) -> float: ...
+def distance(
+    mask: _Words, contour: _Words, spacing: tuple[float, float, float], threads: int, out: _Floats
+) -> None: ...
+def percentiles(field: _Floats, words: _Words, weight: float, threads: int, out: _Floats) -> bool: ...
+def correlation(
+    a: _Floats,
+    b: _Floats,
+    phi: _Words,
+    radius: tuple[int, int, int],
+    low: float,
+    high: float,
+    bins: int,
+    threads: int,
+    out: _Floats,
+) -> None: ...
+def otsu_threshold(field: _Floats, words: _Words, low: float, high: float, bins: int) -> float: ...

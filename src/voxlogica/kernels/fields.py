@@ -1,0 +1,538 @@
+"""Numeric fields: arithmetic, sums, colours, distances, ranks, local histograms and thresholds.
+
+A **field** is a float32 array of shape (nz, ny, nx): axis order (z, y, x), x fastest; a 2-D image has nz = 1. A mask is
+`words`, packed bits of shape (nz, ny, ceil(nx / 64)), as `masks.py` has them. Tuples of one number per axis, `spacing`
+and `radius`, are in the order **(x, y, z)**, not that of the array axes. Spacing is the physical size of a voxel, and
+distances are in its unit (mm for medical images).
+
+Common to all functions, and not repeated: arguments are never modified and must not be by others meanwhile; results
+are new C-contiguous arrays; an array that is not contiguous is copied first. What is not an array, or has another
+dtype, is a TypeError; another rank, shapes that do not agree, an empty axis, a mask with bits beyond the voxels of a
+row, or fewer than one thread are a ValueError. NaN and infinity are values like others unless said otherwise, and raise
+no NumPy warning. `threads` is how many threads may work on the call; results have the same bytes for any number of
+threads and on any processor. The lock of the interpreter is released in compiled code.
+
+A number `k` that meets a field is rounded to float32 first (to infinity if it is too large).
+
+>>> import numpy as np
+>>> field = np.array([[[1.0, 2.0, 4.0]]], np.float32)
+>>> multiply_scalar(field, 0.5).tolist()
+[[[0.5, 1.0, 2.0]]]
+"""
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from voxlogica.kernels import _fields, masks
+from voxlogica.kernels.masks import Floats, Shape, Words
+
+Triple: TypeAlias = tuple[float, float, float]
+
+# What version 1, through ITK, has for a division by zero.
+LARGEST = np.finfo(np.float32).max
+# The distance to what does not exist: the root, in float32, of the largest float32.
+NOWHERE = np.sqrt(LARGEST)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Fields from nothing
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def constant(shape: Shape, k: float) -> Floats:
+    """Make the field of shape (nz, ny, nx) that is k everywhere.
+
+    >>> constant((1, 1, 3), 0.5).tolist()
+    [[[0.5, 0.5, 0.5]]]
+    """
+    return np.full(_checked_shape(shape), _float32(k))
+
+
+def coordinate(shape: Shape, axis: int) -> Floats:
+    """Make the field of shape (nz, ny, nx) whose voxels are their index along x (axis 0), y (1) or z (2).
+
+    Another axis is a ValueError. Indices above 2**24 are rounded to float32.
+
+    >>> coordinate((1, 2, 3), 0).tolist()
+    [[[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]]]
+    """
+    shape = _checked_shape(shape)
+    if axis not in (0, 1, 2):
+        raise ValueError(f"axis: expected 0, 1 or 2 for x, y or z, not {axis}")
+    out = np.empty(shape, np.float32)
+    along = [1, 1, 1]
+    along[2 - axis] = -1
+    out[:] = np.arange(shape[2 - axis], dtype=np.float32).reshape(along)
+    return out
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Arithmetic: NumPy is at the speed of memory, and IEEE arithmetic in float32 leaves it no choice of result.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def add(a: Floats, b: Floats) -> Floats:
+    """Add two fields, in float32.
+
+    >>> add(np.full((1, 1, 1), 1, np.float32), np.full((1, 1, 1), 2, np.float32)).item()
+    3.0
+    """
+    return _voxelwise(np.add, *_checked_pair(a, b))
+
+
+def subtract(a: Floats, b: Floats) -> Floats:
+    """Subtract b from a, in float32.
+
+    >>> subtract(np.full((1, 1, 1), 1, np.float32), np.full((1, 1, 1), 2, np.float32)).item()
+    -1.0
+    """
+    return _voxelwise(np.subtract, *_checked_pair(a, b))
+
+
+def multiply(a: Floats, b: Floats) -> Floats:
+    """Multiply two fields, in float32.
+
+    >>> multiply(np.full((1, 1, 1), 3, np.float32), np.full((1, 1, 1), 2, np.float32)).item()
+    6.0
+    """
+    return _voxelwise(np.multiply, *_checked_pair(a, b))
+
+
+def divide(a: Floats, b: Floats) -> Floats:
+    """Divide a by b, in float32; 3.4028235e38, the largest float32, where b is 0 or -0, whatever a is, NaN included.
+
+    ITK, on which version 1 rests, gives this value also where 0 < |b| <= 1.1920929e-08; here that is a quotient.
+
+    >>> divide(np.array([[[1, -1, 0]]], np.float32), np.array([[[4, 0, 0]]], np.float32)).tolist()
+    [[[0.25, 3.4028234663852886e+38, 3.4028234663852886e+38]]]
+    """
+    a, b = _checked_pair(a, b)
+    return _largest_where_zero(_voxelwise(np.divide, a, b), b)
+
+
+def add_scalar(i: Floats, k: float) -> Floats:
+    """Add k to every voxel.
+
+    >>> add_scalar(np.array([[[1, 2]]], np.float32), 0.5).tolist()
+    [[[1.5, 2.5]]]
+    """
+    return _voxelwise(np.add, _checked(i, "i"), _float32(k))
+
+
+def subtract_scalar(i: Floats, k: float) -> Floats:
+    """Subtract k from every voxel.
+
+    >>> subtract_scalar(np.array([[[1, 2]]], np.float32), 0.5).tolist()
+    [[[0.5, 1.5]]]
+    """
+    return _voxelwise(np.subtract, _checked(i, "i"), _float32(k))
+
+
+def multiply_scalar(i: Floats, k: float) -> Floats:
+    """Multiply every voxel by k.
+
+    >>> multiply_scalar(np.array([[[1, 2]]], np.float32), 0.5).tolist()
+    [[[0.5, 1.0]]]
+    """
+    return _voxelwise(np.multiply, _checked(i, "i"), _float32(k))
+
+
+def divide_scalar(i: Floats, k: float) -> Floats:
+    """Multiply every voxel by 1/k: computed in double, then rounded to float32. This is the operator `/.`.
+
+    That is not the voxel divided by k: the last bit may differ, as in version 1. 1/0 is infinite with the sign of the
+    zero, so that k = 0 makes voxels infinite, and zeros NaN.
+
+    >>> divide_scalar(np.array([[[3, -1, 0]]], np.float32), 0).tolist()
+    [[[inf, -inf, nan]]]
+    """
+    with np.errstate(all="ignore"):
+        inverse = np.float64(1) / np.float64(k)
+    return _voxelwise(np.multiply, _checked(i, "i"), _float32(inverse))
+
+
+def subtract_from(k: float, i: Floats) -> Floats:
+    """Subtract every voxel from k.
+
+    >>> subtract_from(1, np.array([[[1, 2]]], np.float32)).tolist()
+    [[[0.0, -1.0]]]
+    """
+    return _voxelwise(np.subtract, _float32(k), _checked(i, "i"))
+
+
+def divide_into(k: float, i: Floats) -> Floats:
+    """Divide k by every voxel; 3.4028235e38 where that is 0 or -0, as in `divide`.
+
+    >>> divide_into(1, np.array([[[0, 2, -2]]], np.float32)).tolist()
+    [[[3.4028234663852886e+38, 0.5, -0.5]]]
+    """
+    i = _checked(i, "i")
+    return _largest_where_zero(_voxelwise(np.divide, _float32(k), i), i)
+
+
+def absolute(i: Floats) -> Floats:
+    """Drop the sign of every voxel.
+
+    >>> absolute(np.array([[[-1, 2]]], np.float32)).tolist()
+    [[[1.0, 2.0]]]
+    """
+    return np.absolute(_checked(i, "i"))
+
+
+def masked(i: Floats, words: Words) -> Floats:
+    """Keep the voxels where the mask is true; the others are 0.
+
+    >>> masked(np.array([[[1, 2, 3]]], np.float32), np.array([[[5]]], np.uint64)).tolist()
+    [[[1.0, 0.0, 3.0]]]
+    """
+    i, words = _checked_with_mask(i, words)
+    out = np.empty_like(i)
+    _fields.masked(i, words, 1, out)
+    return out
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One number from a field. A zero result is never -0.0: which of equal zeros is met first is nobody's business.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def maximum(i: Floats) -> float:
+    """Find the largest of all voxels; NaN when one of them is.
+
+    ITK passes over some NaNs and not over others, as its threads happen to divide the image; here the rule is plain.
+
+    >>> maximum(np.array([[[1, 3, 2]]], np.float32))
+    3.0
+    """
+    return float(np.max(_checked(i, "i"))) + 0.0
+
+
+def minimum(i: Floats) -> float:
+    """Find the smallest of all voxels; NaN when one of them is.
+
+    >>> minimum(np.array([[[3, 1, 2]]], np.float32))
+    1.0
+    """
+    return float(np.min(_checked(i, "i"))) + 0.0
+
+
+def maximum_within(i: Floats, words: Words) -> float:
+    """Find the largest voxel where the mask is true; NaN when one of them is. An empty mask is a ValueError.
+
+    >>> maximum_within(np.array([[[1, 3, 2]]], np.float32), np.array([[[5]]], np.uint64))
+    2.0
+    """
+    _, high = _extremes(*_checked_with_mask(i, words))
+    return high
+
+
+def minimum_within(i: Floats, words: Words) -> float:
+    """Find the smallest voxel where the mask is true; NaN when one of them is. An empty mask is a ValueError.
+
+    >>> minimum_within(np.array([[[3, 1, 2]]], np.float32), np.array([[[5]]], np.uint64))
+    2.0
+    """
+    low, _ = _extremes(*_checked_with_mask(i, words))
+    return low
+
+
+def mean(i: Floats, words: Words) -> float:
+    """Average the voxels where the mask is true. An empty mask is a ValueError.
+
+    The sum is in double and in an order that depends on the shape alone: eight partial sums, of the voxels whose x has
+    the same remainder by 8, in raster order, then added up.
+
+    >>> mean(np.array([[[1, 5, 2]]], np.float32), np.array([[[5]]], np.uint64))
+    1.5
+    """
+    i, words = _checked_with_mask(i, words)
+    count = masks.count(words)
+    if count == 0:
+        raise ValueError("empty mask")
+    total: float = _fields.sum(i, words)
+    return total / count
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Colour
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def intensity(components: Floats) -> Floats:
+    """Make a field of an image of 1, 3 or 4 components, float32 of shape (nz, ny, nx, c). Another c is a ValueError.
+
+    One component is copied; of three or more (red, green, blue, and alpha, which plays no part) it is the luminance
+    0.2126*R + (0.7152*G + 0.0722*B), evaluated in this order, weights and steps in float32.
+
+    Source: Recommendation ITU-R BT.709-6 (2015), item 3.2.
+
+    >>> intensity(np.array([[[[100, 100, 100]]]], np.float32)).tolist()
+    [[[100.0]]]
+    """
+    held = _checked(components, "components", "z, y, x, component")
+    nz, ny, nx, c = held.shape
+    if c == 1:
+        return held[..., 0].copy()
+    if c not in (3, 4):
+        raise ValueError(f"components: expected 1, 3 or 4 of them, not {c}")
+    out = np.empty((nz, ny, nx), np.float32)
+    _fields.luminance(held, 1, out)
+    return out
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Distance
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def distance(words: Words, nx: int, spacing: Sequence[float], *, threads: int = 1) -> Floats:
+    """Measure the signed Euclidean distance to a mask, exactly. This is the operator `dt`.
+
+    A **contour** voxel is a true voxel with a false one among its neighbours in the 3x3x3 box; what is outside the
+    image is not false. A false voxel has the distance to the centre of the nearest true voxel; a true one has minus the
+    distance to the centre of the nearest contour voxel, so that contour voxels are -0.0. Where there is nothing to
+    measure to, the distance is the square root of the largest float32: 1.8446743e19 everywhere for a mask that is false
+    everywhere, -1.8446743e19 for one that is true everywhere.
+
+    The distance for an offset of (dx, dy, dz) voxels is the square root of ((sx*dx)**2 + (sy*dy)**2) + (sz*dz)**2 in
+    double, rounded once to float32, and the nearest is the one for which that is smallest: the result is that of trying
+    all voxels, bit for bit, for any spacing. `spacing` is (x, y, z), finite and positive, else a ValueError.
+
+    Both halves are one transform, to the contour, because the true voxel nearest to a false one is on the contour: a
+    true voxel that is not has a neighbour one step closer to the false one on each axis where they differ, inside the
+    image, true, and no further by the formula above, in which every operation is monotone. So follow such steps.
+
+    Source: separable transform; see include/distance.hpp. In ITK: SignedMaurerDistanceMapImageFilter.
+
+    >>> distance(np.array([[[0b01111100]]], np.uint64), 9, (1, 1, 1)).tolist()
+    [[[2.0, 1.0, -0.0, -1.0, -2.0, -1.0, -0.0, 1.0, 2.0]]]
+    """
+    threads = _thread_count(threads)
+    sizes = _checked_spacing(spacing)
+    contour = masks.difference(words, masks.interior(words, nx, threads=threads))
+    shape = (*words.shape[:2], operator.index(nx))
+    words = _checked_mask(words, shape)
+    if not contour.any():
+        return np.full(shape, -NOWHERE if words.any() else NOWHERE)
+    out = np.empty(shape, np.float32)
+    _fields.distance(words, contour, sizes, threads, out)
+    return out
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Distributions
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def percentiles(field: Floats, words: Words, c: float, *, threads: int = 1) -> Floats:
+    """Rank every voxel of a mask among the voxels of that mask: from 0 to 1, and -1 where the mask is false.
+
+    The rank of v is (below + c * equal) / n, where n voxels are in the mask, `below` of them smaller than v and `equal`
+    of them, v included, equal to it: c = 0 gives the fraction strictly below, 1 that at or below, 0.5 the middle rank.
+    Every step is in float32, as in version 1: the counts and c are rounded, then the product, the sum, the quotient.
+    Equality is that of floats: -0.0 equals 0.0. An empty mask gives -1 everywhere; a NaN in it is a ValueError.
+
+    Source: counting for integers of a small range, radix partition otherwise; see include/percentiles.hpp.
+
+    >>> percentiles(np.array([[[1, 2, 2, 5]]], np.float32), np.array([[[15]]], np.uint64), 0.5).tolist()
+    [[[0.125, 0.5, 0.5, 0.875]]]
+    """
+    field, words = _checked_with_mask(field, words)
+    out = np.empty_like(field)
+    if not _fields.percentiles(field, words, float(_float32(c)), _thread_count(threads), out):
+        raise ValueError("NaN in the population")
+    return out
+
+
+def window_radius(rho: float, spacing: Sequence[float]) -> tuple[int, int, int]:
+    """Convert a radius in physical units to voxels along (x, y, z): rho/spacing, half to even, at least 1.
+
+    `rho` is finite and not negative, `spacing` (x, y, z) finite and positive, else a ValueError.
+
+    >>> window_radius(5, (1, 2, 20))
+    (5, 2, 1)
+    """
+    rho = float(rho)
+    if not (math.isfinite(rho) and rho >= 0):
+        raise ValueError(f"rho: expected a finite radius that is not negative, not {rho}")
+    x, y, z = (max(1, round(min(rho / size, 2.0**53))) for size in _checked_spacing(spacing))
+    return x, y, z
+
+
+def correlation(
+    a: Floats,
+    b: Floats,
+    phi_words: Words,
+    radius: Sequence[int],
+    low: float,
+    high: float,
+    bins: int,
+    *,
+    threads: int = 1,
+) -> Floats:
+    """Correlate the histogram of a around every voxel with that of b where phi is true: from -1 to 1.
+
+    This is the operator `crossCorrelation`. There are k = `bins` bins of width (high - low) / k. A value x counts if
+    low <= x < high, in bin min(floor((x - low) / width), k - 1), all in double; others, NaN and `high` itself included,
+    do not count, and none does if the width is not a positive finite number. The local histogram h is over the box
+    of half-widths `radius`, in voxels along (x, y, z), as far as it is inside the image; see `window_radius`. With H
+    the histogram of b over phi, the result is Pearson's correlation over the bins,
+
+        (k * sum(h*H) - sum(h) * sum(H)) / sqrt((k * sum(h*h) - sum(h)**2) * (k * sum(H*H) - sum(H)**2))
+
+    where numerator and both factors are exact integers, converted to double once; product, root and quotient are in
+    double, and rounded once to float32. If neither histogram varies the result is 1, if exactly one does not it is 0;
+    an empty phi has an H that does not vary, and with one bin neither does.
+
+    Radii may exceed the image. A negative one, or fewer than one bin or a fraction of one, or an image of 2**32 voxels
+    or more is a ValueError. Beyond 255 bins the time grows with the square of the radius, below it does not.
+
+    Source: moving histograms; see include/correlation.hpp.
+
+    >>> field = np.array([[[0, 0, 1, 1, 1]]], np.float32)
+    >>> correlation(field, field, np.array([[[3]]], np.uint64), (1, 1, 1), 0, 2, 2).tolist()
+    [[[1.0, 1.0, -1.0, -1.0, -1.0]]]
+    """
+    a, b = _checked_pair(a, b)
+    phi_words = _checked_mask(phi_words, a.shape)
+    k = int(bins)
+    if k != bins or not 1 <= k < 2**31:
+        raise ValueError(f"bins: expected an integer from 1 to 2**31 - 1, not {bins}")
+    radii = tuple(operator.index(r) for r in radius)
+    if len(radii) != 3 or min(radii) < 0:
+        raise ValueError(f"radius: expected three integers (x, y, z) that are not negative, not {radii}")
+    # A window that reaches beyond the image on both sides is not changed by a larger radius.
+    cut = (min(radii[0], a.shape[2]), min(radii[1], a.shape[1]), min(radii[2], a.shape[0]))
+    out = np.empty_like(a)
+    _fields.correlation(a, b, phi_words, cut, float(low), float(high), k, _thread_count(threads), out)
+    return out
+
+
+def otsu(field: Floats, words: Words, bins: int) -> Words:
+    """Where the mask is true and the field above the threshold that best parts the voxels of the mask into two classes.
+
+    The histogram of the mask's voxels over `bins` bins is cut where the variance between the two sides is largest; in
+    every detail, ITK's OtsuThreshold with a mask. A mask that is empty, or whose voxels are all equal, or a single bin,
+    gives a result that is false everywhere (with a single bin ITK does not end). Fewer than one bin, or a voxel of
+    the mask that is not finite, or voxels too far apart for their difference to be a float32, are a ValueError.
+
+    Source: N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9(1), 1979; see
+    include/otsu.hpp.
+
+    >>> otsu(np.array([[[1, 2, 8, 9]]], np.float32), np.array([[[15]]], np.uint64), 10).tolist()
+    [[[12]]]
+    """
+    field, words = _checked_with_mask(field, words)
+    bins = operator.index(bins)
+    if bins < 1:
+        raise ValueError(f"bins: expected at least one, not {bins}")
+    if not words.any():
+        return words.copy()
+    low, high = _extremes(field, words)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError("a value that is not finite in the population")
+    threshold = _fields.otsu_threshold(field, words, low, high, bins)
+    if math.isnan(threshold):
+        raise ValueError("values too far apart for a histogram")
+    return masks.conjunction(masks.compare(field, ">", threshold), words)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Steps in common, and arguments
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _voxelwise(function: np.ufunc, a: Floats | np.float32, b: Floats | np.float32) -> Floats:
+    with np.errstate(all="ignore"):
+        out: Floats = function(a, b)
+    return out
+
+
+def _largest_where_zero(out: Floats, denominators: Floats) -> Floats:
+    np.copyto(out, LARGEST, where=denominators == 0)
+    return out
+
+
+def _extremes(field: Floats, words: Words) -> tuple[float, float]:
+    """The smallest and the largest voxel of a mask that is not empty; both NaN if one is."""
+    count, low, high, has_nan = _fields.extremes(field, words)
+    if count == 0:
+        raise ValueError("empty mask")
+    return (math.nan, math.nan) if has_nan else (low + 0.0, high + 0.0)
+
+
+def _float32(k: float) -> np.float32:
+    with np.errstate(all="ignore"):
+        return np.float32(np.float64(k))
+
+
+def _checked(array: object, name: str, axes: str = "z, y, x") -> Floats:
+    """The array itself if it can be read as it lies in memory, otherwise a copy that can."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, not {type(array).__name__}")
+    if array.dtype != np.float32:
+        raise TypeError(f"{name}: expected an array of float32, not of {array.dtype}")
+    if array.ndim != axes.count(",") + 1:
+        raise ValueError(f"{name}: expected the axes ({axes}), not shape {array.shape}")
+    if 0 in array.shape:
+        raise ValueError(f"{name}: expected at least one voxel along each axis, not shape {array.shape}")
+    return np.require(array, requirements=("C", "A"))
+
+
+def _checked_pair(a: object, b: object) -> tuple[Floats, Floats]:
+    """Check two fields of the same shape."""
+    held_a, held_b = _checked(a, "a"), _checked(b, "b")
+    if held_a.shape != held_b.shape:
+        raise ValueError(f"expected two fields of one shape, not {held_a.shape} and {held_b.shape}")
+    return held_a, held_b
+
+
+def _checked_with_mask(field: object, words: object) -> tuple[Floats, Words]:
+    """Check a field and a mask of its shape."""
+    held = _checked(field, "field")
+    return held, _checked_mask(words, held.shape)
+
+
+def _checked_mask(words: object, shape: tuple[int, ...]) -> Words:
+    """Check the words of a mask of a shape (nz, ny, nx)."""
+    if not isinstance(words, np.ndarray):
+        raise TypeError(f"words: expected a NumPy array, not {type(words).__name__}")
+    if words.dtype != np.uint64:
+        raise TypeError(f"words: expected an array of uint64, not of {words.dtype}")
+    expected = (shape[0], shape[1], -(-shape[2] // masks.WORD_BITS))
+    if words.shape != expected:
+        raise ValueError(f"words: expected shape {expected} for a field of shape {shape}, not {words.shape}")
+    tail = shape[2] % masks.WORD_BITS
+    if tail and (words[..., -1] >> np.uint64(tail)).any():
+        raise ValueError(f"words: bits beyond the {shape[2]} voxels of a row are not zero")
+    held: npt.NDArray[np.uint64] = np.require(words, requirements=("C", "A"))
+    return held
+
+
+def _checked_shape(shape: Sequence[int]) -> Shape:
+    """Check the shape of a field."""
+    sizes = tuple(operator.index(size) for size in shape)
+    if len(sizes) != 3 or min(sizes) < 1:
+        raise ValueError(f"shape: expected three sizes (z, y, x) of at least one, not {shape}")
+    return sizes[0], sizes[1], sizes[2]
+
+
+def _checked_spacing(spacing: Sequence[float]) -> Triple:
+    """Check the sizes of a voxel."""
+    sizes = tuple(float(size) for size in spacing)
+    if len(sizes) != 3 or not all(math.isfinite(size) and size > 0 for size in sizes):
+        raise ValueError(f"spacing: expected three positive finite sizes (x, y, z), not {sizes}")
+    return sizes[0], sizes[1], sizes[2]
+
+
+def _thread_count(threads: int) -> int:
+    """Check a number of threads."""
+    threads = operator.index(threads)
+    if threads < 1:
+        raise ValueError(f"threads: expected at least one, not {threads}")
+    return threads

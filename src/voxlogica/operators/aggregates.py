@@ -1,0 +1,89 @@
+"""One number from an image or a mask."""
+
+from __future__ import annotations
+
+from voxlogica.errors import Refusal
+from voxlogica.operators import operator
+from voxlogica.values import Image, Mask
+
+
+@operator()
+def max_(a: Image) -> float:
+    """The largest voxel.
+
+    >>> value("max(a)", a=[1, 5, 2])
+    5.0
+    """
+    from voxlogica.kernels import fields
+
+    return fields.maximum(a.array())
+
+
+@operator()
+def min_(a: Image) -> float:
+    """The smallest voxel.
+
+    >>> value("min(a)", a=[3, 1, 2])
+    1.0
+    """
+    from voxlogica.kernels import fields
+
+    return fields.minimum(a.array())
+
+
+@operator()
+def avg(a: Image, b: Mask) -> float:
+    """The mean of a over the voxels of b, accumulated in double. An empty b is an error.
+
+    >>> value("avg(a, b)", a=[1, 2, 4], b="011")
+    3.0
+    """
+    from voxlogica.kernels import fields
+
+    _inhabited(b, "avg", "the mean over no voxel is not a number")
+    return fields.mean(a.array(), b.words())
+
+
+@operator()
+def volume(a: Mask) -> float:
+    """The number of true voxels (not cubic millimetres).
+
+    >>> value("volume(a)", a="0110")
+    2.0
+    """
+    from voxlogica.kernels import masks
+
+    return float(masks.count(a.words()))
+
+
+@operator()
+def minwithin(a: Image, b: Mask) -> float:
+    """The smallest voxel of a among those of b. An empty b is an error.
+
+    >>> value("minwithin(a, b)", a=[1, 2, 4], b="011")
+    2.0
+    """
+    from voxlogica.kernels import fields
+
+    _inhabited(b, "minwithin", "there is no smallest of no voxel")
+    return fields.minimum_within(a.array(), b.words())
+
+
+@operator()
+def maxwithin(a: Image, b: Mask) -> float:
+    """The largest voxel of a among those of b. An empty b is an error.
+
+    >>> value("maxwithin(a, b)", a=[8, 2, 4], b="011")
+    4.0
+    """
+    from voxlogica.kernels import fields
+
+    _inhabited(b, "maxwithin", "there is no largest of no voxel")
+    return fields.maximum_within(a.array(), b.words())
+
+
+def _inhabited(b: Mask, name: str, why: str) -> None:
+    from voxlogica.kernels import masks
+
+    if masks.count(b.words()) == 0:
+        raise Refusal(f"`{name}` was given a mask with no true voxel, and {why}")

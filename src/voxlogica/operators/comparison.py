@@ -1,0 +1,62 @@
+"""Number images compared with a number, which stands on the side of the dot and is rounded to float32.
+
+A voxel that is NaN fails every comparison. The strict and the mirrored forms are in the library.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voxlogica.operators import operator
+from voxlogica.values import Image, Mask
+
+if TYPE_CHECKING:
+    from voxlogica.kernels.masks import Comparison
+
+
+@operator(symbol=".=")
+def equal(k: float, a: Image) -> Mask:
+    """True where a = k.
+
+    >>> holds("2 .= a", a=[1, 2, 3])
+    '010'
+    """
+    return _compare(a, "==", k)
+
+
+@operator(symbol=".<=")
+def at_least_constant(k: float, a: Image) -> Mask:
+    """True where k ≤ a.
+
+    >>> holds("2 .<= a", a=[1, 2, 3])
+    '011'
+    """
+    return _compare(a, ">=", k)
+
+
+@operator(symbol=".>=")
+def at_most_constant(k: float, a: Image) -> Mask:
+    """True where k ≥ a.
+
+    >>> holds("2 .>= a", a=[1, 2, 3])
+    '110'
+    """
+    return _compare(a, "<=", k)
+
+
+@operator()
+def between(low: float, high: float, a: Image) -> Mask:
+    """True where low ≤ a ≤ high.
+
+    >>> holds("between(2, 3, a)", a=[1, 2, 3, 4])
+    '0110'
+    """
+    from voxlogica.kernels import masks
+
+    return Mask.of(a.space, masks.between(a.array(), low, high))
+
+
+def _compare(a: Image, comparison: Comparison, k: float) -> Mask:
+    from voxlogica.kernels import masks
+
+    return Mask.of(a.space, masks.compare(a.array(), comparison, k))

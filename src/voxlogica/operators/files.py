@@ -1,0 +1,46 @@
+"""From values to the bytes of a file: the pure half of `save`. No program names these operators."""
+
+from __future__ import annotations
+
+from voxlogica.operators import operator
+from voxlogica.values import Image, Mask, Model
+
+
+@operator(cost="file", hidden=True)
+def encode_mask(format: str, value: Mask) -> bytes:
+    """The file of a mask in a format of the room `images`."""
+    from voxlogica import images
+
+    return images.encode(format, value)
+
+
+@operator(cost="file", hidden=True)
+def encode_image(format: str, value: Image) -> bytes:
+    """The file of a number image or labels in a format of the room `images`."""
+    from voxlogica import images
+
+    return images.encode(format, value)
+
+
+@operator(cost="file", hidden=True)
+def encode_model(format: str, value: Model) -> bytes:
+    """The file of a model in a format of the room `images`."""
+    from voxlogica import images
+
+    return images.encode(format, value)
+
+
+@operator(hidden=True)
+def clamped_image(value: Image) -> float:
+    """How many voxels an 8-bit file cannot hold as they are (C9)."""
+    from voxlogica import images
+
+    return float(images.clamped(value))
+
+
+@operator(hidden=True)
+def clamped_model(value: Model) -> float:
+    """How many components an 8-bit file cannot hold as they are (C9)."""
+    from voxlogica import images
+
+    return float(images.clamped(value))

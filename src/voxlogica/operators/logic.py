@@ -1,0 +1,42 @@
+"""Boolean algebra of masks, voxel by voxel."""
+
+from __future__ import annotations
+
+from voxlogica.operators import operator
+from voxlogica.values import Mask
+
+
+@operator()
+def not_(a: Mask) -> Mask:
+    """True where a is false. The library writes it `!a`.
+
+    >>> holds("not(a)", a="0110")
+    '1001'
+    """
+    from voxlogica.kernels import masks
+
+    return Mask.of(a.space, masks.complement(a.words(), a.space.size[0]))
+
+
+@operator(commutative=True)
+def and_(a: Mask, b: Mask) -> Mask:
+    """True where both are. The library writes it `a & b`.
+
+    >>> holds("and(a, b)", a="0110", b="0011")
+    '0010'
+    """
+    from voxlogica.kernels import masks
+
+    return Mask.of(a.space, masks.conjunction(a.words(), b.words()))
+
+
+@operator(commutative=True)
+def or_(a: Mask, b: Mask) -> Mask:
+    """True where at least one is. The library writes it `a | b`.
+
+    >>> holds("or(a, b)", a="0110", b="0011")
+    '0111'
+    """
+    from voxlogica.kernels import masks
+
+    return Mask.of(a.space, masks.disjunction(a.words(), b.words()))

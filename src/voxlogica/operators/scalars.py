@@ -1,0 +1,129 @@
+"""Numbers and truth values: IEEE double arithmetic, comparisons, and propositional logic on `bool`."""
+
+from __future__ import annotations
+
+import math
+
+from voxlogica.operators import operator
+
+
+@operator(symbol=".+.", cost="scalar")
+def add_numbers(a: float, b: float) -> float:
+    """The sum of two numbers, in IEEE double arithmetic.
+
+    >>> value("1.5 .+. 2")
+    3.5
+    """
+    return a + b
+
+
+@operator(symbol=".-.", cost="scalar")
+def subtract_numbers(a: float, b: float) -> float:
+    """The difference of two numbers. Nested to the right, as everything in version 1: `10 .-. 3 .-. 2` is 9.
+
+    >>> value("10 .-. (3 .-. 2)")
+    9.0
+    """
+    return a - b
+
+
+@operator(symbol=".*.", cost="scalar")
+def multiply_numbers(a: float, b: float) -> float:
+    """The product of two numbers.
+
+    >>> value("1.5 .*. 4")
+    6.0
+    """
+    return a * b
+
+
+@operator(symbol="./.", cost="scalar")
+def divide_numbers(a: float, b: float) -> float:
+    """The quotient of two numbers; division by zero is IEEE's: ±inf, and nan for 0/0 (C21).
+
+    >>> value("1 ./. 4"), value("1 ./. 0"), value("-1 ./. 0")
+    (0.25, inf, -inf)
+    """
+    if b != 0:
+        return a / b
+    return math.nan if a == 0 or a != a else math.copysign(math.inf, a) * math.copysign(1.0, b)
+
+
+@operator(symbol=".=.", cost="scalar")
+def equal_numbers(a: float, b: float) -> bool:
+    """Whether two numbers are equal; nan equals nothing.
+
+    >>> value("2 .=. 2"), value("nan .=. nan")
+    (True, False)
+    """
+    return a == b
+
+
+@operator(symbol=".<=.", cost="scalar")
+def at_most(a: float, b: float) -> bool:
+    """Whether a ≤ b.
+
+    >>> value("2 .<=. 2")
+    True
+    """
+    return a <= b
+
+
+@operator(symbol=".<.", cost="scalar")
+def less(a: float, b: float) -> bool:
+    """Whether a < b.
+
+    >>> value("2 .<. 2")
+    False
+    """
+    return a < b
+
+
+@operator(symbol=".>=.", cost="scalar")
+def at_least(a: float, b: float) -> bool:
+    """Whether a ≥ b.
+
+    >>> value("2 .>=. 2")
+    True
+    """
+    return a >= b
+
+
+@operator(symbol=".>.", cost="scalar")
+def greater(a: float, b: float) -> bool:
+    """Whether a > b.
+
+    >>> value("3 .>. 2")
+    True
+    """
+    return a > b
+
+
+@operator(symbol=".&.", cost="scalar", commutative=True)
+def both(a: bool, b: bool) -> bool:
+    """Whether both hold.
+
+    >>> value("true .&. false")
+    False
+    """
+    return a and b
+
+
+@operator(symbol=".|.", cost="scalar", commutative=True)
+def either(a: bool, b: bool) -> bool:
+    """Whether at least one holds.
+
+    >>> value("true .|. false")
+    True
+    """
+    return a or b
+
+
+@operator(symbol="!.", cost="scalar")
+def opposite(a: bool) -> bool:
+    """Whether it does not hold.
+
+    >>> value("!. true")
+    False
+    """
+    return not a

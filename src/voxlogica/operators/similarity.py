@@ -1,0 +1,71 @@
+"""Operators that look at the distribution of values: ranks, histograms, thresholds."""
+
+from __future__ import annotations
+
+from voxlogica.errors import Refusal
+from voxlogica.operators import operator
+from voxlogica.values import Image, Mask
+
+
+@operator(cost="histogram")
+def percentiles(a: Image, b: Mask, c: float, *, threads: int = 1) -> Image:
+    """The rank of each voxel among those of b: the share below it plus c times the share equal to it; −1 outside b.
+
+    c = 0 gives "strictly below", 1 "at or below", 0.5 the middle rank. Computed in float32 steps as version 1 did:
+    (f32(below) + f32(c)·f32(equal)) / f32(n) (C13, C26). b empty: −1 everywhere. NaN among the voxels of b is an error.
+
+    >>> value("percentiles(a, tt, 0.5)", a=[1, 2, 2, 5])
+    [0.125, 0.5, 0.5, 0.875]
+    """
+    from voxlogica.kernels import fields
+
+    try:
+        return Image.of(a.space, fields.percentiles(a.array(), b.words(), c, threads=threads))
+    except ValueError as problem:
+        raise Refusal(
+            "`percentiles` met voxels that are not numbers (NaN) in its population", (str(problem),),
+            "leave them out of the mask, for instance   percentiles(a, b & (a >=. min(a)), c)",
+        ) from problem  # fmt: skip
+
+
+@operator(symbol="crossCorrelation", cost="window")
+def crosscorrelation(
+    rho: float, a: Image, b: Image, phi: Mask, low: float, high: float, bins: float, *, threads: int = 1
+) -> Image:
+    """How similar the surroundings of each voxel in a are to the region phi of b: −1 to 1.
+
+    The histogram of a over the box of half-width round(rho / spacing) voxels, at least 1, on each axis (half to even)
+    is correlated (Pearson) with the histogram of b over phi. Both have `bins` bins of width (high − low)/bins from low;
+    values outside low ≤ v < high, high itself included, and what is outside the image are ignored. Neither histogram
+    varies: 1; exactly one does: 0. Exact integers until the end (C14).
+
+    >>> value("crossCorrelation(1, a, a, b, 0, 4, 4)", a=[0, 0, 0, 3, 3], b="11100")
+    [1.0, 1.0, 0.8164966106414795, 0.1740776598453522, -0.3333333432674408]
+    """
+    from voxlogica.kernels import fields
+
+    if not 1 <= bins < 2**31:
+        raise Refusal(f"`crossCorrelation` needs at least one bin, not {bins:g}")
+    if not rho >= 0 or rho > 1e9:
+        raise Refusal(f"`crossCorrelation` needs a radius in mm that is not negative, not {rho:g}")
+    radius = fields.window_radius(rho, a.space.spacing3)
+    return Image.of(
+        a.space,
+        fields.correlation(a.array(), b.array(), phi.words(), radius, low, high, int(bins), threads=threads),
+    )
+
+
+@operator(cost="histogram")
+def otsu(a: Image, b: Mask, bins: float) -> Mask:
+    """True in b where a is above the threshold that best parts the voxels of b in two: Otsu's method with `bins` bins.
+
+    (Otsu, A threshold selection method from gray-level histograms, 1979.) False outside b.
+
+    >>> holds("otsu(a, tt, 10)", a=[1, 2, 1, 8, 9, 9])
+    '000111'
+    """
+    from voxlogica.kernels import fields
+
+    if not 1 <= bins < 2**31:
+        raise Refusal(f"`otsu` needs at least one bin, not {bins:g}")
+    return Mask.of(a.space, fields.otsu(a.array(), b.words(), int(bins)))

@@ -1,0 +1,125 @@
+"""The abstract syntax of ImgQL: plain immutable data; spans take no part in comparisons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from voxlogica.errors import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number literal. `integer` holds when it was written without a point or an exponent."""
+
+    value: float
+    integer: bool
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Boolean:
+    """`true` or `false`."""
+
+    value: bool
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class String:
+    """A string literal, escapes decoded (C2), `$NAME` not yet replaced (C27)."""
+
+    value: str
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name used as a value."""
+
+    name: str
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function or operator with at least one argument; `form` is how it was written.
+
+    `infix` has two arguments or, with extra arguments `a op[c,d] b`, more, in the order `a, b, c, d`; `prefix` has one.
+    `name_span` is the name or symbol alone.
+    """
+
+    name: str
+    arguments: tuple[Expression, ...]
+    form: str  # "call" | "prefix" | "infix"
+    name_span: Span = field(compare=False, repr=False)
+    span: Span = field(compare=False, repr=False)
+
+
+Expression = Number | Boolean | String | Name | Call
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A formal parameter of a definition."""
+
+    name: str
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """`load name = "path"`."""
+
+    name: str
+    path: String
+    name_span: Span = field(compare=False, repr=False)
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    """`let name = body` or `let name(parameters) = body`; `doc` is the `///` block before it, without the slashes."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    body: Expression
+    name_span: Span = field(compare=False, repr=False)
+    span: Span = field(compare=False, repr=False)
+    doc: str = field(default="", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """`save "path" expression`."""
+
+    path: String
+    value: Expression
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """`print "label" expression`."""
+
+    label: String
+    value: Expression
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """`import "path"`."""
+
+    path: String
+    span: Span = field(compare=False, repr=False)
+
+
+Command = Load | Let | Save | Print | Import
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A text's commands in order; `dialect` is 1 or 2 when the first line says so (C3b), else None."""
+
+    commands: tuple[Command, ...]
+    dialect: int | None = None

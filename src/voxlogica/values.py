@@ -1,0 +1,195 @@
+"""The values of the logic on plain buffers: spaces, masks, images, labels, models.
+
+No algorithms, and no NumPy until somebody asks for an array. Voxels are stored with x fastest. People index arrays
+`[i, j, k]` (`numpy()`, `__array__`); kernels take `[z, y, x]`, always three axes (`array()`, `words()`). World
+coordinates are LPS millimetres, as in ITK and DICOM: x grows to the patient's left, y to the back, z to the head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING, Any, Self
+
+from voxlogica import identity
+from voxlogica.identity import Id, Plain
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import DTypeLike, NDArray
+
+
+@dataclass(frozen=True)
+class Space:
+    """A closure space: a grid of voxels in the world, each adjacent to its 8 (2D) or 26 (3D) neighbours.
+
+    `size` is (x, y) or (x, y, z), in voxels; `spacing` in mm; `origin` the world position of voxel 0, in mm;
+    `direction` the matrix of direction cosines, row by row. `native` is the geometry as the file wrote it (its kind
+    first), kept so that what is saved says the very same: it has part in the identity, not in comparisons of grids.
+    """
+
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+    native: tuple[Plain, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.size)
+        if n not in (2, 3) or len(self.spacing) != n or len(self.origin) != n or len(self.direction) != n * n:
+            raise ValueError(f"a space has 2 or 3 axes and one spacing and origin for each, not {self}")
+        if min(self.size) < 1 or not min(self.spacing) > 0:
+            raise ValueError(f"sizes and spacings are positive, not {self.size} and {self.spacing}")
+
+    @classmethod
+    def grid(cls, *size: int, spacing: tuple[float, ...] = ()) -> Space:
+        """A space in no particular place: spacing 1 unless given, origin 0, axes along the world's."""
+        n = len(size)
+        direction = tuple(float(i == j) for i in range(n) for j in range(n))
+        return cls(size, spacing or (1.0,) * n, (0.0,) * n, direction)
+
+    @cached_property
+    def id(self) -> Id:
+        """The content id."""
+        return identity.space((self.size, self.spacing, self.origin, self.direction, self.native))
+
+    @property
+    def dimensions(self) -> int:
+        """2 or 3."""
+        return len(self.size)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of a kernel's array: (z, y, x), z = 1 in 2D."""
+        x, y, *z = self.size
+        return (z[0] if z else 1, y, x)
+
+    @property
+    def spacing3(self) -> tuple[float, float, float]:
+        """The spacing as (x, y, z), 1 for a z that is not there."""
+        x, y, *z = self.spacing
+        return (x, y, z[0] if z else 1.0)
+
+    @property
+    def voxels(self) -> int:
+        """How many voxels there are."""
+        return prod(self.size)
+
+
+@dataclass(frozen=True, eq=False)
+class _Volume:
+    """A buffer over a space; what all values with voxels have in common."""
+
+    space: Space
+    data: memoryview
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        import numpy as np
+
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def numpy(self) -> NDArray[Any]:
+        """A read-only array indexed [i, j] or [i, j, k]."""
+        raise NotImplementedError
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory held."""
+        return self.data.nbytes
+
+    def _people(self, array: NDArray[Any]) -> NDArray[Any]:
+        """A kernel's [z, y, x, …] as a person's read-only [i, j, k, …]."""
+        view = array.reshape(self.space.shape[3 - self.space.dimensions :] + array.shape[3:])
+        n = self.space.dimensions
+        view = view.transpose(*range(n - 1, -1, -1), *range(n, view.ndim))
+        view.flags.writeable = False
+        return view
+
+
+def _buffer(array: NDArray[Any], shape: tuple[int, ...], dtype: str) -> memoryview:
+    """The bytes of an array that must have this shape and type, frozen."""
+    if array.shape != shape or array.dtype.str.lstrip("<|=") != dtype or not array.flags.c_contiguous:
+        raise ValueError(f"expected a contiguous array of {dtype} {shape}, not {array.dtype} {array.shape}")
+    array.flags.writeable = False
+    return memoryview(array.data).cast("B") if array.size else memoryview(b"")
+
+
+@dataclass(frozen=True, eq=False)
+class Mask(_Volume):
+    """A valuation(bool): one bit a voxel, rows padded with zeros to words of 64, bit b of word w is x = 64 w + b."""
+
+    @classmethod
+    def of(cls, space: Space, words: NDArray[np.uint64]) -> Mask:
+        """A mask from a kernel's words, which it takes over."""
+        z, y, x = space.shape
+        return cls(space, _buffer(words, (z, y, -(-x // 64)), "u8"))
+
+    def words(self) -> NDArray[np.uint64]:
+        """The words, [z, y, word], read-only."""
+        import numpy as np
+
+        z, y, x = self.space.shape
+        return np.frombuffer(self.data, np.uint64).reshape(z, y, -(-x // 64))
+
+    def numpy(self) -> NDArray[np.bool_]:
+        """A bool array indexed [i, j] or [i, j, k], unpacked anew at each call."""
+        import numpy as np
+
+        x = self.space.size[0]
+        bits = np.unpackbits(self.words().view(np.uint8), axis=2, count=x, bitorder="little")
+        return self._people(bits.view(np.bool_))
+
+
+@dataclass(frozen=True, eq=False)
+class Image(_Volume):
+    """A valuation(number): one float32 a voxel."""
+
+    @classmethod
+    def of(cls, space: Space, array: NDArray[np.float32]) -> Self:
+        """An image from a kernel's array [z, y, x], which it takes over."""
+        return cls(space, _buffer(array, space.shape, "f4"))
+
+    def array(self) -> NDArray[np.float32]:
+        """The voxels as kernels take them, [z, y, x], read-only."""
+        import numpy as np
+
+        return np.frombuffer(self.data, np.float32).reshape(self.space.shape)
+
+    def numpy(self) -> NDArray[np.float32]:
+        """A view indexed [i, j] or [i, j, k]."""
+        return self._people(self.array())
+
+
+class Labels(Image):
+    """Numbered regions, 0 outside: accepted wherever an image is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model(_Volume):
+    """What a file holds: one, three (RGB) or four (RGBA) float32 components a voxel."""
+
+    components: int = field(default=1)
+
+    @classmethod
+    def of(cls, space: Space, array: NDArray[np.float32]) -> Model:
+        """A model from an array [z, y, x, component], which it takes over."""
+        components = array.shape[-1]
+        if components not in (1, 3, 4):
+            raise ValueError(f"a model has 1, 3 or 4 components, not {components}")
+        return cls(space, _buffer(array, (*space.shape, components), "f4"), components)
+
+    def array(self) -> NDArray[np.float32]:
+        """The voxels as kernels take them, [z, y, x, component], read-only."""
+        import numpy as np
+
+        return np.frombuffer(self.data, np.float32).reshape(*self.space.shape, self.components)
+
+    def numpy(self) -> NDArray[np.float32]:
+        """A view indexed [i, j, k] or, with several components, [i, j, k, component]."""
+        array = self.array()
+        return self._people(array[..., 0] if self.components == 1 else array)
+
+
+Scalar = bool | float | str
+Value = Scalar | Mask | Image | Model | bytes
