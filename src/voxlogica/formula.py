@@ -190,9 +190,7 @@ class Formulas:
         if known is not None:
             return known
         here = _space(operator, arguments, space)
-        id = identity.applied(
-            operator.name, operator.version, here.id if here else None, [a.id for a in arguments]
-        )
+        id = identity.applied(operator.name, operator.version, here.id if here else None, [a.id for a in arguments])
         result_space = here if operator.result.spatial else None
         known = Formula(id, operator.result, result_space, operator, arguments, None, None, origin)
         self._applied[key] = known
@@ -275,7 +273,11 @@ class Invoke(NamedTuple):
     span: Span
 
 
-Step: TypeAlias = Constant | Text | Setting | Input | Global | Apply | Invoke
+class Skip(NamedTuple):
+    """A slot that nobody reads."""
+
+
+Step: TypeAlias = Constant | Text | Setting | Input | Global | Apply | Invoke | Skip
 
 DEFAULT = 0
 """The number, in every code, of the program's only space (C10)."""
@@ -366,6 +368,8 @@ def reduce(
                 break
             elif kind is Global:
                 slots.append(main_slots[step.slot])  # type: ignore[union-attr]
+            elif kind is Skip:
+                slots.append(None)
             else:
                 slots.append(_atom(step, table, leaves, parameters, replace))
         if called:

@@ -1,0 +1,243 @@
+"""What a person is told about names, arities and types: the sentences, and what would be right instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
+
+from voxlogica.check.names import Kind, known
+from voxlogica.errors import Diagnostic, Mark, Span
+from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Type, signature
+from voxlogica.syntax.ast import Call, Expression, Name
+
+_ARTICLES = {LABELS: "labels"}
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+
+Parameters = Sequence[tuple[str, Type | None]]
+Variants = Callable[[str], Parameters | None]
+"""The parameters of what a symbol means, None when it means nothing."""
+
+UNNEEDED = "no `print` and no `save` needs this definition: the program can run without it"
+
+
+def one(kind: Kind | None) -> str:
+    """A value of the kind, with its article."""
+    kind = known(kind)
+    return _ARTICLES.get(kind, f"a {kind}") if isinstance(kind, Type) else "a value"
+
+
+def several(kind: Type) -> str:
+    """Values of the kind."""
+    return "labels" if kind is LABELS else f"{kind}s"
+
+
+def is_symbol(name: str) -> bool:
+    """Whether a name is written between or before its arguments."""
+    return not (name[0].islower() or name[0] == "_")
+
+
+def number_of(count: int, noun: str) -> str:
+    """`1 argument`, `2 arguments`, `no arguments`."""
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
+
+
+def text_of(expression: Expression) -> str:
+    """The expression as it was written, or … when that is long."""
+    text = expression.span.text
+    return text if len(text) <= 30 and "\n" not in text else "…"
+
+
+# Names
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate most like a name that was perhaps meant."""
+    words = [word for word in candidates if not is_symbol(word) and abs(len(word) - len(name)) <= 3]
+    close = get_close_matches(name, words, 1, 0.75)
+    return close[0] if close else None
+
+
+def bare(symbol: str) -> str:
+    """A symbol without its dots and doublings: `&&`, `.&.` and `&` are one then."""
+    core = symbol.replace(".", "") or symbol
+    return core if len(set(core)) > 1 else core[0]
+
+
+def related(symbol: str, candidates: Iterable[str], kinds: Sequence[Kind | None], variants: Variants) -> str | None:
+    """The symbol that differs from an unknown one only in dots and doublings, and takes such arguments if one does."""
+    alike = sorted(
+        (other for other in candidates if is_symbol(other) and bare(other) == bare(symbol) and other != symbol),
+        key=lambda other: (len(other), other.startswith("."), other),
+    )
+    return next((other for other in alike if _takes(variants(other), kinds)), alike[0] if alike else None)
+
+
+def _takes(parameters: Parameters | None, kinds: Sequence[Kind | None]) -> bool:
+    if parameters is None or len(parameters) != len(kinds):
+        return False
+    pairs = [(wanted, known(kind)) for (_, wanted), kind in zip(parameters, kinds, strict=True)]
+    return all(not wanted or not isinstance(kind, Type) or wanted.accepts(kind) for wanted, kind in pairs)
+
+
+def glued(symbol: str, after: str, meant: Callable[[str], bool]) -> str:
+    """The help for two operators written as one, or for an operator and a sign; "" when it is neither."""
+    if symbol[-1] in "+-" and after.isdigit() and meant(symbol[:-1]):
+        rest = symbol[:-1]
+        return f"the sign belongs to the number, and needs a space before it:   {rest} {symbol[-1]}{after}"
+    for cut in range(1, len(symbol)):
+        first, second = symbol[:cut], symbol[cut:]
+        if meant(first) and meant(second):
+            return f"`{first}` and `{second}` are two operators, and need a space between them:   {first} {second}"
+    return ""
+
+
+def no_such_name(name: str, span: Span, label: str, marks: tuple[Mark, ...], help: str) -> Diagnostic:
+    """A name that means nothing."""
+    if not label and not help:
+        help = "no definition above has this name, and no operator; `voxlogica operators` lists the operators"
+    what = f"operator `{name}`" if is_symbol(name) else f"`{name}`"
+    return Diagnostic("name", f"there is no {what}", span, label, marks, help=help)
+
+
+# Arity
+
+
+def wrong_arity(
+    call: Call | Name, parameters: Parameters, given: int, label: str, marks: tuple[Mark, ...], applied_value: bool
+) -> Diagnostic:
+    """An operator or a definition with too few or too many arguments."""
+    name, wanted = call.name, len(parameters)
+    form = call.form if isinstance(call, Call) else "name"
+    help = ""
+    if applied_value:
+        help = f"it is not a function: write   {name}   or put an operator between"
+    elif form == "infix" and wanted == 1 and is_symbol(name):
+        help = f"it stands before its argument:   {name} {parameters[0][0]}"
+    elif form in ("infix", "prefix") and wanted == 2 and is_symbol(name):
+        help = f"one stands on each side of it:   {parameters[0][0]} {name} {parameters[1][0]}"
+    elif form == "infix" and wanted > 2:
+        first, second, *rest = (parameter for parameter, _ in parameters)
+        inside = ", ".join(rest)
+        help = f"two stand beside it, the others between its brackets:   {first} {name}[{inside}] {second}"
+    span = call.name_span if isinstance(call, Call) else call.span
+    amount = str(given) if given else "none"
+    message = f"`{name}` takes {number_of(wanted, 'argument')}, and is given {amount}"
+    return Diagnostic("arity", message, span, label, marks, help=help)
+
+
+# Types
+
+
+def wrong_types(
+    call: Call,
+    parameters: Parameters,
+    result: Type | None,
+    kinds: Sequence[Kind | None],
+    wrong: Sequence[int],
+    marks: tuple[Mark, ...],
+    by_definition: bool,
+    variants: Variants,
+) -> Diagnostic:
+    """Arguments of the wrong types, at these numbers. `by_definition`: the first of them is a definition's name."""
+    operands = tuple(Mark(call.arguments[n].span, "", "~") for n in wrong)
+    first = wrong[0]
+    wanted = parameters[first][1]
+    assert wanted is not None
+    details: tuple[str, ...] = ()
+    if call.form == "infix" and len(call.arguments) == 2:
+        message = f"`{call.name}` {_takes_two(parameters, result)}, and {_sides(kinds, wrong)}"
+    else:
+        place = f" as its {_ORDINALS[first]} argument" if len(parameters) > 1 else ""
+        message = f"`{call.name}` takes {one(wanted)}{place}, and is given {one(kinds[first])}"
+        if call.form == "call":
+            details = (signature(call.name, parameters, result),)
+    help = _remedy(call, wanted, kinds, first, by_definition, variants)
+    return Diagnostic("type", message, call.name_span, "", (*operands, *marks), details=details, help=help)
+
+
+def _takes_two(parameters: Parameters, result: Type | None) -> str:
+    (_, left), (_, right) = parameters[:2]
+    if left is right and left is not None:
+        return f"takes two {several(left)}"
+    if result in (MASK, BOOL):
+        return f"compares {one(left)} with {one(right)}"
+    return f"takes {one(left)} and {one(right)}"
+
+
+def _sides(kinds: Sequence[Kind | None], wrong: Sequence[int]) -> str:
+    if len(wrong) == 1:
+        return f"its {'left' if wrong[0] == 0 else 'right'} side is {one(kinds[wrong[0]])}"
+    left, right = known(kinds[0]), known(kinds[1])
+    if left is right and isinstance(left, Type):
+        return f"both its sides are {several(left)}"
+    return f"its left side is {one(left)} and its right side {one(right)}"
+
+
+def _remedy(
+    call: Call, wanted: Type, kinds: Sequence[Kind | None], first: int, by_definition: bool, variants: Variants
+) -> str:
+    """What would be right instead; "" when nothing is likely."""
+    given, argument = known(kinds[first]), call.arguments[first]
+    text = text_of(argument)
+    if given is MODEL and wanted is IMAGE:
+        return f"the numbers of a loaded file are   intensity({text})"
+    if call.form == "infix" and len(call.arguments) == 2:
+        left, right = call.arguments
+        other = _dotted(call.name, kinds, variants)
+        if other is not None:
+            scalars = {known(kind) for kind in kinds} & {NUMBER, BOOL}
+            which = f"the side of {one(scalars.pop())}" if len(scalars) == 1 else "the side of a number or a bool"
+            if other == bare(other):
+                which = "numbers and bools, and there is none here"
+            return f"a dot marks {which}:   {text_of(left)} {other} {text_of(right)}"
+        if given is NUMBER and known(kinds[1 - first]) is NUMBER and variants(f".{bare(call.name)}."):
+            dotted = f".{bare(call.name)}."
+            example = f"(1 .>. 0) {dotted} (2 .>. 0)"
+            return f"between comparisons of numbers it is   {dotted}   for example   {example}"
+        if given is MASK and wanted is NUMBER and by_definition and known(kinds[0]) in (IMAGE, LABELS):
+            return f"to keep only voxels outside it, write   ({text_of(left)} {call.name} 0.5) & !{text}"
+    if given is MASK and wanted is IMAGE:
+        return f"to have a number image that is 1 in the mask and 0 outside, write   booleanToNumber(1, {text})"
+    if given in (IMAGE, LABELS) and wanted is MASK:
+        return f"a comparison makes a mask of a number image, for example   {text} >. 0.5"
+    if given is MODEL and wanted is MASK:
+        return f"a comparison makes a mask of a loaded file, for example   intensity({text}) >. 0.5"
+    if given is MASK and wanted is NUMBER:
+        return f"the number of its voxels is   volume({text})"
+    return ""
+
+
+def _dotted(symbol: str, kinds: Sequence[Kind | None], variants: Variants) -> str | None:
+    """The symbol with dots where they belong for such arguments, if there is one."""
+    core = symbol.strip(".")
+    if not core or any(not isinstance(known(kind), Type) for kind in kinds):
+        return None
+    for candidate in (core, f"{core}.", f".{core}", f".{core}."):
+        if candidate != symbol and (parameters := variants(candidate)) and _takes(parameters, kinds):
+            return candidate
+    return None
+
+
+def wrong_goal(word: str, at: Span, value: Expression, kind: Kind | None, target: str, mark: Mark | None) -> Diagnostic:
+    """A `print` or `save` of what cannot be printed or saved; `target` is its label or path."""
+    text = text_of(value)
+    if word == "print":
+        message = f"`print` shows a number, a bool or a string, and is given {one(kind)}"
+        file = f'"{target}.nii.gz"'
+        looks = f"save {file} {text}"
+        if known(kind) is MASK:
+            help = f'to count its voxels:   print "{target}" volume({text})\nto look at it:         {looks}'
+        elif known(kind) is MODEL:
+            help = f"to look at it:   {looks}"
+        else:
+            number = f'print "{target}" max({text})'
+            help = f"for example its largest voxel:   {number}\nto look at it:                   {looks}"
+    else:
+        message = f"`save` writes a mask, a number image, labels or a model, and is given {one(kind)}"
+        label = target.rsplit("/", 1)[-1].split(".")[0]
+        if known(kind) is STRING:
+            help = f"to name a definition, leave out its quotes:   {text.strip(chr(34))}"
+        else:
+            help = f'to see it:   print "{label}" {text}'
+    marks = (Mark(value.span, "", "~"), *((mark,) if mark else ()))
+    return Diagnostic("type", message, at, "", marks, help=help)

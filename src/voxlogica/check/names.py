@@ -1,0 +1,188 @@
+"""What names mean: definitions and operators, each bound at a moment of the program's text.
+
+A definition sees what was bound before it. So every binding has its moment, and a name is looked up at one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from voxlogica.check.spaces import Place
+from voxlogica.errors import Diagnostic, Span
+from voxlogica.formula import Code, Operator, Type, signature
+from voxlogica.syntax.ast import Let, Load
+
+
+class Unknown:
+    """The type of a function's parameter before anything is known of its arguments; use settles it."""
+
+    __slots__ = ("settled",)
+
+    def __init__(self) -> None:
+        self.settled: Kind | None = None
+
+
+Kind: TypeAlias = Type | Unknown
+
+
+def known(kind: Kind | None) -> Kind | None:
+    """The kind itself, an unknown one replaced by what it was settled to."""
+    while isinstance(kind, Unknown) and kind.settled is not None:
+        kind = kind.settled
+    return kind
+
+
+def fits(wanted: Kind, given: Kind) -> bool:
+    """Whether a value of one kind may stand where another is wanted; settles what is unknown."""
+    wanted, given = known(wanted) or wanted, known(given) or given
+    if given is wanted:
+        return True
+    if isinstance(given, Unknown):
+        given.settled = wanted
+    elif isinstance(wanted, Unknown):
+        wanted.settled = given
+    else:
+        return wanted.accepts(given)
+    return True
+
+
+@dataclass(eq=False)
+class Value:
+    """A definition without parameters, or an input: a slot of the main code, and the space variable of its grid.
+
+    The slot is −1 when the definition is in error, and the kind None when that leaves it open."""
+
+    owner: int
+    definition: Let | Load
+    slot: int
+    kind: Type | None
+    grid: int = -1
+
+    @property
+    def name_span(self) -> Span:
+        """Where it gets its name."""
+        return self.definition.name_span
+
+
+@dataclass(eq=False)
+class Function:
+    """A definition with parameters. Its body sees what was bound before `moment`."""
+
+    owner: int
+    definition: Let
+    moment: int
+    bundled: bool
+    general: Instance | None = None  # checked for arguments of unknown types
+    instances: dict[tuple[Type, ...], Instance] = field(default_factory=dict)
+
+    @property
+    def name_span(self) -> Span:
+        """Where it gets its name."""
+        return self.definition.name_span
+
+    @property
+    def parameters(self) -> tuple[tuple[str, Type | None], ...]:
+        """The parameters, each with the type that any argument must have; None where arguments decide."""
+        assert self.general is not None
+        kinds = [known(kind) for kind in self.general.parameters]
+        return tuple(
+            (formal.name, kind if isinstance(kind, Type) else None)
+            for formal, kind in zip(self.definition.parameters, kinds, strict=True)
+        )
+
+    @property
+    def signature(self) -> str:
+        """How it is shown to people."""
+        assert self.general is not None
+        result = known(self.general.result)
+        return signature(self.definition.name, self.parameters, result if isinstance(result, Type) else None)
+
+
+@dataclass(eq=False)
+class Instance:
+    """A function checked for certain types of arguments: its code, and what a caller must know of it.
+
+    The code's result is −1 when something in it is in error; `problems` says what, unless it is a definition outside,
+    where it is said already.
+    """
+
+    code: Code
+    parameters: tuple[Kind, ...]
+    result: Kind | None = None
+    problems: list[Problem] = field(default_factory=list)
+    grids: Grids = field(default_factory=lambda: Grids())
+
+
+class Free(NamedTuple):
+    """An expression whose grid nothing fixes, and the operator that makes it."""
+
+    symbol: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class Grids:
+    """What a call does to space variables.
+
+    `joins` are pairs of ports that come to lie on one grid, with the place in the body. A port is the number of an
+    argument, or −1 − n for the space variable n of the main code. `result` is the port on whose grid the result lies;
+    None when there is none, or when the caller decides it: then `open` is what makes it. `free` are the expressions
+    in the body that lie on no grid but the program's only one.
+    """
+
+    joins: tuple[tuple[int, int, Place], ...] = ()
+    result: int | None = None
+    open: Free | None = None
+    free: tuple[Free, ...] = ()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A diagnostic whose chain is not complete: it grows with every function that is left on the way to the top.
+
+    `place` is where it is; each trace a parameter of the function, by its number, whose argument is to be shown.
+    """
+
+    diagnostic: Diagnostic
+    place: Place
+    traces: tuple[Trace, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trace:
+    """An argument to be marked as `text, given here for name`."""
+
+    parameter: int
+    text: str
+    name: str
+
+
+Meaning: TypeAlias = Value | Function | Operator
+
+
+class Scope:
+    """Names and what they mean at each moment; the moments are 0, 1, 2, … in the order of binding."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self._bound: dict[str, list[tuple[int, Value | Function]]] = {}
+
+    def bind(self, name: str, meaning: Value | Function) -> None:
+        """From the next moment on, the name means this."""
+        self._bound.setdefault(name, []).append((self.now, meaning))
+        self.now += 1
+
+    def find(self, name: str, moment: int) -> Value | Function | None:
+        """What the name means to who sees what was bound before the moment."""
+        bound = self._bound.get(name)
+        if bound is None:
+            return None
+        before = bisect_left(bound, moment, key=lambda entry: entry[0])
+        return bound[before - 1][1] if before else None
+
+    def names(self, moment: int) -> Iterator[str]:
+        """The names that mean something at a moment."""
+        return (name for name, bound in self._bound.items() if bound[0][0] < moment)

@@ -1,0 +1,93 @@
+"""The names that stand in strings, `$NAME` and `${NAME}` (C27): where they are, and their replacement."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from voxlogica.errors import Diagnostic, Span
+from voxlogica.syntax.ast import Call, Expression, Import, Load, Print, Program, Save, String
+
+# Without braces a name is the longest run of capital letters and digits; `$$` is a dollar.
+_NAMES = re.compile(r"\$(?:\$|\{(?P<braced>[^{}\"]*)\}|(?P<bare>[A-Z][A-Z0-9]*)|(?P<lone>))")
+
+
+class StringName(NamedTuple):
+    """A name in a string of the program; `span` is the name with its dollar, in the text."""
+
+    name: str
+    span: Span
+
+
+def has_names(text: str) -> bool:
+    """Whether a string is more than its characters."""
+    return "$" in text
+
+
+def replaced(text: str, value: Callable[[str], str]) -> str:
+    """The string with each name replaced by its value."""
+
+    def one(match: re.Match[str]) -> str:
+        name = match["braced"] if match["braced"] is not None else match["bare"]
+        return value(name) if name is not None else "$"
+
+    return _NAMES.sub(one, text)
+
+
+def names(program: Program) -> list[StringName]:
+    """Every name in the strings of a program, in the order of the text."""
+    return [StringName(name, span) for name, span in _found(program) if name is not None]
+
+
+def mistakes(program: Program) -> list[Diagnostic]:
+    """What stands after a dollar and is no name."""
+    return [
+        Diagnostic(
+            "syntax",
+            "no name follows this `$`" if span.end - span.start == 1 else f"`{span.text}` holds no name",
+            span,
+            help="a name is written   $NAME   or   ${name}   and a dollar itself   $$",
+        )
+        for name, span in _found(program)
+        if name is None
+    ]
+
+
+def _found(program: Program) -> Iterator[tuple[str | None, Span]]:
+    for string in _strings(program):
+        if not has_names(string.value):
+            continue
+        # Escapes make no dollars and no names, so the text itself can be searched, where the places are.
+        start = string.span.start
+        for match in _NAMES.finditer(string.span.text):
+            span = Span(string.span.source, start + match.start(), start + match.end())
+            name = match["braced"] if match["braced"] is not None else match["bare"]
+            if name:
+                yield name, span
+            elif match[0] != "$$":
+                yield None, span
+
+
+def _strings(program: Program) -> Iterator[String]:
+    for command in program.commands:
+        match command:
+            case Load(path=path):
+                yield path
+            case Save(path=text, value=value) | Print(label=text, value=value):
+                yield text
+                yield from _within(value)
+            case Import():
+                pass  # import paths are taken as they are
+            case _:
+                yield from _within(command.body)
+
+
+def _within(expression: Expression) -> Iterator[String]:
+    stack: list[Expression] = [expression]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, String):
+            yield node
+        elif isinstance(node, Call):
+            stack += reversed(node.arguments)
