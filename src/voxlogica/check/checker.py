@@ -32,7 +32,7 @@ from voxlogica.check.names import (
 )
 from voxlogica.check.result import Checked, Definition, GoalSlot, InputSlot, Parameter, Together
 from voxlogica.check.spaces import Place, Spaces
-from voxlogica.check.strings import has_names, mistakes
+from voxlogica.check.strings import has_names, mistakes, names
 from voxlogica.errors import Diagnostic, Mark, ProgramError, Source, Span
 from voxlogica.formula import (
     BOOL,
@@ -146,7 +146,8 @@ class Checker:
         for owner, (file, command) in enumerate(self.commands):
             self._command(owner, file, command)
         needed = self._needed()
-        diagnostics = [*mistakes(self.main_file.program), *self._diagnostics(needed)]
+        texts = [command for file, command in self.commands if not file.bundled]
+        diagnostics = [*mistakes(texts), *self._diagnostics(needed)]
         self._order(diagnostics)
         together, grids, free = self._grids(needed)
         if not self.inputs and free:
@@ -170,6 +171,7 @@ class Checker:
             together=together,
             grids=grids,
             free=free,
+            names=names(texts),
             warnings=tuple(diagnostics),
         )
 
@@ -193,7 +195,7 @@ class Checker:
                 function = Function(owner, command, self.scope.now, file.bundled)
                 if not file.bundled:
                     self.functions.append(function)
-                    self._general(function)
+                    self.general(function)
                 self._bind(command.name, function)
             case Save() | Print():
                 self._goal(owner, command)
@@ -273,7 +275,7 @@ class Checker:
             body.parameters[formal.name] = _Operand(slot, kind, slot)
         return body
 
-    def _general(self, function: Function) -> Instance:
+    def general(self, function: Function) -> Instance:
         """The function for arguments of unknown types; what is wrong in it whoever calls it."""
         if function.general is None:
             kinds = tuple([Unknown() for _ in function.definition.parameters])
@@ -300,14 +302,14 @@ class Checker:
                 del operands[-len(node.arguments) :]
                 operands.append((yield from self._call(body, node, given)))
             elif isinstance(node, Name):
-                operands.append((yield from self._name(body, node)))
+                operands.append(self._name(body, node))
             elif isinstance(node, String) and has_names(node.value):
                 operands.append(_Operand(body.emit(Text(node.value, node.span)), STRING))
             else:
                 operands.append(_Operand(body.emit(Constant(node.value, node.span)), _kind(node)))
         return operands.pop()
 
-    def _name(self, body: _Body, node: Name) -> _Checking:
+    def _name(self, body: _Body, node: Name) -> _Operand:
         """A name used as a value."""
         parameter = body.parameters.get(node.name)
         if parameter is not None:
@@ -322,7 +324,6 @@ class Checker:
         else:
             self._report(body, self._wrong_arity(body, node, meaning, 0), node.span)
         return _BAD
-        yield  # a generator like the others, which never asks for anything
 
     def _value(self, body: _Body, value: Value) -> _Operand:
         """What a definition of the main code stands for, in the main code or seen from a function."""
@@ -374,7 +375,7 @@ class Checker:
 
     def _by_scheme(self, body: _Body, node: Call, function: Function, given: list[_Operand]) -> Kind | None:
         """Checks arguments against what the function's body wants of any; the kind of the result, None when wrong."""
-        general = self._general(function)
+        general = self.general(function)
         copies: dict[Unknown, Kind] = {}
 
         def copy(kind: Kind) -> Kind:
@@ -393,7 +394,7 @@ class Checker:
         self,
         body: _Body,
         node: Call,
-        wanted: Sequence[tuple[str, Kind]],
+        wanted: Sequence[tuple[str, Kind | None]],
         result: Type | None,
         given: Sequence[_Operand],
     ) -> bool:
@@ -401,7 +402,7 @@ class Checker:
         wrong = [
             n
             for n, ((_, kind), operand) in enumerate(zip(wanted, given, strict=True))
-            if operand.kind is not None and not fits(kind, operand.kind)
+            if kind is not None and operand.kind is not None and not fits(kind, operand.kind)
         ]
         if wrong:
             shown = [(name, kind if isinstance(kind := known(want), Type) else None) for name, want in wanted]
@@ -495,7 +496,7 @@ class Checker:
         if isinstance(meaning, Operator):
             return meaning.parameters
         if isinstance(meaning, Function):
-            self._general(meaning)
+            self.general(meaning)
             return meaning.parameters
         return ()
 
@@ -506,7 +507,7 @@ class Checker:
     def _shown(self, meaning: Meaning | None) -> str:
         """What a person may know of a meaning in half a line."""
         if isinstance(meaning, Function):
-            self._general(meaning)
+            self.general(meaning)
             return meaning.signature
         return meaning.signature if isinstance(meaning, Operator) else messages.one(meaning.kind) if meaning else ""
 
