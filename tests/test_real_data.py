@@ -13,6 +13,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+
 from voxlogica.session import Options, Run, Saved, Session
 from voxlogica.session.settings import Given
 

@@ -199,7 +199,7 @@ def command(arguments: Sequence[str]) -> tuple[str, Options | None]:
         raise _too_much(name, parser, unknown[0])
     needs = COMMANDS[name].needs
     if needs and getattr(options, "program", "") is None:
-        help = f"for example {COMMANDS[name].examples.splitlines()[0].replace('  ', '   ', 1)}"
+        help = f"for example {COMMANDS[name].examples.splitlines()[0]}"
         raise ProgramError.of("usage", f"`voxlogica {name}` needs {needs}", help=help)
     return name, options
 

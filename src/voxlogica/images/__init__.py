@@ -1,13 +1,12 @@
 """Files to leaves and values, and back: NIfTI, PNG, JPEG, BMP, NRRD, MetaImage.
 
-`bind` verifies a file and says what it is; `read` gives its voxels; `encode` makes the bytes of a file from a value, and
-`write` puts them in their place. Everything refused is a `Refusal` in words. NumPy, Pillow and the decompressor are
+`bind` verifies a file and says what it is; `read` gives its voxels; `encode` makes the bytes of a file from a value,
+and `write` puts them in their place. Everything refused is a `Refusal` in words. NumPy, Pillow and the decompressor are
 imported when they are needed, so that binding NIfTI files needs no NumPy.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -15,10 +14,11 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from voxlogica import identity
 from voxlogica.errors import Refusal
 from voxlogica.formula import Leaf
-from voxlogica.images import files, nifti
+from voxlogica.images import files, nifti, pictures, volumes
 from voxlogica.images.files import File, Inflated, Plain
 from voxlogica.images.grids import Difference, difference, table
-from voxlogica.images.outputs import check_output, check_writable, format_of, known_format, listed, write
+from voxlogica.images.outputs import FLAT, check_output, check_writable, format_of, known_format, listed, write
+from voxlogica.images.pictures import clamped
 from voxlogica.values import Image, Mask, Model, Space, Value
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = [
     "bind",
     "check_output",
     "check_writable",
+    "clamped",
     "difference",
     "encode",
     "format_of",
@@ -49,7 +50,16 @@ class Reader(NamedTuple):
 
 
 _NIFTI = Reader("nifti", 1, nifti.inspect, nifti.voxels)
-_READERS = {"nii": _NIFTI, "nii.gz": _NIFTI}
+_PICTURE = Reader("picture", 1, pictures.inspect, pictures.voxels)
+_READERS = {
+    "nii": _NIFTI,
+    "nii.gz": _NIFTI,
+    "png": _PICTURE,
+    "jpg": _PICTURE,
+    "bmp": _PICTURE,
+    "nrrd": Reader("nrrd", 1, volumes.inspect_nrrd, volumes.voxels_nrrd),
+    "mha": Reader("metaimage", 1, volumes.inspect_meta, volumes.voxels_meta),
+}
 
 # What is often tried, and what to do instead.
 _ADVICE = {
@@ -82,7 +92,7 @@ def bind(path: str | Path) -> Leaf:
                 raise files.changed(name)
     except OSError as error:
         raise files.unreadable(name, error) from error
-    file = File(name, os.path.abspath(name), format, status)
+    file = File(name, str(Path(name).absolute()), format, status)
     return Leaf(file, digest, reader.name, reader.version, space)
 
 
@@ -110,6 +120,12 @@ def encode(format: str, value: Value, provenance: str = "") -> bytes:
     """
     if not isinstance(value, (Mask, Image, Model)):
         raise TypeError(f"{type(value).__name__} has no voxels")
+    if format in FLAT:
+        return pictures.encode(format, value, provenance)
+    if format == "nrrd":
+        return volumes.encode_nrrd(value, provenance)
+    if format == "mha":
+        return volumes.encode_meta(value, provenance)
     parts = nifti.encode(value, provenance)
     return files.deflated(parts) if format == "nii.gz" else b"".join(parts)
 

@@ -35,8 +35,8 @@ from voxlogica.session.binding import Bound, Options, bind, outputs
 from voxlogica.session.running import Happening, Printed, Saved, Trouble, Watcher, happenings
 from voxlogica.session.settings import Given, Scalar, Settings, settle
 from voxlogica.storage import MemoryStorage, StorageBackend
-from voxlogica.syntax.parser import parse
 from voxlogica.syntax.ast import Program as Syntax
+from voxlogica.syntax.parser import parse
 from voxlogica.values import Value
 
 __all__ = [

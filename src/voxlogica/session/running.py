@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 from voxlogica import images
 from voxlogica._version import VERSION
 from voxlogica.check import Checked
+from voxlogica.check.result import GoalSlot
 from voxlogica.errors import Diagnostic, Refusal, Span
 from voxlogica.execution.engine import Broken, ExecutionEngine, Finished, GoalOutcome
 from voxlogica.execution.messages import Counts, Event
@@ -169,6 +170,8 @@ def happenings(
 def _goals(bound: Bound, checked: Checked, settings: Settings, program: str) -> list[_Goal]:
     goals = []
     for number, goal in enumerate(checked.goals):
+        if goal.word == "save" and number not in bound.outputs:
+            continue  # the run was asked to save nothing
         formula = bound.slots[goal.slot]
         assert formula is not None, "a goal without a formula passed the checker"
         text = settings.replace(goal.text.value, goal.text.span)
@@ -190,7 +193,7 @@ def _encoded(
     constants = (
         table.constant(output.format),
         formula,
-        table.constant(provenance(bound, checked, settings, program, formula)),
+        table.constant(provenance(bound, checked, settings, program, output)),
     )
     encoded = table.apply(operators()[f"encode_{suffix}"], constants, origin=formula.origin)
     clamped = None
@@ -199,8 +202,10 @@ def _encoded(
     return encoded, clamped
 
 
-def provenance(bound: Bound, checked: Checked, settings: Settings, program: str, formula: Formula) -> str:
+def provenance(bound: Bound, checked: Checked, settings: Settings, program: str, output: Output) -> str:
     """What a saved file says of itself, as JSON: the same for the same meaning, so no time, host or directory."""
+    formula = bound.slots[output.goal.slot]
+    assert formula is not None
     parameters = {name: each.literal.value for name, each in checked.parameters.items()} | dict(settings.parameters)
     inputs = {
         each.name: {
@@ -212,12 +217,17 @@ def provenance(bound: Bound, checked: Checked, settings: Settings, program: str,
     said = {
         "software": f"VoxLogicA {VERSION}",
         "program": program,
-        "definition": formula.origin.span.text if formula.origin is not None else "",
+        "expression": _expression(output.goal),
         "id": formula.id.hex(),
         "parameters": parameters,
         "inputs": inputs,
     }
     return json.dumps(said, ensure_ascii=False)
+
+
+def _expression(goal: GoalSlot) -> str:
+    """What is saved, as it is written."""
+    return goal.span.source.text[goal.text.span.end : goal.span.end].strip()
 
 
 def _clamped(goal: _Goal, count: Value) -> Diagnostic:
