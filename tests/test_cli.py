@@ -56,8 +56,8 @@ SCAN = 'load scan = "scan.nii.gz"\nlet image = intensity(scan)\n'
 
 
 def test_values_are_printed_as_they_read_back(voxlogica_: Voxlogica) -> None:
-    text = """print "a" 1 print "b" 0.1 print "c" 1 ./. 3 print "d" 1 ./. 0 print "e" true print "f" "x y" print "g" 2.50
-    print "h" 0 ./. 0 print "i" 1e300 print "j" -0.0 print "k" 123456789012"""
+    text = """print "a" 1 print "b" 0.1 print "c" 1 ./. 3 print "d" 1 ./. 0 print "e" true print "f" "x y"
+    print "g" 2.50 print "h" 0 ./. 0 print "i" 1e300 print "j" -0.0 print "k" 123456789012"""
     assert voxlogica_("run", write(text)) == Said(
         0, "a=1\nb=0.1\nc=0.3333333333333333\nd=inf\ne=true\nf=x y\ng=2.5\nh=nan\ni=1e+300\nj=0\nk=123456789012\n", ""
     )
@@ -127,7 +127,10 @@ def test_quiet_says_errors_only(voxlogica_: Voxlogica) -> None:
 
 
 def test_check_says_what_a_program_needs_and_makes(voxlogica_: Voxlogica) -> None:
-    text = 'load scan = "$CASE.nii"\nlet hi = 0.5\nprint "n" volume(intensity(scan) >. hi)\nsave "m.nii" intensity(scan) >. hi'
+    text = """load scan = "$CASE.nii"
+    let hi = 0.5
+    print "n" volume(intensity(scan) >. hi)
+    save "m.nii" intensity(scan) >. hi"""
     status, out, err = voxlogica_("check", write(text), "--set", "CASE=a")
     assert (status, err) == (0, "")
     assert out == (

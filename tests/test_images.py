@@ -268,8 +268,8 @@ def test_the_digest_is_that_of_the_bytes(here: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "format"),
-    [("a.nii", "nii"), ("b/a.NII.GZ", "nii.gz"), ("a.png", "png"), ("a.jpeg", "jpg"), ("a.JPG", "jpg"), ("a.bmp", "bmp"),
-     ("x.png.nii", "nii"), ("a.nrrd", "nrrd"), ("a.mha", "mha")],
+    [("a.nii", "nii"), ("b/a.NII.GZ", "nii.gz"), ("a.png", "png"), ("a.jpeg", "jpg"), ("a.JPG", "jpg"),
+     ("a.bmp", "bmp"), ("x.png.nii", "nii"), ("a.nrrd", "nrrd"), ("a.mha", "mha")],
 )  # fmt: skip
 def test_the_extension_says_the_format(path: str, format: str) -> None:
     assert images.format_of(path) == format
@@ -311,7 +311,8 @@ def test_a_volume_is_no_picture() -> None:
          "choose another directory; nothing has been computed"),
         ("notes.txt/a/mask.nii.gz", "notes.txt is a file, not a directory",
          "choose another directory; nothing has been computed"),
-        ("dangling/mask.nii.gz", "dangling is a link to nothing", "choose another directory; nothing has been computed"),
+        ("dangling/mask.nii.gz", "dangling is a link to nothing",
+         "choose another directory; nothing has been computed"),
     ],
 )  # fmt: skip
 def test_places_where_nothing_can_be_written(here: Path, path: str, why: str, help: str) -> None:

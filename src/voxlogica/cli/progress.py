@@ -79,7 +79,7 @@ class Progress:
         to_terminal = sys.stdout.isatty()
         self._live = Live(
             get_renderable=self._drawn, console=console, transient=True, redirect_stdout=to_terminal,
-            redirect_stderr=False, refresh_per_second=8,
+            redirect_stderr=True, refresh_per_second=8,
         )  # fmt: skip
         self._live.start()
 

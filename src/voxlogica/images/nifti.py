@@ -5,8 +5,8 @@ coordinates, or agrees with the qform to 1/10000, or there is no qform; else the
 world's and origin 0. Spacings are always `pixdim`'s. A file with nothing but a sform that is no rotation is refused, as
 by ITK. NIfTI's world is RAS, ours LPS. Spacings and origins in metres or microns become mm.
 
-**Where we are not ITK.** A slope of 0 means no scaling, as the standard says (ITK adds the intercept). Negative
-spacings are refused (ITK mirrors). Agreement of the two forms is tested on their numbers (ITK: on singular vectors,
+**Where we are not ITK.** A slope of 0 means no scaling, as the standard says (ITK adds the intercept). NaN and
+infinities stay what they are (ITK reads 0). Negative spacings are refused (ITK mirrors). Agreement of the two forms is tested on their numbers (ITK: on singular vectors,
 whose order is a matter of rounding), which can matter by as much as the forms differ.
 
 Source: nifti1.h and nifti2.h of the NIfTI Data Format Working Group, https://nifti.nimh.nih.gov.

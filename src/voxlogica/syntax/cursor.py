@@ -17,9 +17,12 @@ _NEXT = {
 
 
 class Fault(Exception):
-    """A command cannot be understood further than the cursor is; the next one is not before the token `resume`."""
+    """A command cannot be understood further than the cursor is; the next one is not before the token `resume`.
 
-    def __init__(self, problem: Diagnostic, resume: int = 0) -> None:
+    `problem` is None when it follows from a lexical fault, which is told anyway.
+    """
+
+    def __init__(self, problem: Diagnostic | None, resume: int = 0) -> None:
         self.problem, self.resume = problem, resume
 
 
@@ -96,7 +99,8 @@ class Cursor:
 
     def recover(self, fault: Fault, start: int) -> None:
         """Note what is wrong with the command that begins at `start`, and go to the next one."""
-        self.problems.append(fault.problem)
+        if fault.problem is not None:
+            self.problems.append(fault.problem)
         self.tell_faults(start)
         self.at = max(self.at, fault.resume, start + 1)
         last = len(self.kinds) - 1

@@ -115,7 +115,9 @@ class _Reader:
         """Whether an expression outside all brackets ends here: at a command, or what a line seems to begin."""
         cursor = self.cursor
         kind = cursor.kind
-        return kind == "end" or cursor.begins_command(cursor.at) or (kind == "name" and cursor.first_on_line(cursor.at))
+        if kind == "name":
+            return cursor.first_on_line(cursor.at)
+        return kind in ("end", "in") or cursor.begins_command(cursor.at)
 
     # Brackets
 
@@ -216,6 +218,8 @@ class _Reader:
             return Fault(messages.let_in(span, cursor.texts[cursor.at + 1]))
         if kind in cursor.reserved and not command:
             return Fault(messages.reserved(span))
+        if before in cursor.faults:  # a string without an end has taken the expression
+            return Fault(None)
         after = f"`{cursor.texts[before]}`"
         if cursor.kinds[before] == "string":
             after = "the label" if cursor.kinds[before - 1] == "print" else "the file name"
@@ -234,10 +238,13 @@ class _Reader:
             return self.no_comma(span, opener)
         if kind in (")", "]"):
             return Fault(messages.mismatch(opener, span) if bracket else messages.extra_bracket(span))
+        command = cursor.begins_command(cursor.at) or cursor.begins_definition(cursor.at)
+        if (command or kind == "end") and cursor.kinds[cursor.at - 1] == "string" and cursor.at - 1 in cursor.faults:
+            return Fault(None)  # a string without an end has taken the bracket
+        if command:
+            return Fault(messages.unclosed(opener, span, messages.begins(span)))
         if kind == "end":
             return Fault(messages.unclosed(opener, cursor.gap, "the program ends"))
-        if cursor.begins_command(cursor.at):
-            return Fault(messages.unclosed(opener, span, messages.begins(span)))
         if kind in ("in", "do") or (kind in COMMANDS and kind != "let"):
             return Fault(messages.reserved(span))
         return self.two_operands(span)

@@ -70,7 +70,8 @@ def malformed_number(span: Span, digits: str) -> Diagnostic:
             point,
             help=f"write   {digits}.0   or   {digits}",
         )
-    help = f"a number carries no unit (distances are in mm):   {digits}" if rest.isalpha() and digits != "0" else ""
+    unit = rest.isalpha() and rest != "e"
+    help = f"a number carries no unit (distances are in mm):   {digits}" if unit else ""
     return _error(f"`{text}` is neither a number nor a name", span, help=help)
 
 
@@ -148,8 +149,8 @@ def missing_expression(gap: Span, after: str, command: Span | None) -> Diagnosti
 
 
 def begins(command: Span) -> str:
-    """What a command's word begins."""
-    return f"a new {'definition' if command.text == 'let' else 'command'} begins"
+    """What the first word of a command begins."""
+    return f"a new {'command' if command.text in ('load', 'save', 'print', 'import') else 'definition'} begins"
 
 
 def missing_operator(gap: Span, value: Span, call: str) -> Diagnostic:
@@ -334,11 +335,9 @@ def missing_equals(gap: Span, command: str, left: str) -> Diagnostic:
 
 def glued_equals(span: Span) -> Diagnostic:
     """`=-` and its like where `=` is wanted."""
-    return _error(
-        f"`{span.text}` is one operator here, and not an `=`",
-        span,
-        help=f"put a space after the `=`:   = {span.text[1:]}",
-    )
+    rest = span.text[1:]
+    help = "a definition has a single   =" if rest[0] == "=" else f"put a space after the `=`:   = {rest}"
+    return _error(f"`{span.text}` is one operator here, and not an `=`", span, help=help)
 
 
 def dialect(span: Span) -> Diagnostic:
