@@ -90,10 +90,12 @@ def bind(path: str | Path) -> Leaf:
             space = reader.inspect(_stream(handle, name, format))
             if files.status(handle) != status:
                 raise files.changed(name)
+    except files.Circumstance:
+        raise
     except OSError as error:
         raise files.unreadable(name, error) from error
     file = File(name, str(Path(name).absolute()), format, status)
-    return Leaf(file, digest, reader.name, reader.version, space)
+    return Leaf(file, digest, reader.name + pictures.decoder(format), reader.version, space)
 
 
 def read(file: object, space: Space) -> Model:
@@ -106,7 +108,7 @@ def read(file: object, space: Space) -> Model:
             array = _READERS[file.format].voxels(_stream(handle, file.name, file.format))
             if files.status(handle) != file.status:
                 raise files.changed(file.name)
-    except FileNotFoundError:
+    except (Refusal, FileNotFoundError):  # it was not damaged when it was bound
         raise files.changed(file.name) from None
     except OSError as error:
         raise files.unreadable(file.name, error) from error
