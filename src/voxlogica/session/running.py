@@ -249,13 +249,14 @@ def _failed(failure: _Failure, goals: Sequence[_Goal]) -> Diagnostic:
     error, origin = failure.error, failure.formula.origin
     undone = f"not done: {', '.join(goal.words for goal in goals)}"
     span, chain = (origin.span, origin.chain) if origin is not None else (goals[0].span, ())
+    if failure.formula.operator is None:  # a file that was right when it was bound
+        return Diagnostic("input", error.message, span, details=(*error.details, undone), help=error.help)
     if error.kind == "circumstance":
         help = error.help or "what is stored is kept: when the cause is gone, run again"
         return Diagnostic("machine", error.message, span, chain=chain, details=(*error.details, undone), help=help)
     if error.traceback:
         return _bug(error, span, undone)
-    code = "compute" if failure.formula.operator is not None else "input"
-    return Diagnostic(code, error.message, span, chain=chain, details=(*error.details, undone), help=error.help)
+    return Diagnostic("compute", error.message, span, chain=chain, details=(*error.details, undone), help=error.help)
 
 
 def _bug(error: TaskError, span: Span, undone: str) -> Diagnostic:
