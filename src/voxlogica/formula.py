@@ -298,11 +298,12 @@ class Code:
 
     The first `holes` slots are the arguments; each step fills the next one. `spaces` says of each space variable past
     `OPEN` where it comes from; in the main code a space variable's number is looked up in the assignment given to
-    `reduce`.
+    `reduce`. What a `bundled` library's code makes is said to be made where it is called.
     """
 
     name: str
     holes: int = 0
+    bundled: bool = False
     steps: list[Step] = field(default_factory=list)
     result: int = -1
     spaces: list[SpaceOf] = field(default_factory=list)
@@ -353,7 +354,7 @@ def reduce(
                 if space is None and step.space >= 0:  # type: ignore[union-attr]
                     slots.append(None)
                     continue
-                origin = Origin(step.span, code.name, here.caller)  # type: ignore[union-attr]
+                origin = here.caller if code.bundled else Origin(step.span, code.name, here.caller)  # type: ignore[union-attr]
                 slots.append(table.apply(step.operator, arguments, space, origin))  # type: ignore[union-attr,arg-type]
             elif kind is Invoke:
                 arguments = tuple([slots[i] for i in step.arguments])  # type: ignore[union-attr]
@@ -362,7 +363,7 @@ def reduce(
                 if key in memo:
                     slots.append(memo[key])
                     continue
-                caller = Origin(step.span, code.name, here.caller)  # type: ignore[union-attr]
+                caller = here.caller if code.bundled else Origin(step.span, code.name, here.caller)  # type: ignore[union-attr]
                 stack.append(_Activation(step.code, list(arguments), space, caller, key))  # type: ignore[union-attr]
                 called = True
                 break

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from voxlogica.check.checker import Checker
-from voxlogica.check.imports import File
+from voxlogica.check.imports import File, read_text, shown
 from voxlogica.check.result import Checked
+from voxlogica.check.strings import StringName, names, replaced
 from voxlogica.syntax.ast import Program
 
-__all__ = ["Checked", "check"]
+__all__ = ["Checked", "StringName", "check", "names", "read_text", "replaced", "shown"]
 
 
 def check(program: Program, path: Path | None = None, name: str = "program", search: Sequence[Path] = ()) -> Checked:

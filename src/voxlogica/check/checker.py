@@ -32,7 +32,7 @@ from voxlogica.check.names import (
 )
 from voxlogica.check.result import Checked, Definition, GoalSlot, InputSlot, Parameter, Together
 from voxlogica.check.spaces import Place, Spaces
-from voxlogica.check.strings import has_names, mistakes
+from voxlogica.check.strings import has_names, mistakes, names
 from voxlogica.errors import Diagnostic, Mark, ProgramError, Source, Span
 from voxlogica.formula import (
     BOOL,
@@ -80,6 +80,8 @@ class _Body:
 
     def __init__(self, code: Code, moment: int, parameters: dict[str, _Operand], general: bool, first: int = 0) -> None:
         self.code, self.moment, self.parameters, self.general = code, moment, parameters, general
+        self.definition: Let | None = None  # whose body it is; the main program has none
+        self.recursive = False
         self.main = first == _FIRST
         self.spaces = Spaces(first)
         self.problems: list[Problem] = []
@@ -146,7 +148,8 @@ class Checker:
         for owner, (file, command) in enumerate(self.commands):
             self._command(owner, file, command)
         needed = self._needed()
-        diagnostics = [*mistakes(self.main_file.program), *self._diagnostics(needed)]
+        texts = [command for file, command in self.commands if not file.bundled]
+        diagnostics = [*mistakes(texts), *self._diagnostics(needed)]
         self._order(diagnostics)
         together, grids, free = self._grids(needed)
         if not self.inputs and free:
@@ -170,6 +173,7 @@ class Checker:
             together=together,
             grids=grids,
             free=free,
+            names=names(texts),
             warnings=tuple(diagnostics),
         )
 
@@ -193,7 +197,7 @@ class Checker:
                 function = Function(owner, command, self.scope.now, file.bundled)
                 if not file.bundled:
                     self.functions.append(function)
-                    self._general(function)
+                    self.general(function)
                 self._bind(command.name, function)
             case Save() | Print():
                 self._goal(owner, command)
@@ -223,6 +227,8 @@ class Checker:
         operand = self._evaluate(command.value)
         kind = known(operand.kind)
         word, text = ("print", command.label) if isinstance(command, Print) else ("save", command.path)
+        if operand.slot < 0:
+            return
         if isinstance(kind, Type) and (kind.spatial if word == "print" else not kind.spatial):
             start = command.span.start
             at = Span(command.span.source, start, start + len(word))
@@ -230,10 +236,9 @@ class Checker:
             mark = marks[0] if marks else None
             problem = messages.wrong_goal(word, at, command.value, kind, text.value, mark)
             self.main.problems.append(Problem(problem, Place(at)))
-        elif isinstance(kind, Type):
-            self.goals.append((owner, GoalSlot(word, text, operand.slot, kind, command.span)))
         else:
-            self.goals.append((owner, GoalSlot(word, text, -1, NUMBER, command.span)))
+            assert isinstance(kind, Type)
+            self.goals.append((owner, GoalSlot(word, text, operand.slot, kind, command.span)))
 
     def _evaluate(self, expression: Expression) -> _Operand:
         """An expression of the main code."""
@@ -266,20 +271,22 @@ class Checker:
         """An empty body whose holes have these kinds; every hole's variable is a port."""
         definition = function.definition
         general = any(isinstance(kind, Unknown) for kind in kinds)
-        code = Code(definition.name, holes=len(kinds))
+        code = Code(definition.name, holes=len(kinds), bundled=function.bundled)
         body = _Body(code, function.moment, {}, general)
+        body.definition = definition
         for slot, (formal, kind) in enumerate(zip(definition.parameters, kinds, strict=True)):
             body.outward[body.spaces.new(port=True)] = slot
             body.parameters[formal.name] = _Operand(slot, kind, slot)
         return body
 
-    def _general(self, function: Function) -> Instance:
+    def general(self, function: Function) -> Instance:
         """The function for arguments of unknown types; what is wrong in it whoever calls it."""
         if function.general is None:
             kinds = tuple([Unknown() for _ in function.definition.parameters])
             body = self._body(function, kinds)
             operand = self._run(self._expression(body, function.definition.body))
             function.general = Instance(body.code, kinds, operand.kind, body.problems)
+            function.recursive = body.recursive
             self.uses[function.owner] = body.uses
         return function.general
 
@@ -289,25 +296,28 @@ class Checker:
         """Checks an expression, arguments first."""
         stack: list[tuple[Expression, bool]] = [(expression, False)]
         operands: list[_Operand] = []
+        meant_as_functions: set[int] = set()  # names beside an operator that does not exist, such as `|>`
         while stack:
             node, ready = stack.pop()
             if isinstance(node, Call):
                 if not ready:
                     stack.append((node, True))
                     stack += [(argument, False) for argument in reversed(node.arguments)]
+                    if messages.is_symbol(node.name) and self._meaning(body, node.name) is None:
+                        meant_as_functions |= {id(argument) for argument in node.arguments}
                     continue
                 given = operands[-len(node.arguments) :]
                 del operands[-len(node.arguments) :]
                 operands.append((yield from self._call(body, node, given)))
             elif isinstance(node, Name):
-                operands.append((yield from self._name(body, node)))
+                operands.append(self._name(body, node, id(node) in meant_as_functions))
             elif isinstance(node, String) and has_names(node.value):
                 operands.append(_Operand(body.emit(Text(node.value, node.span)), STRING))
             else:
                 operands.append(_Operand(body.emit(Constant(node.value, node.span)), _kind(node)))
         return operands.pop()
 
-    def _name(self, body: _Body, node: Name) -> _Checking:
+    def _name(self, body: _Body, node: Name, perhaps_function: bool) -> _Operand:
         """A name used as a value."""
         parameter = body.parameters.get(node.name)
         if parameter is not None:
@@ -319,10 +329,9 @@ class Checker:
             return self._apply(body, meaning, (), node.span)
         if meaning is None:
             self._report(body, self._unknown_name(body, node.name, node.span, ()), node.span)
-        else:
+        elif not perhaps_function:
             self._report(body, self._wrong_arity(body, node, meaning, 0), node.span)
         return _BAD
-        yield  # a generator like the others, which never asks for anything
 
     def _value(self, body: _Body, value: Value) -> _Operand:
         """What a definition of the main code stands for, in the main code or seen from a function."""
@@ -357,6 +366,8 @@ class Checker:
         if meaning is None or isinstance(meaning, Value) or len(wanted) != len(given):
             self._report(body, self._wrong_arity(body, node, meaning, len(given)), node.name_span)
             return _BAD
+        if any(operand.slot < 0 for operand in given):
+            return _BAD
         if isinstance(meaning, Operator):
             if not self._typed(body, node, wanted, meaning.result, given):
                 return _Operand(-1, meaning.result)
@@ -365,6 +376,8 @@ class Checker:
             result = self._by_scheme(body, node, meaning, given)
             if result is None or body.general:
                 return _Operand(-1 if result is None else 0, result)
+        if meaning.recursive:  # said where it is defined
+            return _BAD
         kinds = [known(operand.kind) for operand in given]
         types = tuple([kind for kind in kinds if isinstance(kind, Type)])
         if len(types) != len(kinds):
@@ -374,7 +387,7 @@ class Checker:
 
     def _by_scheme(self, body: _Body, node: Call, function: Function, given: list[_Operand]) -> Kind | None:
         """Checks arguments against what the function's body wants of any; the kind of the result, None when wrong."""
-        general = self._general(function)
+        general = self.general(function)
         copies: dict[Unknown, Kind] = {}
 
         def copy(kind: Kind) -> Kind:
@@ -393,7 +406,7 @@ class Checker:
         self,
         body: _Body,
         node: Call,
-        wanted: Sequence[tuple[str, Kind]],
+        wanted: Sequence[tuple[str, Kind | None]],
         result: Type | None,
         given: Sequence[_Operand],
     ) -> bool:
@@ -401,7 +414,7 @@ class Checker:
         wrong = [
             n
             for n, ((_, kind), operand) in enumerate(zip(wanted, given, strict=True))
-            if operand.kind is not None and not fits(kind, operand.kind)
+            if kind is not None and operand.kind is not None and not fits(kind, operand.kind)
         ]
         if wrong:
             shown = [(name, kind if isinstance(kind := known(want), Type) else None) for name, want in wanted]
@@ -414,7 +427,9 @@ class Checker:
             first = node.arguments[wrong[0]]
             diagnostic = messages.wrong_types(
                 node, shown, result, [operand.kind for operand in given], wrong, tuple(marks),
-                isinstance(first, Name) and first.name not in body.parameters, lambda s: self._variant(body, s),
+                isinstance(first, Name) and first.name not in body.parameters,
+                isinstance(first, Name) and first.name in body.parameters,
+                lambda s: self._variant(body, s),
             )  # fmt: skip
             body.problems.append(Problem(diagnostic, Place(node.name_span), tuple(traces)))
         return not wrong
@@ -452,12 +467,18 @@ class Checker:
                 return given[port].grid
             return -1 - port if body.main else self._port(body, -1 - port)
 
+        def called(place: Place) -> Place:  # what a library does is said of the call: its text is not the user's
+            return Place(span) if function.bundled else Place(span, name, place)
+
+        def outward(free: Free) -> Free:
+            return Free(name if function.bundled else free.symbol, called(free.place))
+
         for first, second, place in grids.joins:
-            body.unite(variable(first), variable(second), Place(span, name, place))
-        body.free += [Free(free.symbol, Place(span, name, free.place)) for free in grids.free]
+            body.unite(variable(first), variable(second), called(place))
+        body.free += [outward(free) for free in grids.free]
         space = result = -1
         if grids.open is not None:
-            space = result = body.make(Free(grids.open.symbol, Place(span, name, grids.open.place)))
+            space = result = body.make(outward(grids.open))
         elif grids.result is not None:
             result = variable(grids.result)
         slots = tuple([operand.slot for operand in given])
@@ -495,7 +516,7 @@ class Checker:
         if isinstance(meaning, Operator):
             return meaning.parameters
         if isinstance(meaning, Function):
-            self._general(meaning)
+            self.general(meaning)
             return meaning.parameters
         return ()
 
@@ -506,7 +527,7 @@ class Checker:
     def _shown(self, meaning: Meaning | None) -> str:
         """What a person may know of a meaning in half a line."""
         if isinstance(meaning, Function):
-            self._general(meaning)
+            self.general(meaning)
             return meaning.signature
         return meaning.signature if isinstance(meaning, Operator) else messages.one(meaning.kind) if meaning else ""
 
@@ -526,8 +547,9 @@ class Checker:
         return ([_defined(meaning, messages.one(kind))], []) if isinstance(meaning, Value) else ([], [])
 
     def _unknown_name(self, body: _Body, name: str, span: Span, kinds: Sequence[Kind | None]) -> Diagnostic:
-        current = self.commands[len(self.steps)][1]
-        if isinstance(current, Let) and current.name == name and body.moment == self.scope.now:
+        current = body.definition or self.commands[len(self.steps)][1]
+        if isinstance(current, Let) and current.name == name:
+            body.recursive = True
             mark = Mark(current.name_span)
             help = "there is no recursion: a definition sees only what stands above it"
             message = f"`{name}` is used in its own definition"
@@ -542,9 +564,9 @@ class Checker:
             after = span.source.text[span.end : span.end + 20]
             digits = after[: next((n for n, c in enumerate(after) if not (c.isalnum() or c == ".")), len(after))]
             help = messages.glued(name, digits, lambda s: self._variant(body, s) is not None)
-            if help:
-                return messages.no_such_name(name, span, "", (), help)
             close = messages.related(name, candidates, kinds, lambda s: self._variant(body, s))
+            if help and (close is None or len(kinds) == 1):
+                return messages.no_such_name(name, span, "", (), help)
         else:
             close = messages.nearest(name, candidates)
         if close is None:

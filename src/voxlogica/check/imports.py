@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from voxlogica.syntax.parser import parse
-
 from voxlogica import library
 from voxlogica.errors import Diagnostic, Mark, ProgramError, Source, Span
 from voxlogica.syntax.ast import Command, Import, Load, Print, Program, Save
+from voxlogica.syntax.parser import parse
 
 STANDARD = "stdlib"
 """The library that every program imports first."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from voxlogica.check.names import Free
 from voxlogica.check.spaces import Place
+from voxlogica.check.strings import StringName
 from voxlogica.errors import Diagnostic, Span
 from voxlogica.formula import Code, Type
 from voxlogica.syntax.ast import Boolean, Number, String
@@ -73,4 +74,5 @@ class Checked:
     together: tuple[Together, ...]
     grids: Mapping[int, int]
     free: tuple[Free, ...]
+    names: tuple[StringName, ...]
     warnings: tuple[Diagnostic, ...]

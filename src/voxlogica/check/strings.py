@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from voxlogica.errors import Diagnostic, Span
-from voxlogica.syntax.ast import Call, Expression, Import, Load, Print, Program, Save, String
+from voxlogica.syntax.ast import Call, Command, Expression, Import, Load, Print, Save, String
 
 # Without braces a name is the longest run of capital letters and digits; `$$` is a dollar.
 _NAMES = re.compile(r"\$(?:\$|\{(?P<braced>[^{}\"]*)\}|(?P<bare>[A-Z][A-Z0-9]*)|(?P<lone>))")
@@ -35,12 +35,12 @@ def replaced(text: str, value: Callable[[str], str]) -> str:
     return _NAMES.sub(one, text)
 
 
-def names(program: Program) -> list[StringName]:
-    """Every name in the strings of a program, in the order of the text."""
-    return [StringName(name, span) for name, span in _found(program) if name is not None]
+def names(commands: Iterable[Command]) -> tuple[StringName, ...]:
+    """Every name in the strings of some commands, in their order."""
+    return tuple(StringName(name, span) for name, span in _found(commands) if name is not None)
 
 
-def mistakes(program: Program) -> list[Diagnostic]:
+def mistakes(commands: Iterable[Command]) -> list[Diagnostic]:
     """What stands after a dollar and is no name."""
     return [
         Diagnostic(
@@ -49,13 +49,13 @@ def mistakes(program: Program) -> list[Diagnostic]:
             span,
             help="a name is written   $NAME   or   ${name}   and a dollar itself   $$",
         )
-        for name, span in _found(program)
+        for name, span in _found(commands)
         if name is None
     ]
 
 
-def _found(program: Program) -> Iterator[tuple[str | None, Span]]:
-    for string in _strings(program):
+def _found(commands: Iterable[Command]) -> Iterator[tuple[str | None, Span]]:
+    for string in _strings(commands):
         if not has_names(string.value):
             continue
         # Escapes make no dollars and no names, so the text itself can be searched, where the places are.
@@ -69,8 +69,8 @@ def _found(program: Program) -> Iterator[tuple[str | None, Span]]:
                 yield None, span
 
 
-def _strings(program: Program) -> Iterator[String]:
-    for command in program.commands:
+def _strings(commands: Iterable[Command]) -> Iterator[String]:
+    for command in commands:
         match command:
             case Load(path=path):
                 yield path

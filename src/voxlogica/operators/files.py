@@ -1,4 +1,7 @@
-"""From values to the bytes of a file: the pure half of `save`. No program names these operators."""
+"""From values to the bytes of a file: the pure half of `save`. No program names these operators.
+
+`provenance` is what the file says of itself, where its format has a place for it.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,27 @@ from voxlogica.values import Image, Mask, Model
 
 
 @operator(cost="file", hidden=True)
-def encode_mask(format: str, value: Mask) -> bytes:
+def encode_mask(format: str, value: Mask, provenance: str) -> bytes:
     """The file of a mask in a format of the room `images`."""
     from voxlogica import images
 
-    return images.encode(format, value)
+    return images.encode(format, value, provenance)
 
 
 @operator(cost="file", hidden=True)
-def encode_image(format: str, value: Image) -> bytes:
+def encode_image(format: str, value: Image, provenance: str) -> bytes:
     """The file of a number image or labels in a format of the room `images`."""
     from voxlogica import images
 
-    return images.encode(format, value)
+    return images.encode(format, value, provenance)
 
 
 @operator(cost="file", hidden=True)
-def encode_model(format: str, value: Model) -> bytes:
+def encode_model(format: str, value: Model, provenance: str) -> bytes:
     """The file of a model in a format of the room `images`."""
     from voxlogica import images
 
-    return images.encode(format, value)
+    return images.encode(format, value, provenance)
 
 
 @operator(hidden=True)

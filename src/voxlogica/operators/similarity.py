@@ -40,7 +40,7 @@ def crosscorrelation(
     varies: 1; exactly one does: 0. Exact integers until the end (C14).
 
     >>> value("crossCorrelation(1, a, a, b, 0, 4, 4)", a=[0, 0, 0, 3, 3], b="11100")
-    [1.0, 1.0, 0.8164966106414795, 0.1740776598453522, -0.3333333432674408]
+    [1.0, 1.0, 0.8703882694244385, 0.17407765984535217, -0.3333333432674408]
     """
     from voxlogica.kernels import fields
 

@@ -1,0 +1,66 @@
+"""VoxLogicA: a spatial model checker for images.
+
+    import voxlogica as vx
+
+    run = vx.load("gbm.imgql").run(NAME="case7", hi=0.93)
+    run["dice"], run["tumour"].numpy()
+
+Importing this package imports nothing else: what is used is imported when it is.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from voxlogica._version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from voxlogica.errors import (
+        ComputationError,
+        InputError,
+        InternalError,
+        MachineError,
+        ProgramError,
+        VoxLogicAError,
+    )
+    from voxlogica.session import Program, Run, Session, load, program
+    from voxlogica.values import Image, Labels, Mask, Model, Space
+
+_PLACES = {
+    **dict.fromkeys(("Program", "Run", "Session", "load", "program"), "session"),
+    **dict.fromkeys(("Image", "Labels", "Mask", "Model", "Space"), "values"),
+    **dict.fromkeys(
+        ("ComputationError", "InputError", "InternalError", "MachineError", "ProgramError", "VoxLogicAError"), "errors"
+    ),
+}
+
+__all__ = [
+    "ComputationError",
+    "Image",
+    "InputError",
+    "InternalError",
+    "Labels",
+    "MachineError",
+    "Mask",
+    "Model",
+    "Program",
+    "ProgramError",
+    "Run",
+    "Session",
+    "Space",
+    "VoxLogicAError",
+    "__version__",
+    "load",
+    "program",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'voxlogica' has no attribute {name!r}")
+    return getattr(import_module(f"voxlogica.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,67 @@
+"""The manual: every operator and every definition of the bundled libraries, with its signature and its entry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from voxlogica import library
+from voxlogica.check.checker import Checker
+from voxlogica.check.imports import File
+from voxlogica.check.names import Function, Value
+from voxlogica.errors import Source, Span
+from voxlogica.formula import signature
+from voxlogica.operators import operators
+from voxlogica.syntax.ast import Import, Let, Program, String
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A word of the language: how it is used, its manual entry, where it is from, and the text that defines it."""
+
+    name: str
+    signature: str
+    doc: str
+    section: str
+    definition: str = ""
+    version: int = 0
+    cost: str = ""
+
+    @property
+    def summary(self) -> str:
+        """The first sentence."""
+        return self.doc.split("\n\n")[0].replace("\n", " ").strip()
+
+
+def entries() -> tuple[Entry, ...]:
+    """All of them: the primitives by fragment, then each library in the order of its text."""
+    return (*_primitives(), *_derived())
+
+
+def _primitives() -> list[Entry]:
+    return [
+        Entry(op.symbol, op.signature, op.doc, op.body.__module__.rsplit(".", 1)[-1], version=op.version, cost=op.cost)
+        for op in operators().values()
+        if not op.hidden
+    ]
+
+
+@cache
+def _derived() -> tuple[Entry, ...]:
+    found = []
+    nowhere = Span(Source("libraries", ""), 0, 0)
+    program = Program(tuple(Import(String(name, nowhere), nowhere) for name in library.names()))
+    checker = Checker(File(None, "libraries", program), ())
+    checker.check()
+    for _, command in checker.commands:
+        assert isinstance(command, Let)
+        meaning = checker.scope.find(command.name, checker.scope.now)
+        if isinstance(meaning, Function):
+            checker.general(meaning)
+            shown = meaning.signature
+        else:
+            assert isinstance(meaning, Value)
+            shown = signature(command.name, (), meaning.kind)
+        source = command.span.source.name
+        found.append(Entry(command.name, shown, command.doc, source.removesuffix(".imgql"), command.span.text))
+    return tuple(found)

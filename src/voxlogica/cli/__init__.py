@@ -1,0 +1,86 @@
+"""The command line: arguments to session calls, results to text. No logic of its own.
+
+Commands are imported when they are called, so that `voxlogica version` costs what Python costs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from voxlogica.cli.arguments import COMMANDS, command
+from voxlogica.errors import (
+    ComputationError,
+    InputError,
+    InternalError,
+    MachineError,
+    ProgramError,
+    VoxLogicAError,
+)
+
+STATUS: dict[type[VoxLogicAError], int] = {
+    ComputationError: 1, MachineError: 1, ProgramError: 2, InputError: 3, InternalError: 4,
+}  # fmt: skip
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns its exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _main(given)
+    except KeyboardInterrupt:
+        return _interrupted()
+    except BrokenPipeError:
+        _close_stdout()
+        return 1
+    except Exception as error:  # noqa: BLE001  # the outermost border: a bug of ours, said with what to send
+        from voxlogica.cli.text import complain
+        from voxlogica.session.running import unexpected
+
+        complain([unexpected(error)])
+        return STATUS[InternalError]
+
+
+def _main(given: Sequence[str]) -> int:
+    try:
+        name, options = command(given)
+    except VoxLogicAError as error:
+        return _refused(error, given)
+    if options is None:
+        return 0
+    try:
+        return COMMANDS[name].function()(options)
+    except VoxLogicAError as error:
+        return _refused(error, given)
+
+
+def _refused(error: VoxLogicAError, given: Sequence[str]) -> int:
+    """Says what is wrong; as data when that was asked for."""
+    from voxlogica.cli.text import complain, complain_as_data
+
+    status = STATUS.get(type(error), STATUS[InternalError])
+    if "--json" in given:
+        complain_as_data(error.diagnostics, status)
+    else:
+        complain(error.diagnostics, quiet=bool({"-q", "--quiet"} & set(given)))
+    return status
+
+
+def _interrupted() -> int:
+    """Ctrl-C: what is stored stays, and nothing half written is left. A second one ends at once."""
+    import os
+    import signal
+
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    print("interrupted", file=sys.stderr)
+    sys.stdout.flush()
+    # Kernels may run on in their threads; the process does not wait for them, and their claims end with it.
+    os._exit(INTERRUPTED)
+
+
+def _close_stdout() -> None:
+    """Whoever read our output went away: nothing more can be said, and Python must not try at exit."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,77 @@
+"""`voxlogica operators`: the words of the language."""
+
+from __future__ import annotations
+
+import json
+import sys
+from difflib import get_close_matches
+from itertools import groupby
+
+from voxlogica.check.manual import Entry, entries
+from voxlogica.cli.arguments import Options
+from voxlogica.cli.text import coloured
+from voxlogica.errors import ProgramError
+
+
+def operators(options: Options) -> int:
+    """Lists them, or explains one."""
+    known = entries()
+    if options.name is not None:
+        found = [entry for entry in known if entry.name == options.name]
+        if not found:
+            raise _no_such(options.name, known)
+        known = tuple(found)
+    if options.json:
+        print(json.dumps([_as_data(entry) for entry in known], indent=1, ensure_ascii=False))
+    elif options.name is not None:
+        print("\n\n".join(_explained(entry) for entry in known))
+    else:
+        print(_listed(known))
+    return 0
+
+
+def _no_such(name: str, known: tuple[Entry, ...]) -> ProgramError:
+    close = get_close_matches(name, [entry.name for entry in known], 1)
+    meant = f"did you mean `{close[0]}`? " if close else ""
+    return ProgramError(
+        *ProgramError.of(
+            "usage", f"there is no operator `{name}`", help=f"{meant}`voxlogica operators` lists all of them"
+        ).diagnostics
+    )
+
+
+def _listed(known: tuple[Entry, ...]) -> str:
+    width = min(44, max(len(entry.signature) for entry in known))
+    blocks = []
+    for section, group in groupby(known, key=lambda entry: entry.section):
+        rows = []
+        for entry in group:
+            rows.append(f"  {entry.signature:<{width}}  {_short(entry.summary, 118 - width)}")
+        blocks.append("\n".join([_bold(section), *rows]))
+    blocks.append("`voxlogica operators NAME` explains one.")
+    return "\n\n".join(blocks)
+
+
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+def _bold(text: str) -> str:
+    return f"\x1b[1m{text}\x1b[0m" if coloured(sys.stdout) else text
+
+
+def _explained(entry: Entry) -> str:
+    lines = [_bold(entry.signature), "", *entry.doc.split("\n")]
+    if entry.definition:
+        lines += ["", f"defined in the library {entry.section}:", "", f"    {entry.definition}"]
+    return "\n".join(lines).rstrip()
+
+
+def _as_data(entry: Entry) -> dict[str, object]:
+    return {
+        "name": entry.name,
+        "signature": entry.signature,
+        "section": entry.section,
+        "doc": entry.doc,
+        **({"definition": entry.definition} if entry.definition else {"version": entry.version, "cost": entry.cost}),
+    }

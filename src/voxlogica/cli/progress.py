@@ -1,0 +1,105 @@
+"""Progress on a terminal: nothing in the first second, then two lines that go away at the end.
+
+Piped output shows none. What is drawn comes from the events and counts of the run; drawing has a thread of its own,
+which only reads.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from threading import Timer
+from typing import TYPE_CHECKING
+
+from voxlogica.execution.messages import Counts, Event
+from voxlogica.formula import Formula
+from voxlogica.identity import Id
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+PATIENCE = 1.0
+"""Seconds before anything is shown."""
+
+
+class Progress:
+    """What a run is doing, shown on stderr when somebody looks and it takes long enough."""
+
+    def __init__(self, name: str, goals: int, shown: bool) -> None:
+        self._title = f"{name}   {goals} goal{'' if goals == 1 else 's'}"
+        self._shown = shown and sys.stderr.isatty()
+        self._start = time.monotonic()
+        self._running: dict[Id, Formula] = {}
+        self._counts = Counts()
+        self._live: Live | None = None
+        self._timer: Timer | None = None
+
+    def __enter__(self) -> Progress:
+        if self._shown:
+            self._timer = Timer(PATIENCE, self._begin)
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pause()
+
+    @property
+    def watcher(self) -> Progress | None:
+        """Who is to be told of the run; None when nobody looks."""
+        return self if self._shown else None
+
+    def begin(self, counts: Counts) -> None:
+        """The run begins."""
+        self._counts = counts
+
+    def event(self, event: Event) -> None:
+        """Something happened to a task."""
+        if event.kind == "started":
+            self._running[event.id] = event.formula
+        else:
+            self._running.pop(event.id, None)
+
+    def pause(self) -> None:
+        """Takes the display away, for good."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _begin(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(stderr=True)
+        # Lines that go to a terminal on stdout must pass above the display; a pipe gets them as they are.
+        to_terminal = sys.stdout.isatty()
+        self._live = Live(
+            get_renderable=self._drawn, console=console, transient=True, redirect_stdout=to_terminal,
+            redirect_stderr=True, refresh_per_second=8,
+        )  # fmt: skip
+        self._live.start()
+
+    def _drawn(self) -> RenderableType:
+        from rich.text import Text
+
+        counts = self._counts
+        done = counts.done + counts.reused + counts.failed + counts.skipped
+        filled = round(24 * min(1.0, done / max(counts.tasks, 1)))
+        parts = [f" {'█' * filled}{'░' * (24 - filled)}  tasks {done}/{counts.tasks}"]
+        if counts.reused:
+            parts.append(f"reused {counts.reused}")
+        parts.append(f"computed {counts.done}")
+        running = next(iter(list(self._running.values())), None)
+        if running is not None:
+            place = ""
+            if running.origin is not None:
+                place = f" (line {running.origin.span.source.position(running.origin.span.start)[0]})"
+            parts.append(f"{running.label}{place}")
+        elif not counts.tasks:
+            parts = [" reading the inputs"]
+        parts.append(f"{time.monotonic() - self._start:.0f} s")
+        return Text(f"{self._title}\n{'   '.join(parts)}", no_wrap=True, overflow="ellipsis")

@@ -1,0 +1,67 @@
+"""`voxlogica run`: values to stdout as they are known, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+
+from voxlogica.cli import STATUS
+from voxlogica.cli.arguments import Options
+from voxlogica.cli.progress import Progress
+from voxlogica.cli.text import complain, emit, number, sorted_out
+from voxlogica.errors import ComputationError, Diagnostic, InternalError
+from voxlogica.session import Given, Printed, Run, Saved, Session, Trouble
+from voxlogica.session import Options as RunOptions
+from voxlogica.storage import MemoryStorage
+
+
+def run(options: Options) -> int:
+    """Runs a program."""
+    given = [Given.text(setting) for setting in options.settings]
+    dialect = int(options.dialect) if options.dialect else None
+    storage = MemoryStorage(limit=0)  # for one run: what it needs again is held by the engine
+    with Session(storage=storage, jobs=options.jobs, memory=options.memory) as session:
+        program = session.load(options.program, dialect=dialect)
+        prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, session.jobs))
+        said = list(program.warnings)
+        if not options.json:
+            complain(said, options.quiet)
+        with Progress(program.source.name, len(program.goals), shown=not (options.quiet or options.json)) as progress:
+            bound = prepared.bind()
+            if bound.warnings and not options.json:
+                complain(bound.warnings, options.quiet, after=bool(said))
+            said += bound.warnings
+            running = Run(prepared, bound)
+            return _follow(running, progress, options, said)
+
+
+def _follow(running: Run, progress: Progress, options: Options, said: list[Diagnostic]) -> int:
+    """Shows what happens; returns the exit status."""
+    printed: list[Printed] = []
+    watched = sys.stderr.isatty() and not options.quiet
+    for each in running.happenings(progress.watcher):
+        if isinstance(each, Trouble):
+            if not options.json:
+                progress.pause()
+                complain([each.diagnostic], options.quiet, after=bool(said))
+            said.append(each.diagnostic)
+        elif options.json:
+            if isinstance(each, Printed):
+                printed.append(each)
+        elif isinstance(each, Printed):
+            print(each, flush=True)
+        elif isinstance(each, Saved) and watched:
+            print(f"saved {each.path}", file=sys.stderr, flush=True)
+    status = _status(said)
+    if options.json:
+        values = [
+            {"label": p.label, "value": number(p.value) if isinstance(p.value, float) else p.value} for p in printed
+        ]
+        emit({"print": values, "save": [str(path) for path in running.saved], **sorted_out(said), "status": status})
+    return status
+
+
+def _status(said: list[Diagnostic]) -> int:
+    errors = [diagnostic for diagnostic in said if diagnostic.severity == "error"]
+    if any(diagnostic.code == "internal" for diagnostic in errors):
+        return STATUS[InternalError]
+    return STATUS[ComputationError] if errors else 0

@@ -1,0 +1,62 @@
+"""What goes to the terminal: diagnostics in colour if somebody looks, data if somebody asked for them."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+from voxlogica.errors import Diagnostic, as_data, render
+
+_COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "help": "\x1b[36m"}
+_PLAIN = "\x1b[0m"
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that shows colours."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def complain(diagnostics: Sequence[Diagnostic], quiet: bool = False, after: bool = False) -> None:
+    """Writes diagnostics to stderr, an empty line between two; when quiet, errors only.
+
+    `after` says that something was written before, so that the first is set off too.
+    """
+    shown = [d for d in diagnostics if d.severity == "error" or not quiet]
+    texts = [_paint(render(d), d.severity) if coloured(sys.stderr) else render(d) for d in shown]
+    if texts:
+        print(("\n" if after else "") + "\n\n".join(texts), file=sys.stderr, flush=True)
+
+
+def _paint(text: str, severity: str) -> str:
+    head, rest = text.split("]", 1)
+    colour = _COLOURS[severity]
+    return f"{colour}{head}]{_PLAIN}{rest}".replace("\n  help: ", f"\n  {_COLOURS['help']}help:{_PLAIN} ")
+
+
+def complain_as_data(diagnostics: Sequence[Diagnostic], status: int) -> None:
+    """The same as JSON on stdout, when a command did not come to have results."""
+    emit({**sorted_out(diagnostics), "status": status})
+
+
+def sorted_out(diagnostics: Sequence[Diagnostic]) -> dict[str, object]:
+    """Diagnostics as data, errors and warnings apart."""
+    return {
+        "errors": [as_data(d) for d in diagnostics if d.severity == "error"],
+        "warnings": [as_data(d) for d in diagnostics if d.severity != "error"],
+    }
+
+
+def emit(data: Mapping[str, object]) -> None:
+    """Writes one JSON object to stdout."""
+    print(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def number(value: float) -> float | int | str:
+    """A number for JSON, which knows neither infinity nor not-a-number: those as text."""
+    if not math.isfinite(value):
+        return str(value)
+    return int(value) if value.is_integer() and abs(value) < 1e16 else value

@@ -1,0 +1,90 @@
+"""Where results go: names and their formats, whether a file may be written there, and writing it in one step."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from voxlogica.errors import Refusal
+from voxlogica.formula import Type
+from voxlogica.images.files import reason
+from voxlogica.values import Space
+
+EXTENSIONS = (".nii", ".nii.gz", ".png", ".jpg", ".jpeg", ".bmp", ".nrrd", ".mha")
+FLAT = ("png", "jpg", "bmp")  # formats of pictures: 2-D, 8 bits
+
+
+def listed(word: str) -> str:
+    """The extensions as people list them: `.nii, .nii.gz or .mha`."""
+    return f"{', '.join(EXTENSIONS[:-1])} {word} {EXTENSIONS[-1]} files"
+
+
+def known_format(path: str | Path) -> str | None:
+    """The format that a name's extension stands for: the extension without its first dot, `jpg` for `.jpeg`."""
+    name = Path(path).name.lower()
+    for extension in EXTENSIONS:
+        if name.endswith(extension) and name != extension:
+            return "jpg" if extension == ".jpeg" else extension[1:]
+    return None
+
+
+def format_of(path: str | Path) -> str:
+    """The format in which a file of this name is written: `nii.gz`, `png`, …; refuses names without one."""
+    format = known_format(path)
+    if format is None:
+        suffix = Path(path).suffix
+        why = f"{suffix} is no known extension" if suffix else "it has no extension"
+        raise Refusal(f"{path} cannot be written: {why}", help=f"images are written as {listed('or')}")
+    return format
+
+
+def check_writable(format: str, type: Type, space: Space | None, path: str) -> None:
+    """Refuses values that a format cannot hold, as far as that is known before they are computed."""
+    if not type.spatial:
+        raise Refusal(f"{path} cannot be written: a {type} is not an image", help="`print` it")
+    if format in FLAT and space is not None and space.dimensions == 3:
+        size = " x ".join(map(str, space.size))
+        raise Refusal(
+            f"{path} cannot be written: .{format} files are 2-D, and this is {size} voxels",
+            help=f"save it as   {Path(path).with_suffix('.nii.gz')}",
+        )
+
+
+def check_output(path: str | Path) -> None:
+    """Refuses places where no file can be written, as far as that can be known without writing one."""
+    if Path(path).is_dir():
+        raise _refused(path, "it is a directory", "choose another name; nothing has been computed")
+    help = "choose another directory; nothing has been computed"
+    for parent in Path(path).parents:
+        if parent.is_dir():
+            if not os.access(parent, os.W_OK | os.X_OK):
+                raise _refused(path, f"no file may be made in the directory {parent}", help)
+            return
+        if os.path.lexists(parent):
+            kind = "a link to nothing" if parent.is_symlink() else "a file, not a directory"
+            raise _refused(path, f"{parent} is {kind}", help)
+
+
+def write(path: str | Path, data: bytes | memoryview) -> None:
+    """Makes or replaces a file in one step, its directories too; nobody ever sees a part of it.
+
+    A link is followed. Permissions are those of a new file. If anything fails, what was there before is still there.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.parent / f".voxlogica-{secrets.token_hex(8)}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as file:
+            file.write(data)
+        temporary.replace(target)
+    except OSError as error:
+        raise _refused(path, reason(error), "") from error
+    finally:
+        with suppress(OSError):  # it is there only if something failed
+            temporary.unlink()
+
+
+def _refused(path: str | Path, why: str, help: str) -> Refusal:
+    return Refusal(f"{path} cannot be written: {why}", help=help)

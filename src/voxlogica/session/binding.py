@@ -1,0 +1,303 @@
+"""From a checked program and its settings to goals: inputs bound, grids compared, outputs looked at; nothing computed.
+
+Everything that is unfit is found here, all of it at once, before anything is written (stage 2 of failure).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from voxlogica import images
+from voxlogica.check import Checked
+from voxlogica.check.result import GoalSlot, InputSlot, Together
+from voxlogica.errors import Diagnostic, InputError, Mark, ProgramError, Refusal, Span
+from voxlogica.formula import DEFAULT, MASK, Formula, Formulas, Leaf, reduce
+from voxlogica.operators import by_symbol
+from voxlogica.session.settings import Settings
+from voxlogica.values import Space
+
+
+class Output(NamedTuple):
+    """A `save` of the program: where its file goes, and the format that its name says."""
+
+    goal: GoalSlot
+    text: str
+    path: Path
+    format: str
+
+
+class Bound(NamedTuple):
+    """A program ready to run: the formula of each slot, and the outputs; goals are the checked program's."""
+
+    slots: Sequence[Formula | None]
+    table: Formulas
+    leaves: Sequence[Leaf]
+    outputs: Mapping[int, Output]
+    warnings: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run does differently: where relative outputs go, and how far grids may differ, in mm."""
+
+    output_dir: Path | None = None
+    grid_tolerance: float | None = None
+    dialect: int | None = None
+    jobs: int = 1
+
+
+def outputs(checked: Checked, settings: Settings, options: Options) -> dict[int, Output]:
+    """The program's outputs by the number of their goal; raises `ProgramError` for names that cannot be written."""
+    found: dict[int, Output] = {}
+    first: dict[str, Output] = {}
+    problems: list[Diagnostic] = []
+    for number, goal in enumerate(checked.goals):
+        if goal.word != "save":
+            continue
+        text = settings.replace(goal.text.value, goal.text.span)
+        path = Path(text)
+        if options.output_dir is not None:
+            path = options.output_dir / path
+        try:
+            output = Output(goal, text, path, images.format_of(text))
+        except Refusal as refusal:
+            problems.append(refused("output", refusal, goal.text.span))
+            continue
+        same = first.setdefault(str(path.resolve()), output)
+        if same is not output:
+            problems.append(
+                Diagnostic(
+                    "output",
+                    f"two `save`s write the same file, {same.text}",
+                    goal.text.span,
+                    marks=(Mark(same.goal.text.span, "written here already"),),
+                    help="give one of them another name",
+                )
+            )
+        found[number] = output
+    if problems:
+        raise ProgramError(*problems)
+    return found
+
+
+def bind(checked: Checked, settings: Settings, options: Options, found: Mapping[int, Output]) -> Bound:
+    """Binds every input, compares the grids that are used together, and reduces the program.
+
+    Raises `InputError` with all that is unfit.
+    """
+    problems = [problem for output in found.values() if (problem := _unwritable(output))]
+    problems += _overwritten(checked.inputs, settings, found)
+    leaves = _leaves(checked.inputs, settings, options, problems)
+    warnings: list[Diagnostic] = []
+    if None not in leaves:
+        whole = [leaf for leaf in leaves if leaf is not None]
+        if options.dialect == 1:
+            whole = _one_grid(checked.inputs, whole, options, problems, warnings)
+        whole = list(_together(checked, whole, options, problems))
+        only = _only(whole, options)
+        if only is None and checked.free:
+            problems += _several(checked, whole)
+        if not problems:
+            spaces = {v: whole[n].space if n >= 0 else only for v, n in checked.grids.items()} | {DEFAULT: only}
+            given = {variable: space for variable, space in spaces.items() if space is not None}
+            table = Formulas()
+            slots = reduce(checked.code, whole, given, settings.parameters, settings.replace, table)
+            problems += _unfit(found, slots)
+            if not problems:
+                return Bound(slots, table, whole, found, tuple(warnings))
+    raise InputError(*sorted(problems, key=_offset))
+
+
+def _offset(diagnostic: Diagnostic) -> int:
+    return diagnostic.span.start if diagnostic.span is not None else -1
+
+
+def refused(code: str, refusal: Refusal, span: Span | None) -> Diagnostic:
+    """A refusal, now that its place in the program is known."""
+    return Diagnostic(code, refusal.message, span, refusal.label, details=refusal.details, help=refusal.help)
+
+
+# Inputs
+
+
+def _leaves(
+    inputs: Sequence[InputSlot], settings: Settings, options: Options, problems: list[Diagnostic]
+) -> list[Leaf | None]:
+    """The leaf of each input, None where it is refused; each file is bound once, several at a time."""
+    paths = [settings.replace(each.path.value, each.path.span) for each in inputs]
+    bound = dict.fromkeys(paths)
+    if len(bound) > 1 and options.jobs > 1:
+        with ThreadPoolExecutor(options.jobs) as pool:
+            answers: Mapping[str, Leaf | Refusal] = dict(zip(bound, pool.map(_bind, bound), strict=True))
+    else:
+        answers = {path: _bind(path) for path in bound}
+    leaves: list[Leaf | None] = []
+    for each, path in zip(inputs, paths, strict=True):
+        answer = answers[path]
+        if isinstance(answer, Refusal):
+            problems.append(refused("input", answer, each.path.span))
+            leaves.append(None)
+        else:
+            leaves.append(answer)
+    return leaves
+
+
+def _bind(path: str) -> Leaf | Refusal:
+    try:
+        return images.bind(path)
+    except Refusal as refusal:
+        return refusal
+
+
+# Grids
+
+
+def _together(checked: Checked, leaves: Sequence[Leaf], options: Options, problems: list[Diagnostic]) -> Iterator[Leaf]:
+    """The leaves, those used together all in the space of the first of them."""
+    first = list(range(len(leaves)))
+    for each in checked.together:
+        a, b = sorted((first[each.first], first[each.second]))
+        if a == b:
+            continue
+        apart = images.difference(leaves[a].space, leaves[b].space, options.grid_tolerance)
+        if apart is not None:
+            problems.append(_apart(checked.inputs, each, leaves, apart))
+        first = [a if n == b else n for n in first]
+    for leaf, n in zip(leaves, first, strict=True):
+        yield replace(leaf, space=leaves[n].space)
+
+
+def _apart(
+    inputs: Sequence[InputSlot], together: Together, leaves: Sequence[Leaf], apart: images.Difference
+) -> Diagnostic:
+    one, other = inputs[together.first], inputs[together.second]
+    a, b = leaves[together.first].space, leaves[together.second].space
+    return Diagnostic(
+        "grid",
+        f"`{one.name}` and `{other.name}` are not on the same voxel grid",
+        together.place.origin,
+        "used together here",
+        (Mark(one.name_span), Mark(other.name_span)),
+        together.place.chain,
+        images.table(one.name, a, other.name, b, apart),
+        apart.help,
+    )
+
+
+def _one_grid(
+    inputs: Sequence[InputSlot],
+    leaves: Sequence[Leaf],
+    options: Options,
+    problems: list[Diagnostic],
+    warnings: list[Diagnostic],
+) -> list[Leaf]:
+    """Version 1's reading of C22: one grid for the whole program, the first image's."""
+    if not leaves:
+        return []
+    base = leaves[0].space
+    for each, leaf in zip(inputs[1:], leaves[1:], strict=True):
+        apart = images.difference(base, leaf.space, options.grid_tolerance)
+        if apart is None:
+            continue
+        same_size = base.size == leaf.space.size
+        diagnostic = Diagnostic(
+            "grid",
+            f"`{each.name}` is not on the voxel grid of `{inputs[0].name}`"
+            + (", and is taken to be" if same_size else ""),
+            each.name_span,
+            marks=(Mark(inputs[0].name_span),),
+            details=images.table(inputs[0].name, base, each.name, leaf.space, apart),
+            help="" if same_size else "with --dialect 1 all images of a program have one size",
+            severity="warning" if same_size else "error",
+        )
+        (warnings if same_size else problems).append(diagnostic)
+    return [replace(leaf, space=base) if leaf.space.size == base.size else leaf for leaf in leaves]
+
+
+def _distinct(leaves: Sequence[Leaf], options: Options) -> list[int]:
+    """The first input of each grid there is."""
+    found: list[int] = []
+    for n, leaf in enumerate(leaves):
+        if all(images.difference(leaves[m].space, leaf.space, options.grid_tolerance) is not None for m in found):
+            found.append(n)
+    return found
+
+
+def _only(leaves: Sequence[Leaf], options: Options) -> Space | None:
+    """The program's only space; None when there are several, or none."""
+    return leaves[0].space if len(_distinct(leaves, options)) == 1 else None
+
+
+def _several(checked: Checked, leaves: Sequence[Leaf]) -> list[Diagnostic]:
+    """What could be on one grid or another (C10)."""
+    first: dict[Space, int] = {}
+    for n, leaf in enumerate(leaves):
+        first.setdefault(leaf.space, n)
+    inputs = [checked.inputs[n] for n in first.values()]
+    marks = tuple(
+        Mark(checked.inputs[n].name_span, " x ".join(str(extent) for extent in space.size))
+        for space, n in first.items()
+    )
+    names = [f"of `{each.name}`" for each in inputs]
+    shown = f"{', '.join(names[:-1])} or {names[-1]}"
+    return [
+        Diagnostic(
+            "space",
+            f"`{free.symbol}` could be on the voxel grid {shown}",
+            free.place.origin,
+            marks=marks,
+            chain=free.place.chain,
+            help="combine it with the image that is meant, for example   " + _combined(free.symbol, inputs[0].name),
+        )
+        for free in checked.free
+    ]
+
+
+def _combined(symbol: str, image: str) -> str:
+    """An expression that puts what `symbol` makes on the grid of an image."""
+    operator = by_symbol().get(symbol)
+    somewhere = f"intensity({image}) >. 0"
+    return f"{symbol} & ({somewhere})" if operator and operator.result is MASK else f"mask({symbol}, {somewhere})"
+
+
+# Outputs
+
+
+def _unwritable(output: Output) -> Diagnostic | None:
+    try:
+        images.check_output(output.path)
+    except Refusal as refusal:
+        return refused("output", refusal, output.goal.text.span)
+    return None
+
+
+def _overwritten(inputs: Sequence[InputSlot], settings: Settings, found: Mapping[int, Output]) -> Iterator[Diagnostic]:
+    """Outputs that would replace an input: the data people have only once."""
+    read = {os.path.realpath(settings.replace(each.path.value, each.path.span)): each for each in inputs}
+    for output in found.values():
+        each = read.get(os.path.realpath(output.path))
+        if each is not None:
+            yield Diagnostic(
+                "output",
+                f"{output.text} is an input of this program, and would be overwritten",
+                output.goal.text.span,
+                marks=(Mark(each.path.span, "loaded here"),),
+                help="choose another name",
+            )
+
+
+def _unfit(found: Mapping[int, Output], slots: Sequence[Formula | None]) -> Iterator[Diagnostic]:
+    """Outputs whose format cannot hold what is to be saved."""
+    for output in found.values():
+        formula = slots[output.goal.slot]
+        if formula is None:
+            continue
+        try:
+            images.check_writable(output.format, formula.type, formula.space, output.text)
+        except Refusal as refusal:
+            yield refused("output", refusal, output.goal.text.span)

@@ -1,0 +1,345 @@
+"""What a person is told about a text that is no program: the sentences, the places, and what to write instead."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from voxlogica.errors import Diagnostic, Mark, Span
+
+_EXPRESSION = "a number, a name or another expression is expected here"
+_STRING = "a text between quotes is expected here"
+_ELEMENTS = "write one definition for each element"
+
+
+def _error(message: str, span: Span, label: str = "", *marks: Mark, help: str = "") -> Diagnostic:
+    return Diagnostic("syntax", message, span, label, marks, help=help)
+
+
+# Characters and tokens
+
+_QUOTES = 'strings stand between straight quotes:   "…"'
+_COMPARISON = "it is written   {0}.   or   .{0}   with the dot on the side of the number"
+_CHARACTERS = {
+    **dict.fromkeys("“”„«»‘’`", _QUOTES),
+    "≥": _COMPARISON.format(">="),
+    "≤": _COMPARISON.format("<="),
+    "≠": "it is written   !(image =. 3)   for images   and   !.(3 .=. 4)   for numbers",
+    **dict.fromkeys("−–—", "it is written   -"),
+    **dict.fromkeys("×·⋅", "it is written   *"),
+    "÷": "it is written   /",
+    "∧": "it is written   &",
+    "∨": "it is written   |",
+    "¬": "it is written   !",
+    **dict.fromkeys("{}", "expressions are grouped by round brackets:   (…)"),
+}
+
+
+def bad_character(span: Span) -> Diagnostic:
+    """A character that begins no token."""
+    shown = f"{span.text} (U+{ord(span.text):04X})" if span.text.isprintable() else f"U+{ord(span.text):04X}"
+    return _error(f"the character {shown} has no meaning in a program", span, help=_CHARACTERS.get(span.text, ""))
+
+
+def bad_escape(span: Span) -> Diagnostic:
+    """A backslash in a string before a character that it does not go with."""
+    shown = f"`{span.text}`" if span.text.isprintable() else "a backslash before this character"
+    return _error(
+        f"{shown} means nothing in a string",
+        span,
+        help="for a backslash write   \\\\   and in a path a / does as well",
+    )
+
+
+def unclosed_string(span: Span) -> Diagnostic:
+    """A string that has no end on its line."""
+    help = 'put a " at its end, on this line'
+    if span.text.endswith('\\"'):
+        help = 'the last \\" is a quote inside the string; for a backslash write   \\\\'
+    return _error("this string is never closed", span, 'the closing " is missing', help=help)
+
+
+def malformed_number(span: Span, digits: str) -> Diagnostic:
+    """What begins as the number `digits`, "" when they are missing, and goes on as something else."""
+    text, rest = span.text, span.text[len(digits) :]
+    if not digits:
+        return _error(f"`{text}` is not a number: digits are missing before the point", span, help=f"write   0{text}")
+    if rest[0] == "." and not rest[1:2].isdigit():
+        point = span._replace(end=span.start + len(digits) + 1)
+        return _error(
+            f"`{digits}.` is not a number: digits are missing after the point",
+            point,
+            help=f"write   {digits}.0   or   {digits}",
+        )
+    unit = rest.isalpha() and rest != "e"
+    help = f"a number carries no unit (distances are in mm):   {digits}" if unit else ""
+    return _error(f"`{text}` is neither a number nor a name", span, help=help)
+
+
+def number_too_large(span: Span) -> Diagnostic:
+    """A literal beyond the largest number."""
+    return _error("this number is too large: the largest is about 1.8e308", span, help="infinity is written   inf")
+
+
+# Brackets
+
+
+def unclosed(opener: Span, mark: Span, what: str) -> Diagnostic:
+    """A bracket that is still open where `what` happens, at `mark`."""
+    closer = _closer(opener.text)
+    label = f'{what} before the "{closer}"'
+    return _error(f'this "{opener.text}" is never closed', opener, "opened here", Mark(mark, label, "~"))
+
+
+def mismatch(opener: Span, closer: Span) -> Diagnostic:
+    """A bracket that another kind of bracket closes."""
+    return _error(
+        f'this "{opener.text}" is closed by a "{closer.text}"',
+        closer,
+        f'a "{_closer(opener.text)}" is expected here',
+        Mark(opener, "opened here"),
+    )
+
+
+def extra_bracket(span: Span) -> Diagnostic:
+    """A closing bracket where none is open."""
+    opener = "(" if span.text == ")" else "["
+    return _error(
+        f'there is no "{opener}" for this "{span.text}"', span, help=f'remove it, or open a "{opener}" before'
+    )
+
+
+def _closer(opener: str) -> str:
+    return ")" if opener == "(" else "]"
+
+
+def comma_in_brackets(comma: Span, opener: Span) -> Diagnostic:
+    """A comma between grouping brackets."""
+    return _error(
+        'a "," stands between brackets that belong to no function',
+        comma,
+        "",
+        Mark(opener, "opened here"),
+        help="the name of a function is missing before the bracket, or an operator instead of the comma",
+    )
+
+
+def comma_outside(span: Span) -> Diagnostic:
+    """A comma outside all brackets."""
+    return _error(
+        'a "," stands outside all brackets', span, help="a comma separates the arguments of a function:   name(…, …)"
+    )
+
+
+def empty_call(name: str, brackets: Span) -> Diagnostic:
+    """`name()`."""
+    return _error(
+        f"`{name}` is given no arguments between its brackets",
+        brackets,
+        help=f"what takes no arguments is written without brackets:   {name}",
+    )
+
+
+# Expressions
+
+
+def missing_expression(gap: Span, after: str, command: Span | None) -> Diagnostic:
+    """Nothing where an operand is wanted; `command` is the word that begins there instead."""
+    marks = [] if command is None else [Mark(command, f"{begins(command)} here instead", "~")]
+    return _error(f"there is no expression after {after}", gap, _EXPRESSION, *marks)
+
+
+def begins(command: Span) -> str:
+    """What the first word of a command begins."""
+    return f"a new {'command' if command.text in ('load', 'save', 'print', 'import') else 'definition'} begins"
+
+
+def missing_operator(gap: Span, value: Span, call: str) -> Diagnostic:
+    """Two operands side by side; `call` is how arguments of the innermost function are written, "" if there is none."""
+    message = 'a "," or an operator is missing' if call else "an operator is missing"
+    help = f"arguments are separated by commas:   {call}" if call else "for example   image >. 100   or   mask & mask"
+    label = "another value begins here"
+    if gap.start == value.start:
+        return _error(message, value, label, help=help)
+    return _error(message, gap, "", Mark(value, label, "~"), help=help)
+
+
+def second_equals(span: Span) -> Diagnostic:
+    """`=` as a comparison."""
+    return _error(
+        "`=` stands only between a name and its definition",
+        span,
+        help="to compare, put a dot on each side that is a number:   image =. 3   or   3 .= image   or   3 .=. 4",
+    )
+
+
+def extra_of_prefix(operator: Span) -> Diagnostic:
+    """`op[…]` without a left side."""
+    return _error(f"`{operator.text}[…]` stands between two values", operator, "the first one is missing before it")
+
+
+# Version 2
+
+
+def _version_2(what: str, span: Span, help: str) -> Diagnostic:
+    return _error(f"{what} belongs to version 2 of the language and is not supported yet", span, help=help)
+
+
+def field(span: Span) -> Diagnostic:
+    """`value.name`, or `.name` after brackets."""
+    owner, name = span.text.split(".", 1)
+    return _version_2(f"a field `{span.text}`", span, f"if `{name}` is a function, write   {name}({owner or '…'})")
+
+
+def qualified(span: Span) -> Diagnostic:
+    """`namespace.function(…)`."""
+    name = span.text.split(".", 1)[1]
+    return _version_2(f"a name with its namespace `{span.text}`", span, f"write the name alone:   {name}(…)")
+
+
+def variable(span: Span) -> Diagnostic:
+    """`$dir` and its like outside strings."""
+    return _version_2(f"a program variable `{span.text}`", span, "define a name with the text instead")
+
+
+def index(span: Span) -> Diagnostic:
+    """`value[…]`."""
+    return _version_2("an index `[…]`", span, _ELEMENTS)
+
+
+def list_of_values(span: Span, operator: str) -> Diagnostic:
+    """`[…]` as an operand; `operator` is the infix operator before it, "" if there is none."""
+    extra = f"for the extra arguments of `{operator}` leave out the space:   {operator}[…]"
+    return _version_2("a list `[…]`", span, extra if operator else _ELEMENTS)
+
+
+def operator_call(span: Span) -> Diagnostic:
+    """`operator(…, …)`."""
+    name = span.text
+    return _version_2(f"an operator called as a function `{name}(…, …)`", span, f"write it between:   … {name} …")
+
+
+def let_in(span: Span, name: str) -> Diagnostic:
+    """`let name = … in …`."""
+    return _version_2("`let … in …`", span, f"define the name before, in a line of its own:   let {name} = …")
+
+
+def loop(span: Span) -> Diagnostic:
+    """`for`, `filter` and `fold`."""
+    form = {"for": "for … in … do", "filter": "filter … in … do"}.get(span.text, "fold …")
+    return _version_2(f"`{form}`", span, _ELEMENTS)
+
+
+# Commands and definitions
+
+
+def no_command(span: Span, words: tuple[str, ...]) -> Diagnostic:
+    """A text that begins no command, where one is wanted."""
+    help = "a program is made of   let, load, save, print   and   import"
+    if close := get_close_matches(span.text.lower(), words, 1, 0.7):
+        help = f"did you mean   {close[0]}"
+    shown = f"`{span.text}`" if len(span.text) <= 40 else "this"
+    return _error(f"{shown} begins no command", span, help=help)
+
+
+def no_let(name: Span, left: str) -> Diagnostic:
+    """`name = …`; `left` is the whole left side."""
+    return _error("a definition begins with `let`", name, help=f"write   let {left} = …")
+
+
+def comment(span: Span) -> Diagnostic:
+    """The sign that begins a comment in another language."""
+    return _error(f"`{span.text}` does not begin a comment", span, help="comments begin with   //")
+
+
+def no_string(gap: Span, what: str, after: str, example: str) -> Diagnostic:
+    """No string where a command wants one."""
+    return _error(f"there is no {what} after `{after}`", gap, _STRING, help=f"for example   {example}")
+
+
+def no_name(gap: Span, after: str, example: str = "") -> Diagnostic:
+    """No name where one is wanted."""
+    help = f"for example   {example}" if example else ""
+    return _error(f"there is no name after `{after}`", gap, "a name is expected here", help=help)
+
+
+def reserved(span: Span) -> Diagnostic:
+    """A word of the language used as a name."""
+    word = span.text
+    return _error(
+        f"`{word}` is a word of the language and cannot be a name",
+        span,
+        help=f"choose another name, for example   {word}1",
+    )
+
+
+def not_a_name(span: Span) -> Diagnostic:
+    """Anything else where a name is wanted."""
+    text = span.text
+    small = text.lower() if text.isupper() else text[0].lower() + text[1:]
+    return _error(
+        f"`{text}` cannot be a name" if len(text) <= 40 else "this cannot be a name",
+        span,
+        help="names begin with a lower-case letter"
+        + (f":   {small}" if small != text and small.isidentifier() else ""),
+    )
+
+
+def operator_as_name(span: Span) -> Diagnostic:
+    """A definition of an operator without parameters."""
+    help = f"for example   let {span.text}(a, b) = …"
+    if span.text.isalpha():
+        help = f"a value's name does not consist of capital letters only:   let {span.text.lower()} = …"
+    return _error(f"`{span.text}` is the name of an operator, and an operator needs parameters", span, help=help)
+
+
+def no_parameters(name: str, brackets: Span) -> Diagnostic:
+    """`let name() = …`."""
+    return _error(
+        f"`{name}` is defined with brackets but without parameters",
+        brackets,
+        help=f"without parameters write   let {name} = …",
+    )
+
+
+def parameter_twice(function: str, first: Span, second: Span) -> Diagnostic:
+    """Two parameters with one name."""
+    return _error(
+        f"`{function}` has two parameters called `{second.text}`",
+        second,
+        "",
+        Mark(first, "the first one"),
+        help="give one of them another name",
+    )
+
+
+def not_a_parameter(span: Span) -> Diagnostic:
+    """Something else than a "," or the closing bracket after a parameter."""
+    return _error(
+        'the parameters of a definition are names separated by ","', span, help="for example   let f(a, b) = …"
+    )
+
+
+def missing_comma(gap: Span) -> Diagnostic:
+    """Two parameters side by side."""
+    return _error('a "," is missing between two parameters', gap, '"," is expected here')
+
+
+def missing_equals(gap: Span, command: str, left: str) -> Diagnostic:
+    """A definition or a `load` whose left side no `=` follows."""
+    what, right = (f"in the definition of `{left}`", "0.95")
+    if command == "load":
+        what, right = (f"after `load {left}`", '"brain.nii.gz"')
+    help = f"for example   {command} {left} = {right}"
+    return _error(f"an `=` is missing {what}", gap, "`=` is expected here", help=help)
+
+
+def glued_equals(span: Span) -> Diagnostic:
+    """`=-` and its like where `=` is wanted."""
+    rest = span.text[1:]
+    help = "a definition has a single   =" if rest[0] == "=" else f"put a space after the `=`:   = {rest}"
+    return _error(f"`{span.text}` is one operator here, and not an `=`", span, help=help)
+
+
+def dialect(span: Span) -> Diagnostic:
+    """`// dialect:` with something else than 1 or 2."""
+    return _error("there are the dialects 1 and 2", span, help="write   // dialect: 1   or   // dialect: 2")
