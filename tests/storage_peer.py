@@ -62,6 +62,16 @@ class Peer:
         return self.process.wait() == -signal.SIGKILL
 
 
+def until_waited_for(directory: Path, waiters: int = 1) -> None:
+    """Returns when so many helpers are asleep in the kernel, waiting for a claim in this store."""
+    inode = f":{(directory / 'claims').stat().st_ino} "
+    while True:
+        asleep = [line for line in Path("/proc/locks").read_text().splitlines() if "->" in line and inode in line]
+        if len(asleep) >= waiters:
+            return
+        os.sched_yield()
+
+
 def value_of(text: str) -> Value:
     """`12.5` is a number, `*5000` so many bytes."""
     return bytes(range(256)) * (int(text[1:]) // 256) if text.startswith("*") else float(text)

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from tests.storage_peer import Peer
+from tests.storage_peer import Peer, until_waited_for
 
 from voxlogica.storage import Claim, Failed
 from voxlogica.storage.conformance import CIRCUMSTANCE, DEFINITE, opened, taken, task
@@ -63,6 +63,7 @@ def test_who_waits_is_woken_by_another_process(tmp_path: Path, end: str, expecte
     with Peer(tmp_path / "store") as owner, Peer(tmp_path / "store") as waiter:
         assert owner.ask("claim a 0") == "claim"
         waiter.tell(order)
+        until_waited_for(tmp_path / "store")
         owner.ask(end)
         assert waiter.hear() == expected
 
@@ -74,6 +75,7 @@ def test_a_failure_by_circumstance_answers_only_who_was_waiting(store: EmbeddedS
     assert store.wait_for_completion(task("a")) == Failed(CIRCUMSTANCE)
     claim = taken(store.claim(task("a")))
     peer.tell("wait a")
+    until_waited_for(store.directory)
     store.mark_failed(claim, DEFINITE)
     assert peer.hear() == "failed definite"
 
@@ -109,6 +111,7 @@ def test_when_an_owner_is_killed_exactly_one_waiter_inherits(store: EmbeddedStor
         waiters = [first, second]
         for waiter in waiters:
             waiter.tell("claim a")
+        until_waited_for(store.directory, 2)
         owner.kill()
         ready, _, _ = select.select([waiter.process.stdout for waiter in waiters], [], [])
         [heir] = [waiter for waiter in waiters if waiter.process.stdout in ready]
@@ -124,6 +127,7 @@ def test_a_waiter_that_is_killed_is_no_heir(store: EmbeddedStorage):
     with Peer(store.directory) as waiter, Peer(store.directory) as patient:
         waiter.tell("claim a")
         patient.tell("claim a")
+        until_waited_for(store.directory, 2)
         waiter.kill()
         store.release(claim)
         assert patient.hear() == "claim"
