@@ -15,9 +15,8 @@ from pathlib import Path
 from secrets import token_hex
 from threading import Thread
 
-from voxlogica import identity
 from voxlogica.identity import Id
-from voxlogica.storage.codec import Bytes, Encoded, chunks
+from voxlogica.storage.codec import Bytes, Encoded, digest
 from voxlogica.storage.protocol import step
 
 _BESIDE = 1 << 20  # bytes from which the digest is taken by a second thread while the file is written
@@ -61,7 +60,7 @@ class Blobs:
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
-                digest = _write_and_digest(descriptor, encoded)
+                written = _write_and_digest(descriptor, encoded)
                 step("blob-written")
                 if durable:
                     os.fsync(descriptor)
@@ -79,7 +78,7 @@ class Blobs:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        return digest
+        return written
 
     def map(self, name: str) -> memoryview:
         """A blob's bytes, mapped read-only. Raises FileNotFoundError."""
@@ -118,17 +117,12 @@ class Blobs:
             yield from self._bad.iterdir()
 
 
-def digest_of(tag: str, header: str | None, body: Bytes) -> bytes:
-    """The digest of a stored value, as its row keeps it."""
-    return identity.file_digest(chunks(Encoded(tag, header, (body,))))
-
-
 def _write_and_digest(descriptor: int, encoded: Encoded) -> bytes:
     if encoded.size < _BESIDE:
         _write(descriptor, encoded.parts)
-        return identity.file_digest(chunks(encoded))
+        return digest(*encoded)
     digests: list[bytes] = []
-    beside = Thread(target=lambda: digests.append(identity.file_digest(chunks(encoded))), daemon=True)
+    beside = Thread(target=lambda: digests.append(digest(*encoded)), daemon=True)
     beside.start()
     try:
         _write(descriptor, encoded.parts)

@@ -100,7 +100,7 @@ class Catalogue:
         self._reader = _connection(self.path, apsw.SQLITE_OPEN_READWRITE)
         one(self._reader, "select count(*) from facts")
         self._durable = False
-        self._inode = self.path.stat().st_ino
+        self._inode = self._wal.stat().st_ino
 
     def _migrate(self, found: int, newest: int) -> None:
         self._writer.execute("begin immediate")
@@ -149,10 +149,23 @@ class Catalogue:
         with self._reading:
             try:
                 return self._cursor.execute(sql, parameters).fetchall()
-            except (apsw.ConnectionClosedError, apsw.CursorClosedError):
-                raise RuntimeError("the store is closed") from None
-            except (apsw.CorruptError, apsw.NotADBError, apsw.IOError) as error:
-                raise self._damaged(error) from error
+            except apsw.Error as error:
+                raise self._translated(error) from error
+
+    def _translated(self, error: apsw.Error) -> Exception:
+        if isinstance(error, (apsw.ConnectionClosedError, apsw.CursorClosedError)):
+            return RuntimeError("the store is closed")
+        if isinstance(error, (apsw.CorruptError, apsw.NotADBError, apsw.IOError)):
+            return self._damaged(error)
+        return error
+
+    def row(self, sql: str, parameters: Sequence[Any]) -> Row | None:
+        """The one row a statement yields, if any; it must have several columns."""
+        with self._reading:
+            try:
+                return self._cursor.execute(sql, parameters).get  # type: ignore[no-any-return]
+            except apsw.Error as error:
+                raise self._translated(error) from error
 
     def read_for(self, sql: str, ids: Sequence[bytes]) -> Iterator[Row]:
         """The rows a statement with `id in ({})` yields, in chunks, so that others come in between."""
@@ -223,8 +236,9 @@ class Catalogue:
 
     def _commit(self, batch: list[_Request]) -> None:
         step("gate-entered")
-        if self.path.stat().st_ino != self._inode:
-            raise Replaced(self.path)
+        log = self._wal.stat()
+        if log.st_ino != self._inode:
+            raise Replaced(self._wal)
         durable = any(request.durable for request in batch)
         if durable != self._durable:
             self._writer.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
@@ -241,7 +255,7 @@ class Catalogue:
                 cursor.execute("rollback")
             raise
         step("row-committed")
-        if self._wal.stat().st_size > WAL:
+        if log.st_size > WAL:
             self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             step("checkpointed")
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from threading import Condition, Lock, Thread
 from typing import NamedTuple
 
 from voxlogica.errors import MachineError
 from voxlogica.storage.interface import Claim, Failed, Outcome, StorageBackend, TaskId
-from voxlogica.storage.locks import ByteLocks, Replaced, byte_of
+from voxlogica.storage.locks import ByteLocks, LockFile, Replaced, byte_of
 from voxlogica.storage.protocol import step
 
 
@@ -48,12 +47,12 @@ class _Entry:
         "before", "changed", "claim", "error", "heirs", "helped", "id", "lock", "outcome", "over", "trying", "waiting",
     )  # fmt: skip
 
-    def __init__(self, id: TaskId, before: str, mutex: Lock) -> None:
-        self.id, self.before = id, before
+    def __init__(self, id: TaskId) -> None:
+        self.id, self.before = id, ""
         self.lock: ByteLocks | None = None
         self.claim: Claim | None = None
         self.heirs: deque[_Heir] = deque()
-        self.changed = Condition(mutex)
+        self.changed: Condition | None = None  # made by the first who waits: most claims end with nobody waiting
         self.waiting = 0
         self.trying = True
         self.helped = self.over = False
@@ -76,14 +75,14 @@ class Claims:
 
     def __init__(
         self,
-        path: Path,
+        file: LockFile,
         backend: StorageBackend,
         look: Callable[[TaskId], Seen | None],
         lost: Callable[[], None],
         inherited: Callable[[], None],
         writable: bool,
     ) -> None:
-        self._path, self._backend, self._look = path, backend, look
+        self._file, self._backend, self._look = file, backend, look
         self._lost, self._inherited = lost, inherited
         self._mutex = Lock()
         self._entries: dict[TaskId, _Entry] = {}
@@ -97,14 +96,11 @@ class Claims:
 
     def claim(self, id: TaskId, timeout: float | None) -> Claim | Outcome | None:
         """The claim, or what became of the task, or None while another has it."""
-        seen = self._look(id)
-        if seen is not None and not superseded(seen.outcome):
-            return seen.outcome
         with self._mutex:
             entry = self._entries.get(id)
             if entry is not None:
                 return None if timeout == 0 else self._inherit(entry, timeout)
-            entry = self._entries[id] = _Entry(id, seen.suffix if seen else "", self._mutex)
+            entry = self._entries[id] = _Entry(id)
         try:
             outcome = self._take(entry)
         except BaseException:
@@ -115,42 +111,40 @@ class Claims:
         if outcome is not None:
             return outcome
         with self._mutex:
-            entry.trying = False
             if timeout == 0:
                 self._leave(entry)
                 return None
             return self._inherit(entry, timeout)
 
     def _take(self, entry: _Entry) -> Outcome | None:
-        """Tries to make a new entry ours; an outcome if one has appeared, None with no claim if another owns it."""
-        lock = self._open()
-        if lock is not None:
+        """Tries to make a new entry ours; the outcome if there is one, None with no claim if another owns it.
+
+        Looking comes after the lock, so once is enough; and the lock comes first also for what is known already, since
+        the engine asks for that in bulk, before it claims.
+        """
+        entry.lock = self._open()
+        ours = True
+        if entry.lock is not None:
             try:
-                if not self._try(lock, entry):
-                    lock.close()
-                    return None
+                ours = entry.lock.take(byte_of(entry.id))
             except Replaced:
                 self._gone()
-                lock = None
-        step("claim-locked")
-        seen = self._look(entry.id)  # the owner may have finished between the first look and the lock
-        step("claim-looked")
+                entry.lock = None
+        step("claim-locked" if ours else "claim-busy")
+        seen = self._look(entry.id)
         if seen is not None and not superseded(seen.outcome):
-            if lock is not None:
-                lock.close()
             self._end(entry, seen.outcome)
             return seen.outcome
+        if ours:
+            step("claim-looked")
         with self._mutex:
             entry.trying = False
-            entry.lock, entry.claim = lock, Claim(entry.id, self._backend)
+            if ours:
+                entry.claim = Claim(entry.id, self._backend)
+            else:
+                self._unlock(entry)
+                entry.before = seen.suffix if seen else ""
         return None
-
-    def _try(self, lock: ByteLocks, entry: _Entry) -> bool:
-        try:
-            return lock.take(byte_of(entry.id))
-        except OSError:
-            lock.close()
-            raise
 
     def _leave(self, entry: _Entry) -> None:
         """Ends a foreign entry nobody waits at; one that somebody has come to gets its helper. The mutex is held."""
@@ -165,7 +159,7 @@ class Claims:
         entry.heirs.append(heir)
         try:
             self._help(entry)
-            entry.changed.wait_for(lambda: entry.over or heir.claim is not None, timeout)
+            self._changed(entry).wait_for(lambda: entry.over or heir.claim is not None, timeout)
         except BaseException:
             # Interrupted: who inherited at that very moment passes it on, or nobody would.
             if heir.claim is not None:
@@ -192,14 +186,14 @@ class Claims:
             with self._mutex:
                 entry = self._entries.get(id)
                 if entry is None:
-                    entry = self._entries[id] = _Entry(id, seen.suffix if seen else "", self._mutex)
-                    entry.trying = False
+                    entry = self._entries[id] = _Entry(id)
+                    entry.trying, entry.before = False, seen.suffix if seen else ""
         with self._mutex:
             entry.waiting += 1
             try:
                 if timeout != 0:
                     self._help(entry)
-                if not entry.changed.wait_for(lambda: entry.over, timeout):
+                if not self._changed(entry).wait_for(lambda: entry.over, timeout):
                     raise TimeoutError(f"task {id.hex()[:10]} was not finished after {timeout} s")
             finally:
                 entry.waiting -= 1
@@ -260,6 +254,7 @@ class Claims:
             if not inherited:
                 self._finish(entry, outcome)
         if inherited:
+            step("inherited")
             self._inherited()
 
     def _await(self, lock: ByteLocks, entry: _Entry, shared: bool) -> Outcome | None:
@@ -300,13 +295,14 @@ class Claims:
             self._hand_over(entry)
         else:
             self._unlock(entry)
+            step("claim-released")
             self._finish(entry, None)
 
     def _hand_over(self, entry: _Entry) -> None:
         """The first heir becomes the owner; the mutex is held."""
         heir = entry.heirs.popleft()
         entry.claim = heir.claim = Claim(entry.id, self._backend)
-        entry.changed.notify_all()
+        self._changed(entry).notify_all()
 
     def _end(self, entry: _Entry, outcome: Outcome | None) -> None:
         self._unlock(entry)  # before the entry goes, as above
@@ -326,7 +322,13 @@ class Claims:
         del self._entries[entry.id]
         entry.claim = None
         entry.over, entry.outcome = True, outcome
-        entry.changed.notify_all()
+        if entry.changed is not None:
+            entry.changed.notify_all()
+
+    def _changed(self, entry: _Entry) -> Condition:
+        if entry.changed is None:
+            entry.changed = Condition(self._mutex)
+        return entry.changed
 
     def close(self) -> None:
         """Lets all claims go and wakes all who wait."""
@@ -342,7 +344,7 @@ class Claims:
         if self.alone:
             return None
         try:
-            return ByteLocks(self._path)
+            return ByteLocks(self._file)
         except Replaced:
             self._gone()
             return None

@@ -23,10 +23,12 @@ from __future__ import annotations
 import json
 import struct
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias, cast
+from zlib import crc32
 
+from voxlogica import identity
 from voxlogica.identity import Plain
 from voxlogica.values import Image, Labels, Mask, Model, Space, Value
 
@@ -228,7 +230,16 @@ if sys.byteorder != "little":
     raise ImportError("stored volumes are little-endian, and this machine is not")
 
 
-def chunks(encoded: Encoded) -> Iterable[Bytes]:
-    """What the digest of a stored value is taken of: tag, header and body."""
-    yield f"{encoded.tag}\n{encoded.header or ''}\n".encode("utf-8", "surrogatepass")
-    yield from encoded.parts
+def digest(tag: str, header: str | None, parts: Sequence[Bytes]) -> bytes:
+    """The SHA-256 of tag, header and body, which goes with a blob."""
+    return identity.file_digest((_start(tag, header), *parts))
+
+
+def checksum(tag: str, header: str | None, body: Bytes) -> int:
+    """The CRC-32 of the same, which goes with what is small: it finds any damage short enough to be likely there."""
+    return crc32(body, crc32(_start(tag, header)))
+
+
+@lru_cache(maxsize=256)
+def _start(tag: str, header: str | None) -> bytes:
+    return f"{tag}\n{header or ''}\n".encode()

@@ -15,10 +15,11 @@ from pathlib import Path
 from time import time
 
 from voxlogica.identity import Id
-from voxlogica.storage.blobs import Blobs, digest_of, name_of
+from voxlogica.storage.blobs import Blobs, name_of
 from voxlogica.storage.catalogue import Catalogue
+from voxlogica.storage.codec import checksum, digest
 from voxlogica.storage.interface import CleanupReport
-from voxlogica.storage.locks import ByteLocks, byte_of
+from voxlogica.storage.locks import ByteLocks, LockFile, byte_of
 from voxlogica.storage.protocol import step
 from voxlogica.storage.records import split
 
@@ -75,6 +76,7 @@ class _Value:
 
 def collect(
     directory: Path,
+    file: LockFile,
     catalogue: Catalogue,
     blobs: Blobs,
     max_bytes: int | None,
@@ -82,7 +84,7 @@ def collect(
     older_than: float | None,
 ) -> Collected:
     """Removes values until the limits hold; nothing if another process is at it."""
-    uses = ByteLocks(directory / "uses")
+    uses = ByteLocks(file)
     try:
         if not uses.take(_COLLECTOR):
             return Collected()
@@ -171,7 +173,6 @@ class _Collection:
             return
         step("collector-chose")
         deleted = self._catalogue.write(lambda cursor: self._delete(cursor, doomed))
-        step("collector-deleted")
         for value in deleted:
             if value.file:
                 self._blobs.remove(name_of(value.id, value.suffix))
@@ -202,7 +203,7 @@ def verify(catalogue: Catalogue, blobs: Blobs, delete: Callable[[Iterable[tuple[
     sql = """select id, suffix, tag, header, body, size, digest from outcomes
         where kind = 0 and id > ? order by id limit 500"""
     while rows := catalogue.read(sql, (last,)):
-        for id, suffix, tag, header, body, size, digest in rows:
+        for id, suffix, tag, header, body, size, expected in rows:
             outcomes += 1
             bytes += size
             what = ""
@@ -210,7 +211,7 @@ def verify(catalogue: Catalogue, blobs: Blobs, delete: Callable[[Iterable[tuple[
                 read = blobs.map(name_of(id, suffix)) if body is None else body
                 if len(read) != size:
                     what = f"has {len(read)} bytes instead of {size}"
-                elif digest_of(tag, header, read) != digest:
+                elif expected != (digest(tag, header, (read,)) if body is None else checksum(tag, header, read)):
                     what = "differs from its digest"
             except FileNotFoundError:
                 what = "its file is missing"
@@ -227,21 +228,22 @@ def verify(catalogue: Catalogue, blobs: Blobs, delete: Callable[[Iterable[tuple[
     return Verified(outcomes, bytes, catalogue.check(), found, delete is not None)
 
 
-def sweep(directory: Path, catalogue: Catalogue, blobs: Blobs, living: frozenset[str]) -> CleanupReport:
+def sweep(file: LockFile, catalogue: Catalogue, blobs: Blobs, living: frozenset[str]) -> CleanupReport:
     """Removes blobs without a row, temporary files of writers that are no more, and what is in quarantine."""
     leftovers = 0
     for path in list(blobs.leftovers(living)):
         path.unlink(missing_ok=True)
         leftovers += 1
     orphans = 0
-    uses = ByteLocks(directory / "uses")
+    uses = ByteLocks(file)
     try:
         for path, id, suffix in blobs.all():
             if not uses.take(byte_of(id)):
                 continue  # being published, or about to be read
             step("sweeper-locked")
             if not catalogue.read("select 1 from outcomes where id = ? and suffix = ?", (id, suffix)):
-                path.unlink()
+                path.unlink(missing_ok=True)
+                step("sweeper-removed")
                 orphans += 1
             uses.drop(byte_of(id))
     finally:

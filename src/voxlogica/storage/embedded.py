@@ -20,7 +20,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, TypeAlias
@@ -30,10 +30,10 @@ import apsw
 from voxlogica.errors import MachineError
 from voxlogica.identity import Id
 from voxlogica.storage import collection
-from voxlogica.storage.blobs import Blobs, digest_of, fresh, name_of
+from voxlogica.storage.blobs import Blobs, fresh, name_of
 from voxlogica.storage.catalogue import Catalogue, Row, as_json, boot_id
 from voxlogica.storage.claims import Claims, Seen
-from voxlogica.storage.codec import decode, encode
+from voxlogica.storage.codec import checksum, decode, digest, encode
 from voxlogica.storage.interface import (
     Claim,
     CleanupReport,
@@ -50,7 +50,7 @@ from voxlogica.storage.interface import (
     size,
 )
 from voxlogica.storage.live import Live, Process
-from voxlogica.storage.locks import ByteLocks, Gate, Replaced, byte_of, forget_in_child, require_local
+from voxlogica.storage.locks import ByteLocks, Gate, LockFile, Replaced, byte_of, forget_in_child, require_local
 from voxlogica.storage.protocol import step
 from voxlogica.storage.records import Records, split
 from voxlogica.values import Value
@@ -68,19 +68,18 @@ _DIRECTORIES = ("blobs", "tmp", "live")
 _MANY = 500  # pins that are locks of their own; more are one lock on everything, since the kernel's list is linear
 _EVERYTHING = 1 << 62  # ids' bytes lie below
 
-_COLUMNS = "suffix, kind, tag, header, body, size, digest, memory, error"
+_COLUMNS = "suffix, kind, tag, header, body, digest, memory"
 _LOOK = f"select {_COLUMNS} from outcomes where id = ?"
 _LOOK_MANY = f"select id, {_COLUMNS} from outcomes where id in ({{}})"
 _INSERT = """
-insert into outcomes (id, suffix, kind, tag, header, body, size, digest, memory, error, seconds, operator, version,
+insert into outcomes (id, suffix, kind, tag, header, body, digest, memory, size, seconds, operator, version,
   arguments, made, host, libraries, position, used)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (id) do update set
   suffix = excluded.suffix, kind = excluded.kind, tag = excluded.tag, header = excluded.header, body = excluded.body,
-  size = excluded.size, digest = excluded.digest, memory = excluded.memory, error = excluded.error,
-  seconds = excluded.seconds, operator = excluded.operator, version = excluded.version,
-  arguments = excluded.arguments, made = excluded.made, host = excluded.host, libraries = excluded.libraries,
-  position = excluded.position, used = excluded.used
+  digest = excluded.digest, memory = excluded.memory, size = excluded.size, seconds = excluded.seconds,
+  operator = excluded.operator, version = excluded.version, arguments = excluded.arguments, made = excluded.made,
+  host = excluded.host, libraries = excluded.libraries, position = excluded.position, used = excluded.used
 where kind <> 0
 """
 _PROVENANCE = """
@@ -130,18 +129,18 @@ class _Voice:
         self("gate", f"process {pid} has been writing to the store {self._directory} for long; is it stopped?")
 
 
-@dataclass(frozen=True, slots=True)
 class EmbeddedRef:
     """A value in the store: its row, from which it is opened when asked for."""
 
-    storage: EmbeddedStorage
-    id: TaskId
-    row: Row
-    nbytes: int
+    __slots__ = ("_id", "_open", "_row", "nbytes")
+
+    def __init__(self, open: Callable[[TaskId, Row], Value], id: TaskId, row: Row) -> None:
+        self._open, self._id, self._row = open, id, row
+        self.nbytes: int = row[6]
 
     def open(self) -> Value:
         """The value. Raises `Missing` when it was collected or is damaged."""
-        return self.storage._open(self.id, self.row)
+        return self._open(self._id, self._row)
 
 
 class EmbeddedStorage:
@@ -174,10 +173,13 @@ class EmbeddedStorage:
         self.limit = min(_LIMIT, shutil.disk_usage(self.directory).total // 10) if limit is None else limit
         self._gate = Gate(self.directory, self._say.late) if self._writable else None
         self._catalogue = Catalogue(self.directory, self._gate)
-        self._read = self._catalogue.read
+        self._read, self._row = self._catalogue.read, self._catalogue.row
         self.live = Live(self.directory / "live") if self._writable else None
         self._blobs = Blobs(self.directory, self.live.token if self.live else "")
-        self._claims = Claims(self.directory / "claims", self, self._look, self._gone, self.bury, self._writable)
+        self._uses = LockFile(self.directory / "uses")
+        self._claims = Claims(
+            LockFile(self.directory / "claims"), self, self._look, self._gone, self.bury, self._writable
+        )
         self.records = Records(self._catalogue)
         self._counting = Lock()
         self._bytes, self._added, self._level = 0, 0, 0.0
@@ -213,8 +215,8 @@ class EmbeddedStorage:
         """What became of a task."""
         if self._idle and not self._is_open():
             return None
-        rows = self._read(_LOOK, (id,))
-        return self._outcome(id, rows[0]) if rows else None
+        row = self._row(_LOOK, (id,))
+        return None if row is None else self._outcome(id, row)
 
     def known(self, ids: Iterable[TaskId]) -> dict[TaskId, Outcome]:
         """The outcomes there are for these ids."""
@@ -239,46 +241,44 @@ class EmbeddedStorage:
 
     def _outcome(self, id: TaskId, row: Row) -> Outcome:
         if row[1] == 0:
-            return Done(EmbeddedRef(self, id, row, row[7]))
-        return Failed(_error_from_json(row[8]))
+            return Done(EmbeddedRef(self._open, id, row))
+        return Failed(_error_from_json(row[4]))
 
     def _look(self, id: TaskId) -> Seen | None:
         if self._idle and not self._is_open():
             return None
-        rows = self._read(_LOOK, (id,))
-        return Seen(rows[0][0], self._outcome(id, rows[0])) if rows else None
+        row = self._row(_LOOK, (id,))
+        return None if row is None else Seen(row[0], self._outcome(id, row))
 
     # Opening
 
     def _open(self, id: TaskId, row: Row) -> Value:
-        suffix, _, tag, header, body, _, digest, _, _ = row
+        suffix, _, tag, header, body, expected, _ = row
         if body is None:
             return self._open_blob(id, row)
-        if digest_of(tag, header, body) != digest:
+        if checksum(tag, header, body) != expected:
             raise self._damage(id, suffix, None)
         return decode(tag, header, body)
 
     def _open_blob(self, id: TaskId, row: Row) -> Value:
         while True:
-            suffix, _, tag, header, _, size, digest, _, _ = row
+            suffix, _, tag, header, _, expected, _ = row
             name = name_of(id, suffix)
             try:
                 body = self._blobs.map(name)
             except FileNotFoundError:
                 # Collected, and perhaps computed again since the row was read: another name is another file.
-                rows = [] if self._lost else self._read(_LOOK, (id,))
-                if not rows or rows[0][1] != 0:
+                now = None if self._lost else self._row(_LOOK, (id,))
+                if now is None or now[1] != 0:
                     raise Missing(id.hex()) from None
-                if rows[0][0] == suffix:
+                if now[0] == suffix:
                     raise self._damage(id, suffix, None) from None
-                row = rows[0]
-                if row[4] is not None:
-                    return self._open(id, row)
+                row = now
                 continue
             except OSError as error:
                 raise self._damage(id, suffix, None) from error
             if name not in self._verified:
-                if len(body) != size or digest_of(tag, header, body) != digest:
+                if digest(tag, header, (body,)) != expected:
                     raise self._damage(id, suffix, name)
                 self._verified.add(name)
             return decode(tag, header, body)
@@ -292,6 +292,7 @@ class EmbeddedStorage:
                 self._delete([(id, suffix)])
                 if name is not None:
                     self._blobs.quarantine(name)
+                    step("blob-quarantined")
             except (StoreFull, OSError):
                 pass  # it stays where it is, and is damage for the next one too
         return Missing(id.hex())
@@ -338,7 +339,7 @@ class EmbeddedStorage:
         self._claims.held(claim)
         failed = Failed(error)
         outcome: Outcome | None = failed
-        row = (claim.id, fresh(), _KINDS[error.kind], None, None, None, 0, None, 0, _error_to_json(error),
+        row = (claim.id, fresh(), _KINDS[error.kind], None, None, _error_to_json(error), None, 0, 0,
                error.duration, error.operator, 0, b"", time.time(), "", "[]", error.position, 0.0)  # fmt: skip
         try:
             if not self._insert(row, durable=False):
@@ -354,19 +355,17 @@ class EmbeddedStorage:
         durable = self.durability == "all" or (goal and self.durability == "goals")
         self._refuse_unless_accepted(bytes)
         suffix, memory = fresh(), size(value)
-        how = (made.seconds, made.operator, made.version, b"".join(made.arguments), made.when, made.host,
-               as_json(made.libraries), made.position, self._level)  # fmt: skip
+        how = (bytes, made.seconds, made.operator, made.version, b"".join(made.arguments), made.when, made.host,
+               _libraries(made.libraries), made.position, self._level)  # fmt: skip
         try:
             if bytes + len(header or "") <= INLINE:
                 body = b"".join(encoded.parts)
-                digest = digest_of(tag, header, body)
-                row: Row = (suffix, 0, tag, header, body, bytes, digest, memory, None)
+                row: Row = (suffix, 0, tag, header, body, checksum(tag, header, body), memory)
                 inserted = self._insert((id, *row, *how), durable)
             else:
                 with self._using(id):
                     name = name_of(id, suffix)
-                    digest = self._blobs.write(name, encoded, durable)
-                    row = (suffix, 0, tag, header, None, bytes, digest, memory, None)
+                    row = (suffix, 0, tag, header, None, self._blobs.write(name, encoded, durable), memory)
                     inserted = False
                     try:
                         inserted = self._insert((id, *row, *how), durable)
@@ -384,7 +383,7 @@ class EmbeddedStorage:
             return self._found_instead(id, value, made, goal)
         self._full = None
         self._count(bytes)
-        return Done(EmbeddedRef(self, id, row, memory))
+        return Done(EmbeddedRef(self._open, id, row))
 
     def _found_instead(self, id: TaskId, value: Value, made: Provenance, goal: bool) -> Done:
         outcome = self.lookup(id)
@@ -410,7 +409,7 @@ class EmbeddedStorage:
     @contextmanager
     def _using(self, id: TaskId) -> Iterator[None]:
         """While a blob is being published, nobody takes it for an orphan."""
-        uses = ByteLocks(self.directory / "uses")
+        uses = ByteLocks(self._uses)
         try:
             uses.take(byte_of(id), shared=True, wait=True)
             step("uses-locked")
@@ -459,7 +458,7 @@ class EmbeddedStorage:
         if not pinned or self._lost:
             return Pins(pinned, lambda: None)
         try:
-            uses = ByteLocks(self.directory / "uses", writable=self._writable)
+            uses = ByteLocks(self._uses, writable=self._writable)
             if len(pinned) > _MANY:
                 uses.take(0, _EVERYTHING, shared=True, wait=True)
             else:
@@ -476,7 +475,9 @@ class EmbeddedStorage:
         """Removes what is cheapest to compute again for its size until at most `max_bytes` are kept and `min_free` are
         free on the disk; with `older_than`, all that was made more than so many seconds ago. Never what is in use or
         pinned."""
-        done = collection.collect(self.directory, self._catalogue, self._blobs, max_bytes, min_free, older_than)
+        done = collection.collect(
+            self.directory, self._uses, self._catalogue, self._blobs, max_bytes, min_free, older_than
+        )
         self._counts.collected += done.outcomes
         self._full = None
         self._measure()
@@ -520,7 +521,7 @@ class EmbeddedStorage:
         """Forgets failures, so that they are tried again; removes what writers that died have left behind."""
         self.bury()
         living = frozenset(path.name for path in (self.directory / "live").iterdir())
-        report = collection.sweep(self.directory, self._catalogue, self._blobs, living)
+        report = collection.sweep(self._uses, self._catalogue, self._blobs, living)
         wanted = None if ids is None else list(ids)
         sql = "delete from outcomes where kind = coalesce(?, kind) and kind <> 0 and made <= ?"
         until = time.time() - older_than if older_than is not None else float("inf")
@@ -628,6 +629,11 @@ def _lay_out(directory: Path) -> None:
         os.close(os.open(directory / name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     for name in _DIRECTORIES:
         (directory / name).mkdir(mode=0o700, exist_ok=True)
+
+
+@lru_cache(maxsize=64)
+def _libraries(libraries: tuple[tuple[str, str], ...]) -> str:
+    return as_json(libraries)
 
 
 def _error_to_json(error: TaskError) -> str:

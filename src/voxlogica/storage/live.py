@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from voxlogica.identity import Id
 from voxlogica.storage.catalogue import boot_id
-from voxlogica.storage.locks import ByteLocks, Replaced
+from voxlogica.storage.locks import ByteLocks, LockFile, Replaced
 
 SLOTS = 256
 _HEADER, _SLOT = 256, 32
@@ -46,7 +46,7 @@ class Live:
             self._path = directory / self.token
             self._path.write_bytes(about.ljust(_HEADER) + bytes(SLOTS * _SLOT))
             try:
-                self._lock = ByteLocks(self._path)
+                self._lock = ByteLocks(LockFile(self._path))
                 self._lock.take(0)
                 break
             except Replaced:
@@ -74,7 +74,7 @@ class Live:
             if path == self._path:
                 continue
             try:
-                lock = ByteLocks(path)
+                lock = ByteLocks(LockFile(path))
             except (Replaced, OSError):
                 continue
             try:

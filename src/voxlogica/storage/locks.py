@@ -76,21 +76,46 @@ class Replaced(Exception):
     """A lock file is no longer the one that was opened: the store was removed or replaced."""
 
 
-class ByteLocks:
-    """Locks on the bytes of one file, on one descriptor: all are let go together, by `close`.
+class LockFile:
+    """A file whose bytes are locked, as it is now: `check` tells whether its name still means this file.
 
-    After each lock that was obtained the file is compared with the one that now has its name. If they differ, there may
-    be two owners; the lock is let go and `Replaced` raised.
+    It is asked after every lock that was obtained: if the file was removed or replaced, there may be two owners.
     """
 
-    __slots__ = ("_descriptor", "_path")
+    __slots__ = ("_node", "path")
 
-    def __init__(self, path: Path, writable: bool = True) -> None:
-        self._path = path
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._node = self._named()
+
+    def _named(self) -> tuple[int, int]:
         try:
-            self._descriptor = open_registered(path, os.O_RDWR if writable else os.O_RDONLY)
+            named = self.path.stat()
+        except OSError:
+            raise Replaced(self.path) from None
+        return named.st_dev, named.st_ino
+
+    def check(self) -> None:
+        """Raises `Replaced` if the name means another file by now, or none."""
+        if self._named() != self._node:
+            raise Replaced(self.path)
+
+    def open(self, writable: bool = True) -> int:
+        """A new, registered descriptor."""
+        try:
+            return open_registered(self.path, os.O_RDWR if writable else os.O_RDONLY)
         except FileNotFoundError:
-            raise Replaced(path) from None
+            raise Replaced(self.path) from None
+
+
+class ByteLocks:
+    """Locks on the bytes of one file, on one descriptor: all are let go together, by `close`."""
+
+    __slots__ = ("_descriptor", "_file")
+
+    def __init__(self, file: LockFile, writable: bool = True) -> None:
+        self._file = file
+        self._descriptor = file.open(writable)
 
     def take(self, start: int, length: int = 1, *, shared: bool = False, wait: bool = False) -> bool:
         """Locks bytes; False when another has them and `wait` is not set. Waiting releases the GIL."""
@@ -100,9 +125,11 @@ class ByteLocks:
             fcntl.fcntl(self._descriptor, command, _flock.pack(kind, os.SEEK_SET, start, length, 0))  # type: ignore[arg-type]
         except BlockingIOError:
             return False
-        if not same_file(self._descriptor, self._path):
+        try:
+            self._file.check()
+        except Replaced:
             self.close()
-            raise Replaced(self._path)
+            raise
         return True
 
     def drop(self, start: int, length: int = 1) -> None:
@@ -126,16 +153,6 @@ class ByteLocks:
             close_registered(descriptor)
 
 
-def same_file(descriptor: int, path: Path) -> bool:
-    """Whether the path still names the open file."""
-    try:
-        named = path.stat()
-    except OSError:
-        return False
-    mine = os.fstat(descriptor)
-    return (mine.st_ino, mine.st_dev) == (named.st_ino, named.st_dev)
-
-
 def byte_of(id: bytes) -> int:
     """The byte that stands for an id in a lock file: its first 62 bits."""
     return int.from_bytes(id[:8], "big") >> 2
@@ -149,11 +166,11 @@ class Gate:
     """
 
     def __init__(self, directory: Path, late: Callable[[int], None], patience: float = 5.0) -> None:
-        self._next_path, self._gate_path = directory / "write.next", directory / "write.lock"
+        self._file = LockFile(directory / "write.lock")
         self._mutex = threading.Lock()  # among the threads of this process, which share the descriptors
         self._late, self._patience = late, patience
-        self._next = open_registered(self._next_path, os.O_RDWR)
-        self._gate = open_registered(self._gate_path, os.O_RDWR)
+        self._next = LockFile(directory / "write.next").open()
+        self._gate = self._file.open()
 
     def __enter__(self) -> None:
         self._mutex.acquire()
@@ -163,9 +180,11 @@ class Gate:
                 self._lock(self._gate)
             finally:
                 fcntl.flock(self._next, fcntl.LOCK_UN)
-            if not (same_file(self._gate, self._gate_path) and same_file(self._next, self._next_path)):
+            try:
+                self._file.check()
+            except Replaced:
                 fcntl.flock(self._gate, fcntl.LOCK_UN)
-                raise Replaced(self._gate_path)
+                raise
         except BaseException:
             self._mutex.release()
             raise
@@ -187,7 +206,7 @@ class Gate:
                 timer.cancel()
 
     def _tell(self) -> None:
-        owner = flock_owner(self._gate_path)
+        owner = flock_owner(self._file.path)
         if owner is not None:
             self._late(owner)
 

@@ -2,7 +2,8 @@
 
 -- What became of each task. `kind`: 0 success, 1 definite failure, 2 failure by circumstance. `suffix` is fresh for each
 -- row, so that a row can be told from its successors; a value that is not in `body` lies in blobs/aa/ID-SUFFIX.
--- `digest` is that of tag, header and body; `size` counts the body's bytes, `memory` those of the value when opened.
+-- `digest` is that of tag, header and body: SHA-256 of a blob, CRC-32 (a number) of what is in the row. `size` counts the
+-- body's bytes, `memory` those of the value when opened. The body of a failure is JSON.
 create table outcomes (
   id blob not null primary key,
   suffix text not null,
@@ -11,9 +12,8 @@ create table outcomes (
   header text,
   body blob,
   size integer not null default 0,
-  digest blob,
+  digest,
   memory integer not null default 0,
-  error text,                          -- JSON; failures only
   seconds real not null default 0,
   operator text not null default '',
   version integer not null default 0,
