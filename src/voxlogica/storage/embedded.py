@@ -49,6 +49,7 @@ from voxlogica.storage.interface import (
     TaskId,
     size,
 )
+from voxlogica.storage.listing import Listing
 from voxlogica.storage.live import Live, Process
 from voxlogica.storage.locks import ByteLocks, Gate, LockFile, Replaced, byte_of, forget_in_child, require_local
 from voxlogica.storage.protocol import step
@@ -181,6 +182,7 @@ class EmbeddedStorage:
             LockFile(self.directory / "claims"), self, self._look, self._gone, self.bury, self._writable
         )
         self.records = Records(self._catalogue)
+        self.listing = Listing(self._catalogue)
         self._counting = Lock()
         self._bytes, self._added, self._level = 0, 0, 0.0
         self._measure()
