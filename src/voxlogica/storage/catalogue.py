@@ -236,7 +236,10 @@ class Catalogue:
 
     def _commit(self, batch: list[_Request]) -> None:
         step("gate-entered")
-        log = self._wal.stat()
+        try:
+            log = self._wal.stat()
+        except FileNotFoundError:
+            raise Replaced(self._wal) from None
         if log.st_ino != self._inode:
             raise Replaced(self._wal)
         durable = any(request.durable for request in batch)

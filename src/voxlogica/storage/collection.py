@@ -189,6 +189,7 @@ class _Collection:
             execute("delete from outcomes where id = ? and suffix = ?", (value.id, value.suffix))
             if cursor.connection.changes():  # type: ignore[attr-defined]
                 deleted.append(value)
+                execute("delete from suspects where id = ?", (value.id,))
                 row = (value.id, value.seconds, b"".join(value.arguments))
                 execute("insert or replace into collected values (?, ?, ?)", row)
         execute("insert or replace into facts values ('level', ?)", (self._level,))

@@ -380,6 +380,8 @@ class EmbeddedStorage:
         except OSError as error:
             raise self._refused(bytes, error) from error
         except StoreFull as error:
+            if self._lost:
+                raise
             raise self._refused(bytes, error) from error.__cause__
         if not inserted:
             return self._found_instead(id, value, made, goal)
@@ -560,8 +562,9 @@ class EmbeddedStorage:
             pass  # the next one will find them
 
     def suspects(self) -> dict[Id, tuple[int, int]]:
-        """How often each task was running when its process died, and how often alone in one of its own."""
-        return {id: (times, killed) for id, times, killed in self._read("select * from suspects")}
+        """How often each task was running when its process died, how often alone; success clears."""
+        sql = "select * from suspects where id not in (select id from outcomes where kind = 0)"
+        return {id: (times, killed) for id, times, killed in self._read(sql)}
 
     def killed(self, id: TaskId) -> int:
         """Notes that a task died alone in a process of its own, not by our hand; how often it has."""

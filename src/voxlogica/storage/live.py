@@ -12,6 +12,7 @@ import mmap
 import os
 import platform
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
@@ -79,9 +80,10 @@ class Live:
                 continue
             try:
                 if lock.take(0):
-                    yield _read(path)
+                    with suppress(ValueError):  # it may have died before it had written anything
+                        yield _read(path)
                     path.unlink()
-            except (Replaced, ValueError):
+            except Replaced:
                 continue
             finally:
                 lock.close()

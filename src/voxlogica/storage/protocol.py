@@ -2,8 +2,8 @@
 
 `step(label)` stands in the code at each point after which the world has changed for others. It does nothing, unless
 `VOXLOGICA_CRASH_AT=label` or `label:n` is in the environment: then the process kills itself, as with kill -9, when it
-comes to that label (for the n-th time). `TRANSITIONS` says which label may follow which in one thread; the tests compare
-what the code does with it, and the model knows no other order.
+comes to that label (for the n-th time). `TRANSITIONS` says which label may follow which in one thread; the tests
+compare what the code does with it, and the model knows no other order.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ TRANSITIONS: Mapping[str, tuple[str, ...]] = {
     # Any write to the catalogue.
     "gate-entered": ("row-written", START),
     "row-written": ("row-committed", START),
-    "row-committed": ("checkpointed", "uses-unlocked", "claim-released", "blob-quarantined", "collector-removed", START),
+    "row-committed": ("checkpointed", "uses-unlocked", "claim-released", "blob-quarantined", "collector-removed",
+                      START),
     "checkpointed": ("uses-unlocked", "claim-released", "blob-quarantined", "collector-removed", START),
     # Damage: the row that was seen, then its blob.
     "blob-quarantined": (START,),
