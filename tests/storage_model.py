@@ -1,9 +1,9 @@
 """The claim protocol as a small transition system, explored exhaustively.
 
 Several workers want the value of one task; a collector and a sweeper are at work; a process may be killed at every
-step, a blob may be spoilt, the power may fail. Which step may follow which is `protocol.TRANSITIONS`, the table the code
-goes by; what a step needs and does is said here, one function per label. `explore` visits every state there is and
-raises `Violation`, with the steps that lead there, where a promise is broken. `bug` plants a mistake that it must find.
+step, a blob may be spoilt, the power may fail. `protocol.TRANSITIONS`, by which the code goes, says which step may
+follow which; what a step needs and does is said here, one function per label. `explore` visits every state there is
+and raises `Violation`, with the steps that lead there, where a promise is broken. `bug` plants a mistake, to be found.
 
 Not modelled, since it changes nothing for others: what a process does between two steps, and shared locks that are let
 go at once (`wait-shared` is one step).
