@@ -160,7 +160,7 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path):
     directory = tmp_path / "store"
     with EmbeddedStorage(directory) as store:
         stored(store, "a")
-        store._catalogue._writer.execute("pragma user_version = 99")
+        store._catalogue._connection.execute("pragma user_version = 99")
     with pytest.raises(MachineError, match="newer VoxLogicA"):
         EmbeddedStorage(directory)
     assert blob(store).exists()

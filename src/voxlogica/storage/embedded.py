@@ -213,7 +213,9 @@ class EmbeddedStorage:
         if self._idle and not self._is_open():
             return None
         row = self._row(_LOOK, (id,))
-        return None if row is None else self._outcome(id, row)
+        if row is None:
+            return None
+        return Done(EmbeddedRef(self._open, id, row)) if row[1] == 0 else self._outcome(id, row)
 
     def known(self, ids: Iterable[TaskId]) -> dict[TaskId, Outcome]:
         """The outcomes there are for these ids."""
