@@ -25,7 +25,7 @@ import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias
 from zlib import crc32
 
 from voxlogica import identity
@@ -70,7 +70,8 @@ def decode(tag: str, header: str | None, body: Bytes) -> Value:
     decoder = _DECODERS.get(tag)
     if decoder is None:
         raise ValueError(f"no codec for the tag {tag!r}")
-    return cast(Value, decoder(header, body))
+    value: Value = decoder(header, body)
+    return value
 
 
 # Volumes
@@ -211,7 +212,7 @@ _ENCODERS: dict[type, Callable[[Any], tuple[str, str | None, Sequence[Bytes]]]] 
     dict: _encode_record,
 }
 
-_DECODERS: dict[str, Callable[[str | None, Bytes], object]] = {
+_DECODERS: dict[str, Callable[[str | None, Bytes], Any]] = {
     "number": lambda _, body: _double.unpack(body)[0],
     "bool": lambda _, body: body[0] == 1,
     "integer": lambda _, body: int.from_bytes(body, "little", signed=True),
@@ -237,9 +238,13 @@ def digest(tag: str, header: str | None, parts: Sequence[Bytes]) -> bytes:
 
 def checksum(tag: str, header: str | None, body: Bytes) -> int:
     """The CRC-32 of the same, which goes with what is small: it finds any damage short enough to be likely there."""
-    return crc32(body, crc32(_start(tag, header)))
+    return crc32(body, _started(tag, header))
+
+
+def _start(tag: str, header: str | None) -> bytes:
+    return f"{tag}\n{header or ''}\n".encode()
 
 
 @lru_cache(maxsize=256)
-def _start(tag: str, header: str | None) -> bytes:
-    return f"{tag}\n{header or ''}\n".encode()
+def _started(tag: str, header: str | None) -> int:
+    return crc32(_start(tag, header))

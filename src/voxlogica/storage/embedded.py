@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from threading import Lock
 from typing import Any, Literal, TypeAlias
 
 import apsw
@@ -183,11 +182,9 @@ class EmbeddedStorage:
         )
         self.records = Records(self._catalogue)
         self.listing = Listing(self._catalogue)
-        self._counting = Lock()
-        self._bytes, self._added, self._level = 0, 0, 0.0
-        self._measure()
+        self._room = collection.Room(self._catalogue, self.limit)
         forget_in_child(self)
-        self._finalizer = weakref.finalize(self, _close, self._catalogue, self._gate, self.live)
+        self._finalizer = weakref.finalize(self, _close, self._catalogue, self._room, self._gate, self.live)
         self.bury()
 
     def __repr__(self) -> str:
@@ -218,7 +215,9 @@ class EmbeddedStorage:
         if self._idle and not self._is_open():
             return None
         row = self._row(_LOOK, (id,))
-        return None if row is None else self._outcome(id, row)
+        if row is None:
+            return None
+        return Done(EmbeddedRef(self._open, id, row)) if row[1] == 0 else self._outcome(id, row)
 
     def known(self, ids: Iterable[TaskId]) -> dict[TaskId, Outcome]:
         """The outcomes there are for these ids."""
@@ -255,6 +254,8 @@ class EmbeddedStorage:
     # Opening
 
     def _open(self, id: TaskId, row: Row) -> Value:
+        if self._room.level:  # something was collected once: what is used now is to outlive what is not
+            self._room.used.add(id)
         suffix, _, tag, header, body, expected, _ = row
         if body is None:
             return self._open_blob(id, row)
@@ -358,7 +359,7 @@ class EmbeddedStorage:
         self._refuse_unless_accepted(bytes)
         suffix, memory = fresh(), size(value)
         how = (bytes, made.seconds, made.operator, made.version, b"".join(made.arguments), made.when, made.host,
-               _libraries(made.libraries), made.position, self._level)  # fmt: skip
+               _libraries(made.libraries), made.position, self._room.level)  # fmt: skip
         try:
             if bytes + len(header or "") <= INLINE:
                 body = b"".join(encoded.parts)
@@ -386,7 +387,7 @@ class EmbeddedStorage:
         if not inserted:
             return self._found_instead(id, value, made, goal)
         self._full = None
-        self._count(bytes)
+        self._collect_if_exceeded(bytes)
         return Done(EmbeddedRef(self._open, id, row))
 
     def _found_instead(self, id: TaskId, value: Value, made: Provenance, goal: bool) -> Done:
@@ -479,31 +480,24 @@ class EmbeddedStorage:
         """Removes what is cheapest to compute again for its size until at most `max_bytes` are kept and `min_free` are
         free on the disk; with `older_than`, all that was made more than so many seconds ago. Never what is in use or
         pinned."""
+        self._room.settle()
         done = collection.collect(
             self.directory, self._uses, self._catalogue, self._blobs, max_bytes, min_free, older_than
         )
         self._counts.collected += done.outcomes
+        self._room.level = max(self._room.level, done.level)
         self._full = None
-        self._measure()
         return done
 
-    def _count(self, bytes: int) -> None:
-        with self._counting:
-            self._bytes += bytes
-            self._added += bytes
-            if self._bytes <= self.limit and self._added <= self.limit // 16:
-                return
-        self._measure()
-        if self._bytes > self.limit:
-            self._say("limit", f"the store {self.directory} has reached its limit; what is cheap to compute is removed")
-            self.collect(self.limit - self.limit // 10)
-
-    def _measure(self) -> None:
-        [(bytes,)] = self._read("select coalesce(sum(size), 0) from outcomes")
-        level = self._read("select value from facts where name = 'level'")
-        with self._counting:
-            self._bytes, self._added = bytes, 0
-            self._level = level[0][0] if level else 0.0
+    def _collect_if_exceeded(self, bytes: int) -> None:
+        try:
+            if self._room.exceeded(bytes):
+                self._say("limit", f"the store {self.directory} is full; what is cheap to compute again is removed")
+                self.collect(self.limit - self.limit // 10)
+        except Replaced:
+            self._gone()
+        except (StoreFull, OSError) as error:
+            self._say("collect", f"no room could be made in the store {self.directory}: {error}")
 
     def stats(self) -> Stats:
         """What there is, and what this process has seen."""
@@ -577,7 +571,8 @@ def _execute_many(sql: str, rows: list[Row], cursor: apsw.Cursor) -> None:
     cursor.executemany(sql, rows)
 
 
-def _close(catalogue: Catalogue, gate: Gate | None, live: Live | None) -> None:
+def _close(catalogue: Catalogue, room: collection.Room, gate: Gate | None, live: Live | None) -> None:
+    room.settle()
     catalogue.close()
     if gate is not None:
         gate.close()
