@@ -1,4 +1,4 @@
-"""The language reference's table of small inputs and results, and its decisions C10 to C26 as far as operators go.
+"""The language reference's table of small inputs and results, and its decisions C9 to C26 as far as operators go.
 
 The numbers of the table were computed by VoxLogicA 1 and ITK. They fix what laws leave open: connectivity, edges,
 ties, what is empty.
@@ -7,10 +7,12 @@ ties, what is empty.
 from __future__ import annotations
 
 import math
+from io import BytesIO
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image as pillow
 from tests.language import Failure, arrays, holds, value
 
 from voxlogica import identity
@@ -19,7 +21,7 @@ from voxlogica.errors import ProgramError, Source
 from voxlogica.formula import Formulas, Leaf
 from voxlogica.operators import operators
 from voxlogica.syntax.parser import parse
-from voxlogica.values import Space
+from voxlogica.values import Image, Mask, Space
 
 LARGEST = 3.4028234663852886e38  # the largest float32
 FAR = float(np.float32(1.8446743e19))
@@ -119,6 +121,21 @@ def test_vector_nesting() -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def test_c9_numbers_of_pictures_are_clamped_and_rounded_half_to_even() -> None:
+    space = Space.grid(7, 1)
+    row = np.array([[[-3, 0.5, 1.5, 2.5, 254.6, 255.7, 300]]], np.float32)
+    picture = operators()["encode_image"].body("png", Image.of(space, row), "")
+    assert isinstance(picture, bytes)
+    assert np.asarray(pillow.open(BytesIO(picture))).tolist() == [[0, 0, 2, 2, 255, 255, 255]]
+    assert operators()["clamped_image"].body(Image.of(space, row)) == 3
+
+
+def test_c9_true_is_255_in_a_picture() -> None:
+    picture = operators()["encode_mask"].body("png", Mask.of(Space.grid(3, 1), np.array([[[5]]], np.uint64)), "")
+    assert isinstance(picture, bytes)
+    assert np.asarray(pillow.open(BytesIO(picture))).tolist() == [[255, 0, 255]]
+
+
 @pytest.mark.parametrize(
     ("expression", "result"),
     [
@@ -130,7 +147,7 @@ def test_vector_nesting() -> None:
     ],
 )
 def test_c10_constants_take_the_grid_of_what_they_are_combined_with(expression: str, result: str) -> None:
-    assert holds(expression, a="111/111/111", i=np.float32([[0, 0, 1], [0, 0, 1], [1, 1, 1]])) == result
+    assert holds(expression, a="111/111/111", i=[[0, 0, 1], [0, 0, 1], [1, 1, 1]]) == result
 
 
 def test_c10_a_constant_in_a_function_takes_the_grid_of_its_argument() -> None:
@@ -183,9 +200,8 @@ def test_c14_values_outside_the_bins_and_the_image_are_ignored() -> None:
 
 
 def test_c15_components_of_a_mask() -> None:
-    given = {"a": "0110100", "b": "1101100"}
-    assert value("maskCC(a, b)", **given) == [0, 1, 0, 0, 2, 0, 0]
-    assert arrays("minCC(a, b)", "maxCC(a, b)", **given) == (0, 2)
+    assert value("maskCC(a, b)", a="0110100", b="1101100") == [0, 1, 0, 0, 2, 0, 0]
+    assert arrays("minCC(a, b)", "maxCC(a, b)", a="0110100", b="1101100") == (0, 2)
     assert arrays("minCC(a, b)", "maxCC(a, b)", a="0000110", b="1101111") == (2, 2)
 
 

@@ -120,6 +120,10 @@ class Records:
         where = "where program = ? and settings = ? order by number desc limit 1"
         return next(iter(self._runs(where, (program, _settings(settings)))), None)
 
+    def latest_of(self, program: str) -> RunRow | None:
+        """The latest run of a program, whatever its settings."""
+        return next(iter(self._runs("where program = ? order by number desc limit 1", (program,))), None)
+
     def run(self, number: int) -> RunRow | None:
         """A run by its number."""
         return next(iter(self._runs("where number = ?", (number,))), None)
