@@ -256,10 +256,10 @@ def verify(catalogue: Catalogue, blobs: Blobs, delete: Callable[[Iterable[tuple[
     problems: list[tuple[Problem, str]] = []
     outcomes = bytes = 0
     last = b""
-    sql = """select id, suffix, tag, header, body, size, digest from outcomes
+    sql = """select id, suffix, form, body, size, digest from outcomes
         where kind = 0 and id > ? order by id limit 500"""
     while rows := catalogue.read(sql, (last,)):
-        for id, suffix, tag, header, body, size, expected in rows:
+        for id, suffix, form, body, size, expected in rows:
             outcomes += 1
             bytes += size
             what = ""
@@ -267,7 +267,7 @@ def verify(catalogue: Catalogue, blobs: Blobs, delete: Callable[[Iterable[tuple[
                 read = blobs.map(name_of(id, suffix)) if body is None else body
                 if len(read) != size:
                     what = f"has {len(read)} bytes instead of {size}"
-                elif expected != (digest(tag, header, (read,)) if body is None else checksum(tag, header, read)):
+                elif expected != (digest(form, (read,)) if body is None else checksum(form, read)):
                     what = "differs from its digest"
             except FileNotFoundError:
                 what = "its file is missing"
