@@ -139,6 +139,7 @@ def happenings(
         for goal in concerned:
             if goal.output is not None and isinstance(outcome, Finished):
                 if formula is goal.clamped:
+                    assert isinstance(outcome.value, float)
                     if outcome.value:
                         yield Trouble(_clamped(goal, outcome.value))
                     continue
@@ -220,9 +221,8 @@ def provenance(bound: Bound, checked: Checked, settings: Settings, program: str,
     return json.dumps(said, ensure_ascii=False)
 
 
-def _clamped(goal: _Goal, count: Value) -> Diagnostic:
+def _clamped(goal: _Goal, count: float) -> Diagnostic:
     assert goal.output is not None
-    assert isinstance(count, float)
     values = "1 value is" if count == 1 else f"{shown(count)} values are"
     return Diagnostic(
         "output",
