@@ -97,6 +97,7 @@ class Simulation:
         self.goals: dict[int, list[Formula]] = {}
         self.counts: dict[int, Counts] = {}
         self.late: set[int] = set()  # runs that gave something up
+        self.lost: set[int] = set()  # instructions that are overdue: answered when nothing else is left
         self.over: list[int] = []
         self.told: list = []
 
@@ -180,6 +181,8 @@ class Simulation:
         if self.alarms:
             alarm = self.alarms.pop(self.random.randrange(len(self.alarms)))
             self.late.add(alarm.run)
+            if alarm.run in self.machine.runs:  # else nobody minds any more
+                self.lost.add(alarm.number)
             self.send(Overdue(alarm.run, alarm.number, LATE))
 
     def send(self, event: object) -> None:
@@ -202,6 +205,7 @@ class Simulation:
                     self.threads -= 1
                 case Kill():
                     self.doomed.add(i.number)
+                    self.lost.discard(i.number)
                 case _:
                     self.asked.append(i)
             if isinstance(i, Store):
@@ -257,6 +261,10 @@ class Simulation:
 
     def pick(self):  # type: ignore[no-untyped-def]
         free = [i for i in self.asked if not (isinstance(i, Wait) and i.formula.id in self.held)]
+        moving = [i for i in free if i.number not in self.lost]
+        if not moving:
+            self.check_lost()
+        free = moving or free
         assert free, "nothing can move"
         if self.policy == "any" or self.random.random() < 0.1:
             return self.random.choice(free)
@@ -266,6 +274,17 @@ class Simulation:
             return free[-1]
         first = [i for i in free if not isinstance(i, LAST[self.policy])]
         return self.random.choice(first or free)
+
+    def check_lost(self) -> None:
+        """All that does not move needs what is overdue."""
+        stack = [self.machine._asked[i.number][1] for i in self.asked]
+        needing = set(stack)
+        while stack:
+            for user in stack.pop().users:
+                if user not in needing:
+                    needing.add(user)
+                    stack.append(user)
+        assert all(goal in needing for run in self.machine.runs.values() for goal in run.goals), "waits for nothing"
 
     def claimed(self, i: Claim, id: bytes) -> object:
         if id in self.stored:

@@ -7,124 +7,25 @@ from __future__ import annotations
 
 import pytest
 
-from voxlogica.execution.machine import BATCH, Machine
+from script import BOOM, IMAGE_BYTES, Graph, Script
+from voxlogica.execution.machine import BATCH
 from voxlogica.execution.messages import (
     Abandoned,
-    Alarm,
     Begin,
     Busy,
-    Cancel,
     Claim,
     Compute,
-    Computed,
     Counts,
-    Deliver,
     Delivered,
     Found,
-    Free,
     Gone,
     Granted,
-    Kill,
     Load,
     Loaded,
-    Over,
     Raised,
-    Replace,
-    Retire,
-    Store,
-    Tell,
     Wait,
-    Written,
 )
-from voxlogica.formula import IMAGE, NUMBER, Formula, Formulas, Operator
 from voxlogica.plan import Workplan, plan
-from voxlogica.storage import TaskError
-from voxlogica.values import Space
-
-SPACE = Space.grid(100, 100, 100)
-IMAGE_BYTES = 4_000_000
-BOOM = TaskError("definite", "Refusal", "boom")
-
-
-def operator(name: str, arguments: int, kind=IMAGE, cost: str = "") -> Operator:
-    """An operator for plans that are never carried out; without a cost it is published."""
-    parameters = tuple((f"a{n}", kind) for n in range(arguments))
-    return Operator(name, name, 1, parameters, kind, lambda *a: 0.0, "", cost=cost)
-
-
-class Graph:
-    """Formulas by name: `graph("c", "a", "b")` is the published operator c over a and b, `private=True` a cheap one."""
-
-    def __init__(self) -> None:
-        self.table = Formulas()
-        self.names: dict[str, Formula] = {}
-
-    def __call__(self, name: str, *arguments: str, private: bool = False, tiny: bool = False) -> Formula:
-        kind = NUMBER if tiny else IMAGE
-        cost = "scalar" if tiny else "voxels" if private else ""
-        known = tuple(self.names[a] for a in arguments)
-        formula = self.table.apply(
-            operator(name, len(arguments), kind, cost), known, None if tiny or arguments else SPACE
-        )
-        self.names[name] = formula
-        return formula
-
-    def name(self, formula: Formula) -> str:
-        return formula.operator.name
-
-
-def shown(graph: Graph, instructions: list) -> list[str]:
-    """Instructions as words, without their numbers: `Compute a`."""
-    return [
-        f"{type(i).__name__} {graph.name(i.formula)}" if hasattr(i, "formula") else type(i).__name__
-        for i in instructions
-        if not isinstance(i, (Tell, Over))
-    ]
-
-
-class Script:
-    """Answers by name, so that a test reads as a story."""
-
-    def __init__(self, graph: Graph, jobs: int = 2, memory: int = 10**12) -> None:
-        self.graph = graph
-        self.machine = Machine(jobs, memory)
-        self.asked: dict[tuple[str, str], list] = {}
-        self.told: list = []
-
-    def _took(self, instructions: list) -> list[str]:
-        self.machine.validate()
-        for i in instructions:
-            if isinstance(i, Tell):
-                self.told.append(i)
-            elif not isinstance(i, (Free, Alarm, Replace, Retire, Kill, Over)):
-                self.asked.setdefault((type(i).__name__, self.graph.name(i.formula)), []).append(i)
-        return shown(self.graph, instructions)
-
-    def begin(self, run: int, *goals: str, known: tuple[str, ...] = (), failed: tuple[str, ...] = ()) -> list[str]:
-        ids = {self.graph.names[name].id for name in known + failed}
-        self.counts = Counts()
-        made = plan([self.graph.names[g] for g in goals], ids)
-        errors = {self.graph.names[name].id: BOOM for name in failed}
-        return self._took(self.machine.handle(Begin(run, made, errors, self.counts, True)))
-
-    def cancel(self, run: int) -> list[str]:
-        return self._took(self.machine.handle(Cancel(run)))
-
-    def answer(self, instruction: type, name: str, event: type, *fields: object) -> list[str]:
-        asked = self.asked[(instruction.__name__, name)].pop(0)
-        return self._took(self.machine.handle(event(asked.number, *fields)))
-
-    def granted(self, name: str) -> list[str]:
-        return self.answer(Claim, name, Granted)
-
-    def computed(self, name: str, bytes: int = IMAGE_BYTES) -> list[str]:
-        return self.answer(Compute, name, Computed, bytes, 0.1)
-
-    def written(self, *names: str) -> list[str]:
-        return [word for name in names for word in self.answer(Store, name, Written)]
-
-    def taken(self, name: str) -> list[str]:
-        return self.answer(Deliver, name, Delivered)
 
 
 def test_a_published_task_is_claimed_computed_stored_and_delivered():

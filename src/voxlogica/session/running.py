@@ -21,7 +21,6 @@ from voxlogica.operators import operators
 from voxlogica.session.binding import Bound, Output, refused
 from voxlogica.session.settings import Scalar, Settings
 from voxlogica.storage import TaskError
-from voxlogica.values import Value
 
 EIGHT_BITS = ("png", "jpg", "bmp")
 """The formats whose numbers are clamped (C9)."""
