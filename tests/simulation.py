@@ -181,7 +181,7 @@ class Simulation:
         if self.alarms:
             alarm = self.alarms.pop(self.random.randrange(len(self.alarms)))
             self.late.add(alarm.run)
-            if alarm.run in self.machine.runs:  # else nobody minds any more
+            if alarm.run in self.machine.runs and alarm.number not in self.doomed:  # else nobody minds any more
                 self.lost.add(alarm.number)
             self.send(Overdue(alarm.run, alarm.number, LATE))
 

@@ -206,12 +206,13 @@ class Machine(Runs):
         self._hand_out(record)
 
     def _computed(self, event: Computed, _: type, record: Record) -> None:
+        was_at_hand = record.at_hand  # as private ones are, unless they are late
         self._ended(record)
         self._arrived(record, 0 if record.tiny else event.bytes)
         if not record.gathers:
             self._made(record, event)
             self._let_inputs_go(record)
-        if record.published:  # a private one was at hand before
+        if not was_at_hand:
             for user in self._came_to_hand(record):
                 self._opened(user)
         if (record.held or record.pins) and not record.gathers:
@@ -307,9 +308,13 @@ class Machine(Runs):
             for run in (record.run, *record.sharing):
                 run.counts.tasks += 1  # it was counted as reused
         elif kind is Compute:
+            was_at_hand = record.at_hand
             self._ended(record)
             if record.refs and (record.killed or (error.kind == "circumstance" and not record.alone)):
                 self._try_again(record, event)
+                if record.at_hand and not was_at_hand:
+                    for user in self._came_to_hand(record):
+                        self._opened(user)
                 return
             if record.killed is True:  # nobody needed it: that is no failure, and others may claim it
                 self._release(record)

@@ -17,7 +17,6 @@ from voxlogica.execution.states import (
     RUNNING,
     STOPPED,
     WAITING,
-    WANTED,
     Record,
     Run,
 )
@@ -232,17 +231,6 @@ class Runs(Making):
                 self._fail_for(run, goal, event.error, goal)
         self._finished(run)
 
-    def _set_aside(self, late: Record) -> None:
-        """An overdue kernel, and the claims for which it runs, take no place from others."""
-        stack, seen = [late], {late}
-        while stack:
-            record = stack.pop()
-            self._leave_slot(record)
-            for user in record.users:
-                if user.state == WANTED and user not in seen:
-                    seen.add(user)
-                    stack.append(user)
-
     def _overdue(self, event: Overdue) -> None:
         asked, run = self._asked.get(event.number), self.runs.get(event.run)
         if asked is None or run is None:
@@ -252,7 +240,10 @@ class Runs(Making):
         if record.killed:
             record.killed = event.error
         elif kind is Compute and not record.overdue and not record.tiny:
+            was_at_hand = record.at_hand
             record.overdue = True
             self.running -= 1
-            self._set_aside(record)
+            self._leave_slot(record)
             self._out.append(Replace())
+            if was_at_hand:  # nobody holds a claim while waiting for what may never come
+                self._withdraw(record)

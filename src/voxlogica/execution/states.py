@@ -97,7 +97,7 @@ class Record:
     def at_hand(self) -> bool:
         """Whether what reads it may be claimed."""
         state = self.state
-        if self.dynamic:
+        if self.dynamic or self.overdue:
             return False
         if state in COMPLETED:
             return True

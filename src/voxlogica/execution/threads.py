@@ -3,8 +3,8 @@
 It decides nothing. A worker takes the lock, tells the machine what has happened, and routes what it orders: tiny tasks
 and words with the store it does itself, kernels go to whichever worker is free, large values to a thread that writes,
 waiting for a foreign claim to a thread of its own. Events from outside (a run begins, is cancelled, takes an outcome,
-an alarm goes off) are posted and handled by workers, so that the machine is never in the hands of a thread that Ctrl-C
-may interrupt.
+an alarm goes off) are posted; the desk, a thread that takes no kernels and so is always at hand, handles them. The
+machine is never in the hands of a thread that Ctrl-C may interrupt.
 """
 
 from __future__ import annotations
@@ -119,12 +119,14 @@ class _Writing(NamedTuple):
 class _Hand:
     """What one worker is about: instructions to carry out, the one it is at and since when, answers not yet told."""
 
-    __slots__ = ("answers", "current", "number", "since", "source", "todo")
+    __slots__ = ("answers", "current", "helps", "number", "since", "source", "todo")
 
-    def __init__(self, number: int, source: Callable[[], Any] | None = None, todo: Iterable[Instruction] = ()) -> None:
+    def __init__(
+        self, number: int, source: Callable[[], Any], helps: bool = False, todo: Iterable[Instruction] = ()
+    ) -> None:
         self.todo: deque[Any] = deque(todo)
-        self.number = number
-        self.source = source  # of instructions to a thread that only posts its answers, and ends when there is None
+        self.number, self.source = number, source
+        self.helps = helps  # only posts its answers, and ends when the source gives None
         self.answers: list[Input] = []
         self.current: Any = None
         self.since = 0.0
@@ -146,7 +148,8 @@ class Workers:
         self._deaths: dict[Id, int] = {}
         self._boxes: dict[RunId, SimpleQueue[Post]] = {}
         self._posted: deque[Input] = deque()
-        self._kernels: SimpleQueue[Instruction | str] = SimpleQueue()  # what idle workers wait on; also takes signals
+        self._signals: SimpleQueue[str] = SimpleQueue()  # what the desk waits on
+        self._kernels: SimpleQueue[Instruction | str] = SimpleQueue()  # what idle workers wait on
         self._writes: SimpleQueue[_Writing | None] = SimpleQueue()
         self._waits: deque[Wait] = deque()  # those for which no helper is free
         self._helpers = 0
@@ -154,6 +157,7 @@ class Workers:
         self._alive = 0
         self._threads: list[Thread] = []
         self._writer: Thread | None = None
+        self._desk = self._start(_Hand(-1, self._signals.get))
         for _ in range(jobs):
             self._start_worker()
 
@@ -178,11 +182,11 @@ class Workers:
     def post(self, event: Input) -> None:
         """Tells the machine, soon. Takes no lock: safe where a KeyboardInterrupt may strike."""
         self._posted.append(event)
-        # One signal is enough for all that is posted before a worker sees it. The worker clears the flag first and
-        # looks afterwards, so what is posted in between finds it cleared, or is seen.
+        # One signal is enough for all that is posted before the desk sees it. The desk clears the flag first and looks
+        # afterwards, so what is posted in between finds it cleared, or is seen.
         if not self._woken:
             self._woken = True
-            self._kernels.put("posted")
+            self._signals.put("posted")
 
     def stop(self, wait: bool) -> None:
         """Ends the threads, each when what it is about is finished, and wakes all who wait for outcomes."""
@@ -191,9 +195,9 @@ class Workers:
             self.post(Cancel(run))
             self.close_box(run)
         self.alarms.stop()
-        self._kernels.put("stop")
+        self._signals.put("stop")  # which the desk hands on when it has handled all that was posted before
         while wait:
-            threads = [thread for thread in (*self._threads, self._writer) if thread and thread.is_alive()]
+            threads = [thread for thread in (*self._threads, self._desk, self._writer) if thread and thread.is_alive()]
             for thread in threads:
                 thread.join()
             wait = bool(threads)  # one may have been started meanwhile
@@ -201,21 +205,24 @@ class Workers:
     # Workers
 
     def _start_worker(self) -> None:
-        number = len(self._threads)
-        thread = Thread(target=self._main, args=(_Hand(number),), daemon=True, name=f"voxlogica-{number}")
-        self._threads.append(thread)
         self._alive += 1
+        self._threads.append(self._start(_Hand(len(self._threads), self._kernels.get)))
+
+    def _start(self, hand: _Hand) -> Thread:
+        name = "voxlogica-helper" if hand.helps else "voxlogica-desk" if hand.number < 0 else f"voxlogica-{hand.number}"
+        thread = Thread(target=self._main, args=(hand,), daemon=True, name=name)
         thread.start()
+        return thread
 
     def _main(self, hand: _Hand) -> None:
         """A worker's life. The one place where any exception is caught: what a kernel raises becomes an event."""
         inside.enter()
         while True:
             try:
-                if hand.source is None:
-                    self._work(hand)
+                if hand.helps:
+                    self._help(hand)
                 else:
-                    self._help(hand, hand.source)
+                    self._work(hand)
                 return
             except BaseException as error:  # noqa: BLE001 - the worker's outermost loop; nothing may be lost or escape
                 if hand.current is None:
@@ -232,33 +239,40 @@ class Workers:
                 hand.since = clock()
                 answers.append(carry_out[type(instruction)](self, instruction, hand))
                 hand.current = None
-            if not answers and not self._posted:
-                order = self._kernels.get()
-                if order == "stop" or order == "retire":
-                    self._leave(order)
-                    return
-                if order == "posted":
-                    self._woken = False
-                else:
+            if not answers:
+                order = hand.source()
+                if type(order) is not str:
                     todo.append(order)
                     continue
+                if order == "posted":
+                    self._woken = False
+                elif order == "stop" and hand.number < 0:
+                    self._turn(hand)
+                    self._kernels.put(order)
+                    continue
+                else:
+                    self._leave(order, hand)
+                    return
             self._turn(hand)
 
-    def _leave(self, order: str) -> None:
-        """A worker ends; the last one ends the writer, which has nothing more to expect."""
+    def _leave(self, order: str, hand: _Hand) -> None:
+        """A worker ends; the last one ends the desk and the writer, which have nothing more to expect."""
+        if hand.number < 0:
+            return
         if order == "stop":
             self._kernels.put(order)  # for the next one
         with self._lock:
             self._alive -= 1
             if not self._alive:
                 self._writes.put(None)
+                self._signals.put("end")
 
-    def _help(self, hand: _Hand, source: Callable[[], Any]) -> None:
+    def _help(self, hand: _Hand) -> None:
         """The life of a thread that decides nothing: one that writes, or waits."""
         while True:
             while hand.answers:
                 self.post(hand.answers.pop())
-            order = hand.todo.popleft() if hand.todo else source()
+            order = hand.todo.popleft() if hand.todo else hand.source()
             if order is None:
                 return
             hand.current, hand.since = order, time.perf_counter()
@@ -312,11 +326,11 @@ class Workers:
             else:
                 self._writes.put(writing)
                 if self._writer is None:
-                    self._writer = self._start_helper(_Hand(-1, self._writes.get))
+                    self._writer = self._start(_Hand(-1, self._writes.get, helps=True))
         elif kind is Wait:
             if self._helpers < HELPERS:
                 self._helpers += 1
-                self._start_helper(_Hand(-1, self._next_wait, [order]))
+                self._start(_Hand(-1, self._next_wait, helps=True, todo=[order]))
             else:
                 self._waits.append(order)
         elif kind is Alarm:
@@ -331,11 +345,6 @@ class Workers:
         else:
             hand.todo.append(order)
 
-    def _start_helper(self, hand: _Hand) -> Thread:
-        thread = Thread(target=self._main, args=(hand,), daemon=True, name="voxlogica-helper")
-        thread.start()
-        return thread
-
     def _outbound(self, order: Deliver) -> Outbound:
         value = self._values[order.formula.id] if order.error is None else None
         return Outbound(order.number, order.formula, value, order.error, order.cause)
@@ -346,6 +355,7 @@ class Workers:
         for box in list(self._boxes.values()):
             box.put(Collapse(error))
         self._kernels.put("stop")
+        self._signals.put("end")
 
     # One method per instruction; each returns the event that answers it
 
