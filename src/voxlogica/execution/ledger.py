@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 from voxlogica.execution.messages import (
     Event,
@@ -66,7 +67,8 @@ class Ledger:
         self._asked: dict[int, tuple[type, Record]] = {}  # unanswered instructions
         self._number = 0
         self._out: list[Instruction] = []
-        self._log: deque[tuple[Id, State, State]] = deque(maxlen=_STORY)
+        self._log: deque[Any] = deque(maxlen=3 * _STORY)  # id, old state, new state, flat: no objects to collect
+        self._listening = 0  # runs
         self._large: dict[Record, None] = {}  # values in memory that are worth evicting
 
     @property
@@ -76,7 +78,8 @@ class Ledger:
 
     def story(self, id: Id) -> list[str]:
         """What a task went through lately, as `from -> to`, and how it is now."""
-        lines = [f"{old} -> {new}" for seen, old, new in self._log if seen == id]
+        log = list(self._log)
+        lines = [f"{old} -> {new}" for seen, old, new in zip(log[::3], log[1::3], log[2::3], strict=True) if seen == id]
         record = self.records.get(id)
         if record is not None:
             lines.append(
@@ -94,7 +97,7 @@ class Ledger:
         old = record.state
         if state not in TRANSITIONS[old]:
             raise AssertionError(f"{record} cannot become {state}: {self.story(record.id)}")
-        self._log.append((record.id, old, state))
+        self._log.extend((record.id, old, state))
         record.state = state
 
     def _tell(
@@ -106,6 +109,8 @@ class Ledger:
         at: float = 0.0,
         worker: int = -1,
     ) -> None:
+        if not self._listening:
+            return
         run = record.run
         if run.listening:
             self._told(run, record, kind, seconds, bytes, at, worker)
@@ -315,8 +320,14 @@ class Ledger:
             return
         self.runs.pop(run.id, None)
         if run.listening:
-            run.listening = False
+            self._deafen(run)
             self._out.append(Over(run.id))
+
+    def _deafen(self, run: Run) -> None:
+        """A run is told nothing any more."""
+        if run.listening:
+            run.listening = False
+            self._listening -= 1
 
 
 def _dearness(record: Record) -> tuple[float, int]:

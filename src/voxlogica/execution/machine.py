@@ -195,7 +195,7 @@ class Machine(Runs):
         for user in self._came_to_hand(record):
             self._opened(user)
         if record.pins and record.state == KNOWN:
-            self._queue(self._asked_for, record)
+            self._asked_for.append(record)
 
     # Values are there, or are not
 
@@ -242,6 +242,7 @@ class Machine(Runs):
         counts = record.run.counts
         counts.done += 1
         counts.seconds += event.seconds
+        counts.estimated += record.seconds
         counts.settled += record.seconds
         for run in record.sharing:
             run.counts.reused += 1
@@ -404,15 +405,16 @@ class Machine(Runs):
     def _dispatch_goals(self) -> None:
         """Opens goals that are stored, as there is room; one at least, when nothing else moves."""
         goals = self._asked_for
-        while goals:
-            record = goals[0][2]
+        while goals and self.opening < BATCH:
+            record = goals[0]
             if record.state == KNOWN and record.pins:
-                if self._size(record) > self._room():
-                    self._evict(self._size(record) - self._room(), record, enough=True, gently=True)
-                    if self._size(record) > self._room() and (self.running or self.opening):
+                size = self._size(record)
+                if size > self._room():
+                    self._evict(size - self._room(), record, enough=True, gently=True)
+                    if size > self._room() and (self.running or self.opening):
                         return
                 self._load(record)
-            heappop(goals)
+            goals.popleft()
 
     def _dispatch_claims(self) -> None:
         """Claims what could start: as many as there are workers without anything to do."""

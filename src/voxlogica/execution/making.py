@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from heapq import heappush
 
 from voxlogica.execution.ledger import Ledger
@@ -38,7 +39,7 @@ class Making(Ledger):
         # Heaps by priority, then by order of arrival; entries whose record has moved on are stale, and skipped.
         self._ready: list[tuple[int, int, Record]] = []
         self._open: list[tuple[int, int, Record]] = []
-        self._asked_for: list[tuple[int, int, Record]] = []  # goals that are to be opened when there is room
+        self._asked_for: deque[Record] = deque()  # goals that are to be opened when there is room
         self._tiny_ready: list[Record] = []
         self._tiny_open: list[Record] = []
         self.batch = 0  # tiny instructions unanswered

@@ -65,7 +65,8 @@ class Counts:
     `tasks` is how many it needs, each in the end counted as `done`, `reused` (stored already, or computed for another
     run), `failed`, `skipped`, or `dropped` when what needed it failed. `running` is how many kernels run for it now,
     `waiting` how many tasks are claimed elsewhere. `expected` is the estimate, made beforehand, of the seconds that all
-    tasks to be computed take, `settled` the part of it that is no longer ahead, and `seconds` what kernels have taken.
+    tasks to be computed take, `settled` the part of it that is no longer ahead; `seconds` is what kernels have taken so
+    far, and `estimated` what they should have.
     """
 
     tasks: int = 0
@@ -79,12 +80,23 @@ class Counts:
     expected: float = field(default=0.0, compare=False)
     settled: float = field(default=0.0, compare=False)
     seconds: float = field(default=0.0, compare=False)
+    estimated: float = field(default=0.0, compare=False)
     usage: Usage = field(default_factory=Usage, compare=False)
 
     @property
     def ended(self) -> int:
         """How many tasks are no longer ahead."""
         return self.done + self.reused + self.failed + self.skipped + self.dropped
+
+    def remaining(self, jobs: int) -> float | None:
+        """Seconds still to go with so many kernels at once, as far as can be told; None before there is a measure.
+
+        The estimates say how the tasks compare, what was measured says how fast this machine is; that the rest divides
+        among all jobs is hope, so that near the end it may be longer. What others have claimed is not in it.
+        """
+        if self.seconds < 0.1 or not self.estimated:
+            return None
+        return max(0.0, self.expected - self.settled) * self.seconds / self.estimated / jobs
 
 
 # Instructions

@@ -31,11 +31,12 @@ class Runs(Making):
 
     def _begin(self, event: Begin) -> None:
         run = self.runs[event.run] = Run(event.run, event.counts, event.listening, event.limit)
+        self._listening += event.listening
         run.counts.usage = self.usage
         created, settled = self._enter(event.plan, event.failed, run)
         goals = [self.records[goal.id] for goal in event.plan.goals if goal.id in self.records]
         for goal in goals:  # before anything moves, lest a goal be dropped for want of readers
-            goal.pins += (run,)
+            goal.pins = goal.pins + run.itself if goal.pins else run.itself
             goal.refs += 1
             run.goals.add(goal)
         self._set_going(created, settled)
@@ -43,7 +44,7 @@ class Runs(Making):
             if goal.state == DONE or (goal.state in STOPPED and goal in run.goals):
                 self._deliver(goal)
             elif goal.state == KNOWN:
-                self._queue(self._asked_for, goal)
+                self._asked_for.append(goal)
             elif goal.state == OPEN and not goal.published:
                 self._demand(goal)  # private in the plan of another run, where it is under way
         if event.limit is not None:
@@ -214,7 +215,7 @@ class Runs(Making):
         run = self.runs.pop(event.run, None)
         if run is None:
             return
-        run.listening = False
+        self._deafen(run)
         for number, record in run.deliveries.items():
             del self._asked[number], self._taking[number]
             self._unref(record)

@@ -113,10 +113,11 @@ class Run:
     `storing` counts the values whose way to the store it wants to be told of.
     """
 
-    __slots__ = ("counts", "deliveries", "goals", "id", "limit", "listening", "storing")
+    __slots__ = ("counts", "deliveries", "goals", "id", "itself", "limit", "listening", "storing")
 
     def __init__(self, id: RunId, counts: Counts, listening: bool, limit: float | None) -> None:
         self.id, self.counts, self.listening, self.limit = id, counts, listening, limit
         self.goals: set[Record] = set()
         self.deliveries: dict[int, Record] = {}
         self.storing = 0
+        self.itself = (self,)  # for records whose goal it alone is
