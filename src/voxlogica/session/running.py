@@ -22,7 +22,6 @@ from voxlogica.operators import operators
 from voxlogica.session.binding import Bound, Output, refused
 from voxlogica.session.settings import Scalar, Settings
 from voxlogica.storage import TaskError
-from voxlogica.values import Value
 
 EIGHT_BITS = ("png", "jpg", "bmp")
 """The formats whose numbers are clamped (C9)."""
@@ -102,8 +101,21 @@ class _Failure:
     goals: list[Goal] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How far a run goes: seconds for all of it and for each task, and whether what failed earlier is tried again."""
+
+    timeout: float | None = None
+    task_timeout: float | None = None
+    retry_failed: bool = False
+
+
+EFFORT = Effort()
+"""Without limits, taking stored failures for answers."""
+
+
 def happenings(
-    bound: Bound, goals: Sequence[Goal], engine: ExecutionEngine, watcher: Watcher | None = None
+    goals: Sequence[Goal], engine: ExecutionEngine, watcher: Watcher | None = None, effort: Effort = EFFORT
 ) -> Iterator[Happening]:
     """Computes the goals and does what they ask for; yields what happens, failures last.
 
@@ -120,7 +132,13 @@ def happenings(
     next_print = 0
     failures: dict[Id, _Failure] = {}
     late: list[Diagnostic] = []
-    run = engine.run(list(wanted.values()), listen=watcher.event if watcher else None)
+    run = engine.run(
+        list(wanted.values()),
+        listen=watcher.event if watcher else None,
+        timeout=effort.timeout,
+        task_timeout=effort.task_timeout,
+        retry_failed=effort.retry_failed,
+    )
     if watcher:
         watcher.begin(run.counts)
     for formula, outcome in run:
@@ -135,6 +153,7 @@ def happenings(
         for goal in concerned:
             if goal.output is not None and isinstance(outcome, Finished):
                 if formula is goal.clamped:
+                    assert isinstance(outcome.value, float)
                     if outcome.value:
                         yield Trouble(_clamped(goal, outcome.value))
                     continue
@@ -224,9 +243,8 @@ def _expression(goal: GoalSlot) -> str:
     return goal.span.source.text[goal.text.span.end : goal.span.end].strip()
 
 
-def _clamped(goal: Goal, count: Value) -> Diagnostic:
+def _clamped(goal: Goal, count: float) -> Diagnostic:
     assert goal.output is not None
-    assert isinstance(count, float)
     values = "1 value is" if count == 1 else f"{shown(count)} values are"
     return Diagnostic(
         "output",
