@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+
 from voxlogica.cli import main
 from voxlogica.cli.arguments import COMMANDS
 

@@ -280,7 +280,7 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "store gc": Command(
         "store:gc",
-        "make room: remove what is cheapest to compute again for its size",
+        "free space: remove what is cheapest to compute again for its size",
         "  voxlogica store gc --max-bytes 5GB\n  voxlogica store gc --min-free 20GB\n"
         "  voxlogica store gc --older-than 90",
         _stored(_limits),
