@@ -405,7 +405,16 @@ class Workers:
 
     def _compute(self, order: Compute, hand: _Hand) -> Answer:
         formula = order.formula
-        result = self._isolated(order) if order.isolated else self._called(order)
+        if order.isolated:
+            result: object = self._isolated(order)
+        elif order.tiny:
+            result = self._called(order)
+        else:
+            self._backend.running(hand.number, formula.id)
+            try:
+                result = self._called(order)
+            finally:
+                self._backend.running(hand.number, None)
         ended = time.perf_counter()
         if formula.operator is not None and formula.operator.dynamic:
             formulas = returned(formula, result)
