@@ -52,7 +52,7 @@ class Failure(Exception):
 
 def holds(expression: str, *, imports: tuple[str, ...] = (), **arguments: Argument) -> str:
     """A mask, as text."""
-    (array,) = arrays(expression, imports=imports, **arguments)
+    (array,) = _arrays((expression,), arguments, imports)
     assert isinstance(array, np.ndarray), f"{expression} is no mask"
     assert array.dtype == np.bool_, f"{expression} is no mask"
     slices = array.reshape(-1, *array.shape[-2:]).astype(int)
@@ -61,7 +61,7 @@ def holds(expression: str, *, imports: tuple[str, ...] = (), **arguments: Argume
 
 def value(expression: str, *, imports: tuple[str, ...] = (), **arguments: Argument) -> object:
     """A number, a truth value, or an image or model as nested lists; one row is one list."""
-    (found,) = arrays(expression, imports=imports, **arguments)
+    (found,) = _arrays((expression,), arguments, imports)
     if not isinstance(found, np.ndarray):
         return found
     listed: list[object] = found.tolist()
@@ -80,10 +80,20 @@ def arrays(
     Volumes are arrays with the axes (y, x) or (z, y, x), and of models a last one more. `spacing` is (x, y) or
     (x, y, z) in mm, 1 unless given. Raises `ProgramError`, and `Failure` for the first goal that failed.
     """
+    return _arrays(expressions, arguments, imports, definitions, spacing)
+
+
+def _arrays(
+    expressions: tuple[str, ...],
+    arguments: Mapping[str, Argument],
+    imports: tuple[str, ...] = (),
+    definitions: str = "",
+    spacing: tuple[float, ...] = (),
+) -> tuple[Any, ...]:
     prelude = "".join([f'import "{library}"\n' for library in imports])
     prelude += "".join([_declared(name, given) for name, given in arguments.items()]) + definitions
-    goals = _goals(_checked(prelude, expressions), arguments, spacing)
-    return tuple([_plain(value) for value in goals])
+    values = _goals(_checked(prelude, expressions), arguments, spacing)
+    return tuple([_plain(value) for value in values])
 
 
 def _goals(checked: Checked, arguments: Mapping[str, Argument], spacing: tuple[float, ...]) -> list[Value]:

@@ -5,8 +5,9 @@
 writes the lines of operators that are new or whose version was raised, and refuses to write others: stored results
 carry the version, so a result that changes needs a new one. (Did no release have the old ones? Delete the line first.)
 
-A line is an operator's name, its version, and a digest of its results. The encoders of `files` are left out: the bytes
-of a compressed file depend on the library that compresses.
+A line is an operator's name, its version, and a digest of its results. It stays when the operator goes: who uses the
+name again must not find what the old one stored. The encoders of `files` are left out: the bytes of a compressed file
+depend on the library that compresses.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def locked() -> dict[str, str]:
 
 def current() -> dict[str, str]:
     """The lines as they would be now."""
-    return {name: line(name) for name in sorted(operators()) if operators()[name].cost != "file"}
+    return {name: line(name) for name, operator in operators().items() if operator.cost != "file"}
 
 
 def line(name: str) -> str:
@@ -92,7 +93,7 @@ def record() -> int:
     for name in wrong:
         print(f"the results of `{name}` changed under version {new[name].split()[0]}: raise it", file=sys.stderr)
     if not wrong:
-        FILE.write_text("".join(f"{name} {line}\n" for name, line in new.items()), "utf-8")
+        FILE.write_text("".join(f"{name} {line}\n" for name, line in sorted((old | new).items())), "utf-8")
     return bool(wrong)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 import voxlogica
 
 PACKAGE = Path(voxlogica.__file__).parent

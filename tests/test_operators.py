@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 from tests import operators_lock
@@ -151,9 +152,24 @@ def test_results_change_with_the_version_only(name: str) -> None:
     )
 
 
-def test_no_operator_vanishes_from_the_lock() -> None:
-    """A name that is used again later must not find what the old operator stored."""
-    assert set(operators_lock.locked()) <= set(operators())
+def test_recording(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = operators_lock.current()
+    file = tmp_path / "operators.lock"
+    monkeypatch.setattr(operators_lock, "FILE", file)
+
+    file.write_text("gone 3 0123456789abcdef\n")
+    assert operators_lock.record() == 0  # what is new is written, and what is gone is kept
+    assert operators_lock.locked() == {"gone": "3 0123456789abcdef"} | lines
+
+    changed = file.read_text().replace(f"near {lines['near']}", "near 1 0123456789abcdef")
+    file.write_text(changed)
+    assert operators_lock.record() == 1
+    assert file.read_text() == changed
+    assert capsys.readouterr().err == "the results of `near` changed under version 1: raise it\n"
+
+    file.write_text(changed.replace("near 1", "near 0"))
+    assert operators_lock.record() == 0
+    assert operators_lock.locked()["near"] == lines["near"]
 
 
 # Libraries

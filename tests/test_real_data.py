@@ -1,4 +1,4 @@
-"""Real cases and the masks that VoxLogicA 1 wrote: equal voxel for voxel, printed values to 1e-6, percentiles to the bit.
+"""Real cases and the masks that VoxLogicA 1 wrote: equal voxel for voxel, percentiles to the bit, prints to 1e-6.
 
 The data may not be redistributed and are not in the repository; without them these tests are skipped.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+
 from voxlogica.session import Options, Run, Saved, Session
 from voxlogica.session.settings import Given
 

@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from voxlogica.cli import main
-
 from tests.fixtures import make_files
+
+from voxlogica.cli import main
 
 WRONG = Path(__file__).parent / "wrong"
 ENTRIES = sorted(WRONG.glob("*.expected"))

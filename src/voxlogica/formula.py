@@ -302,11 +302,12 @@ class Code:
 
     The first `holes` slots are the arguments; each step fills the next one. `spaces` says of each space variable past
     `OPEN` where it comes from; in the main code a space variable's number is looked up in the assignment given to
-    `reduce`.
+    `reduce`. What a `bundled` library's code makes is said to be made where it is called.
     """
 
     name: str
     holes: int = 0
+    bundled: bool = False
     steps: list[Step] = field(default_factory=list)
     result: int = -1
     spaces: list[SpaceOf] = field(default_factory=list)
@@ -357,7 +358,7 @@ def reduce(
                 if space is None and step.space >= 0:  # type: ignore[union-attr]
                     slots.append(None)
                     continue
-                origin = Origin(step.span, code.name, here.caller)  # type: ignore[union-attr]
+                origin = here.caller if code.bundled else Origin(step.span, code.name, here.caller)  # type: ignore[union-attr]
                 slots.append(table.apply(step.operator, arguments, space, origin))  # type: ignore[union-attr,arg-type]
             elif kind is Invoke:
                 arguments = tuple([slots[i] for i in step.arguments])  # type: ignore[union-attr]
@@ -366,7 +367,7 @@ def reduce(
                 if key in memo:
                     slots.append(memo[key])
                     continue
-                caller = Origin(step.span, code.name, here.caller)  # type: ignore[union-attr]
+                caller = here.caller if code.bundled else Origin(step.span, code.name, here.caller)  # type: ignore[union-attr]
                 stack.append(_Activation(step.code, list(arguments), space, caller, key))  # type: ignore[union-attr]
                 called = True
                 break
@@ -398,6 +399,8 @@ def _atom(
         case Constant(value, span):
             return table.constant(value, Origin(span))
         case Setting(name, default, span):
+            if name not in parameters and isinstance(default, str):
+                default = replace(default, span)
             return table.constant(parameters.get(name, default), Origin(span))
         case Text(template, span):
             return table.constant(replace(template, span), Origin(span))

@@ -8,6 +8,7 @@ own, and what a body needs of other bodies is requested from `Checker._run`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,8 @@ class _Body:
 
     def __init__(self, code: Code, moment: int, parameters: dict[str, _Operand], general: bool, first: int = 0) -> None:
         self.code, self.moment, self.parameters, self.general = code, moment, parameters, general
+        self.definition: Let | None = None  # whose body it is; the main program has none
+        self.recursive = False
         self.main = first == _FIRST
         self.spaces = Spaces(first)
         self.problems: list[Problem] = []
@@ -225,6 +228,8 @@ class Checker:
         operand = self._evaluate(command.value)
         kind = known(operand.kind)
         word, text = ("print", command.label) if isinstance(command, Print) else ("save", command.path)
+        if operand.slot < 0:
+            return
         if isinstance(kind, Type) and (kind.spatial if word == "print" else not kind.spatial):
             start = command.span.start
             at = Span(command.span.source, start, start + len(word))
@@ -232,10 +237,9 @@ class Checker:
             mark = marks[0] if marks else None
             problem = messages.wrong_goal(word, at, command.value, kind, text.value, mark)
             self.main.problems.append(Problem(problem, Place(at)))
-        elif isinstance(kind, Type):
-            self.goals.append((owner, GoalSlot(word, text, operand.slot, kind, command.span)))
         else:
-            self.goals.append((owner, GoalSlot(word, text, -1, NUMBER, command.span)))
+            assert isinstance(kind, Type)
+            self.goals.append((owner, GoalSlot(word, text, operand.slot, kind, command.span)))
 
     def _evaluate(self, expression: Expression) -> _Operand:
         """An expression of the main code."""
@@ -268,8 +272,9 @@ class Checker:
         """An empty body whose holes have these kinds; every hole's variable is a port."""
         definition = function.definition
         general = any(isinstance(kind, Unknown) for kind in kinds)
-        code = Code(definition.name, holes=len(kinds))
+        code = Code(definition.name, holes=len(kinds), bundled=function.bundled)
         body = _Body(code, function.moment, {}, general)
+        body.definition = definition
         for slot, (formal, kind) in enumerate(zip(definition.parameters, kinds, strict=True)):
             body.outward[body.spaces.new(port=True)] = slot
             body.parameters[formal.name] = _Operand(slot, kind, slot)
@@ -282,6 +287,7 @@ class Checker:
             body = self._body(function, kinds)
             operand = self._run(self._expression(body, function.definition.body))
             function.general = Instance(body.code, kinds, operand.kind, body.problems)
+            function.recursive = body.recursive
             self.uses[function.owner] = body.uses
         return function.general
 
@@ -291,25 +297,28 @@ class Checker:
         """Checks an expression, arguments first."""
         stack: list[tuple[Expression, bool]] = [(expression, False)]
         operands: list[_Operand] = []
+        meant_as_functions: set[int] = set()  # names beside an operator that does not exist, such as `|>`
         while stack:
             node, ready = stack.pop()
             if isinstance(node, Call):
                 if not ready:
                     stack.append((node, True))
                     stack += [(argument, False) for argument in reversed(node.arguments)]
+                    if messages.is_symbol(node.name) and self._meaning(body, node.name) is None:
+                        meant_as_functions |= {id(argument) for argument in node.arguments}
                     continue
                 given = operands[-len(node.arguments) :]
                 del operands[-len(node.arguments) :]
                 operands.append((yield from self._call(body, node, given)))
             elif isinstance(node, Name):
-                operands.append(self._name(body, node))
+                operands.append(self._name(body, node, id(node) in meant_as_functions))
             elif isinstance(node, String) and has_names(node.value):
                 operands.append(_Operand(body.emit(Text(node.value, node.span)), STRING))
             else:
                 operands.append(_Operand(body.emit(Constant(node.value, node.span)), _kind(node)))
         return operands.pop()
 
-    def _name(self, body: _Body, node: Name) -> _Operand:
+    def _name(self, body: _Body, node: Name, perhaps_function: bool) -> _Operand:
         """A name used as a value."""
         parameter = body.parameters.get(node.name)
         if parameter is not None:
@@ -321,7 +330,7 @@ class Checker:
             return self._apply(body, meaning, (), node.span)
         if meaning is None:
             self._report(body, self._unknown_name(body, node.name, node.span, ()), node.span)
-        else:
+        elif not perhaps_function:
             self._report(body, self._wrong_arity(body, node, meaning, 0), node.span)
         return _BAD
 
@@ -358,6 +367,8 @@ class Checker:
         if meaning is None or isinstance(meaning, Value) or len(wanted) != len(given):
             self._report(body, self._wrong_arity(body, node, meaning, len(given)), node.name_span)
             return _BAD
+        if any(operand.slot < 0 for operand in given):
+            return _BAD
         if isinstance(meaning, Operator):
             if not self._typed(body, node, wanted, meaning.result, given):
                 return _Operand(-1, meaning.result)
@@ -366,6 +377,8 @@ class Checker:
             result = self._by_scheme(body, node, meaning, given)
             if result is None or body.general:
                 return _Operand(-1 if result is None else 0, result)
+        if meaning.recursive:  # said where it is defined
+            return _BAD
         kinds = [known(operand.kind) for operand in given]
         types = tuple([kind for kind in kinds if isinstance(kind, Type)])
         if len(types) != len(kinds):
@@ -415,7 +428,9 @@ class Checker:
             first = node.arguments[wrong[0]]
             diagnostic = messages.wrong_types(
                 node, shown, result, [operand.kind for operand in given], wrong, tuple(marks),
-                isinstance(first, Name) and first.name not in body.parameters, lambda s: self._variant(body, s),
+                isinstance(first, Name) and first.name not in body.parameters,
+                isinstance(first, Name) and first.name in body.parameters,
+                lambda s: self._variant(body, s),
             )  # fmt: skip
             body.problems.append(Problem(diagnostic, Place(node.name_span), tuple(traces)))
         return not wrong
@@ -453,12 +468,18 @@ class Checker:
                 return given[port].grid
             return -1 - port if body.main else self._port(body, -1 - port)
 
+        def called(place: Place) -> Place:  # what a library does is said of the call: its text is not the user's
+            return Place(span) if function.bundled else Place(span, name, place)
+
+        def outward(free: Free) -> Free:
+            return Free(name if function.bundled else free.symbol, called(free.place))
+
         for first, second, place in grids.joins:
-            body.unite(variable(first), variable(second), Place(span, name, place))
-        body.free += [Free(free.symbol, Place(span, name, free.place)) for free in grids.free]
+            body.unite(variable(first), variable(second), called(place))
+        body.free += [outward(free) for free in grids.free]
         space = result = -1
         if grids.open is not None:
-            space = result = body.make(Free(grids.open.symbol, Place(span, name, grids.open.place)))
+            space = result = body.make(outward(grids.open))
         elif grids.result is not None:
             result = variable(grids.result)
         slots = tuple([operand.slot for operand in given])
@@ -527,8 +548,9 @@ class Checker:
         return ([_defined(meaning, messages.one(kind))], []) if isinstance(meaning, Value) else ([], [])
 
     def _unknown_name(self, body: _Body, name: str, span: Span, kinds: Sequence[Kind | None]) -> Diagnostic:
-        current = self.commands[len(self.steps)][1]
-        if isinstance(current, Let) and current.name == name and body.moment == self.scope.now:
+        current = body.definition or self.commands[len(self.steps)][1]
+        if isinstance(current, Let) and current.name == name:
+            body.recursive = True
             mark = Mark(current.name_span)
             help = "there is no recursion: a definition sees only what stands above it"
             message = f"`{name}` is used in its own definition"
@@ -536,6 +558,8 @@ class Checker:
         later = self._defined_later().get(name)
         if later is not None and later.source is span.source and later.start > span.start:
             help = "a definition sees only what stands above it: move this one up"
+            if self._uses_each_other(current, name):
+                help = "there is no recursion: two definitions cannot use each other"
             mark = Mark(later, "defined here")
             return Diagnostic("name", f"`{name}` is used before it is defined", span, "", (mark,), help=help)
         candidates = [*body.parameters, *self.scope.names(body.moment), *by_symbol()]
@@ -543,9 +567,9 @@ class Checker:
             after = span.source.text[span.end : span.end + 20]
             digits = after[: next((n for n, c in enumerate(after) if not (c.isalnum() or c == ".")), len(after))]
             help = messages.glued(name, digits, lambda s: self._variant(body, s) is not None)
-            if help:
-                return messages.no_such_name(name, span, "", (), help)
             close = messages.related(name, candidates, kinds, lambda s: self._variant(body, s))
+            if help and (close is None or len(kinds) == 1):
+                return messages.no_such_name(name, span, "", (), help)
         else:
             close = messages.nearest(name, candidates)
         if close is None:
@@ -557,6 +581,13 @@ class Checker:
         if isinstance(meaning, Value) or (isinstance(meaning, Function) and not meaning.bundled):
             marks = (Mark(meaning.name_span, "defined here"),)
         return messages.no_such_name(name, span, f"did you mean `{close}`?   {self._shown(meaning)}", marks, "")
+
+    def _uses_each_other(self, current: Command, name: str) -> bool:
+        """Whether a later definition speaks of the current one."""
+        later = next((c for _, c in reversed(self.commands) if isinstance(c, Let) and c.name == name), None)
+        if not isinstance(current, Let) or later is None:
+            return False
+        return re.search(rf"\b{re.escape(current.name)}\b", later.body.span.text) is not None
 
     def _defined_later(self) -> dict[str, Span]:
         """The last definition of each name in the whole program."""

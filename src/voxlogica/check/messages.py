@@ -136,9 +136,13 @@ def wrong_types(
     wrong: Sequence[int],
     marks: tuple[Mark, ...],
     by_definition: bool,
+    by_parameter: bool,
     variants: Variants,
 ) -> Diagnostic:
-    """Arguments of the wrong types, at these numbers. `by_definition`: the first of them is a definition's name."""
+    """Arguments of the wrong types, at these numbers.
+
+    The first of them is the name of a definition (`by_definition`), or of a parameter (`by_parameter`), or neither.
+    """
     operands = tuple(Mark(call.arguments[n].span, "", "~") for n in wrong)
     first = wrong[0]
     wanted = parameters[first][1]
@@ -151,7 +155,7 @@ def wrong_types(
         message = f"`{call.name}` takes {one(wanted)}{place}, and is given {one(kinds[first])}"
         if call.form == "call":
             details = (signature(call.name, parameters, result),)
-    help = _remedy(call, wanted, kinds, first, by_definition, variants)
+    help = _remedy(call, wanted, kinds, first, by_definition, by_parameter, variants)
     return Diagnostic("type", message, call.name_span, "", (*operands, *marks), details=details, help=help)
 
 
@@ -174,7 +178,13 @@ def _sides(kinds: Sequence[Kind | None], wrong: Sequence[int]) -> str:
 
 
 def _remedy(
-    call: Call, wanted: Type, kinds: Sequence[Kind | None], first: int, by_definition: bool, variants: Variants
+    call: Call,
+    wanted: Type,
+    kinds: Sequence[Kind | None],
+    first: int,
+    by_definition: bool,
+    by_parameter: bool,
+    variants: Variants,
 ) -> str:
     """What would be right instead; "" when nothing is likely."""
     given, argument = known(kinds[first]), call.arguments[first]
@@ -202,7 +212,7 @@ def _remedy(
         return f"a comparison makes a mask of a number image, for example   {text} >. 0.5"
     if given is MODEL and wanted is MASK:
         return f"a comparison makes a mask of a loaded file, for example   intensity({text}) >. 0.5"
-    if given is MASK and wanted is NUMBER:
+    if given is MASK and wanted is NUMBER and not by_parameter:
         return f"the number of its voxels is   volume({text})"
     return ""
 

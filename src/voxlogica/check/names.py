@@ -76,6 +76,7 @@ class Function:
     moment: int
     bundled: bool
     general: Instance | None = None  # checked for arguments of unknown types
+    recursive: bool = False
     instances: dict[tuple[Type, ...], Instance] = field(default_factory=dict)
 
     @property

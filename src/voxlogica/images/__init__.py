@@ -1,13 +1,12 @@
 """Files to leaves and values, and back: NIfTI, PNG, JPEG, BMP, NRRD, MetaImage.
 
-`bind` verifies a file and says what it is; `read` gives its voxels; `encode` makes the bytes of a file from a value, and
-`write` puts them in their place. Everything refused is a `Refusal` in words. NumPy, Pillow and the decompressor are
+`bind` verifies a file and says what it is; `read` gives its voxels; `encode` makes the bytes of a file from a value,
+and `write` puts them in their place. Everything refused is a `Refusal` in words. NumPy, Pillow and the decompressor are
 imported when they are needed, so that binding NIfTI files needs no NumPy.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -15,10 +14,22 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from voxlogica import identity
 from voxlogica.errors import Refusal
 from voxlogica.formula import Leaf
-from voxlogica.images import files, nifti
+from voxlogica.images import files, nifti, pictures, volumes
 from voxlogica.images.files import File, Inflated, Plain
 from voxlogica.images.grids import Difference, difference, table
-from voxlogica.images.outputs import check_output, check_writable, format_of, known_format, listed, write
+from voxlogica.images.memo import Memo, header, settled
+from voxlogica.images.memo import space as space_noted
+from voxlogica.images.outputs import (
+    FLAT,
+    WITHOUT_TEXT,
+    check_output,
+    check_writable,
+    format_of,
+    known_format,
+    listed,
+    write,
+)
+from voxlogica.images.pictures import clamped
 from voxlogica.values import Image, Mask, Model, Space, Value
 
 if TYPE_CHECKING:
@@ -26,10 +37,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "WITHOUT_TEXT",
     "Difference",
+    "Memo",
     "bind",
     "check_output",
     "check_writable",
+    "clamped",
     "difference",
     "encode",
     "format_of",
@@ -49,7 +63,16 @@ class Reader(NamedTuple):
 
 
 _NIFTI = Reader("nifti", 1, nifti.inspect, nifti.voxels)
-_READERS = {"nii": _NIFTI, "nii.gz": _NIFTI}
+_PICTURE = Reader("picture", 1, pictures.inspect, pictures.voxels)
+_READERS = {
+    "nii": _NIFTI,
+    "nii.gz": _NIFTI,
+    "png": _PICTURE,
+    "jpg": _PICTURE,
+    "bmp": _PICTURE,
+    "nrrd": Reader("nrrd", 1, volumes.inspect_nrrd, volumes.voxels_nrrd),
+    "mha": Reader("metaimage", 1, volumes.inspect_meta, volumes.voxels_meta),
+}
 
 # What is often tried, and what to do instead.
 _ADVICE = {
@@ -62,17 +85,26 @@ _ADVICE = {
 }
 
 
-def bind(path: str | Path) -> Leaf:
-    """What a file is: verified completely, digested, its space known; its voxels are not kept."""
+def bind(path: str | Path, memo: Memo | None = None) -> Leaf:
+    """What a file is: verified completely, digested, its space known; its voxels are not kept.
+
+    A file that `memo` knows and that has not changed since is not read again.
+    """
     name = str(path)
     files.check_readable(name)
     format = known_format(name)
     if format is None:
         raise _unknown(name)
     reader = _READERS[format]
+    reader_name, absolute = reader.name + pictures.decoder(format), str(Path(name).absolute())
     try:
         with Path(name).open("rb") as handle:
             status = files.status(handle)
+            old_enough = settled(status)
+            noted = memo.recall(absolute, status) if memo and old_enough else None
+            known = space_noted(noted[1], reader_name, reader.version) if noted else None
+            if noted and known:
+                return Leaf(File(name, absolute, format, status), noted[0], reader_name, reader.version, known)
             if status[2] == 0:
                 raise Refusal(f"{name} is empty", help=files.AGAIN)
             digest = identity.file_digest(files.blocks(handle))
@@ -80,10 +112,13 @@ def bind(path: str | Path) -> Leaf:
             space = reader.inspect(_stream(handle, name, format))
             if files.status(handle) != status:
                 raise files.changed(name)
+    except files.Circumstance:
+        raise
     except OSError as error:
         raise files.unreadable(name, error) from error
-    file = File(name, os.path.abspath(name), format, status)
-    return Leaf(file, digest, reader.name, reader.version, space)
+    if memo:
+        memo.remember(absolute, status, digest, header(reader_name, reader.version, space), old_enough)
+    return Leaf(File(name, absolute, format, status), digest, reader_name, reader.version, space)
 
 
 def read(file: object, space: Space) -> Model:
@@ -96,7 +131,7 @@ def read(file: object, space: Space) -> Model:
             array = _READERS[file.format].voxels(_stream(handle, file.name, file.format))
             if files.status(handle) != file.status:
                 raise files.changed(file.name)
-    except FileNotFoundError:
+    except (Refusal, FileNotFoundError):  # it was not damaged when it was bound
         raise files.changed(file.name) from None
     except OSError as error:
         raise files.unreadable(file.name, error) from error
@@ -110,6 +145,12 @@ def encode(format: str, value: Value, provenance: str = "") -> bytes:
     """
     if not isinstance(value, (Mask, Image, Model)):
         raise TypeError(f"{type(value).__name__} has no voxels")
+    if format in FLAT:
+        return pictures.encode(format, value, provenance)
+    if format == "nrrd":
+        return volumes.encode_nrrd(value, provenance)
+    if format == "mha":
+        return volumes.encode_meta(value, provenance)
     parts = nifti.encode(value, provenance)
     return files.deflated(parts) if format == "nii.gz" else b"".join(parts)
 

@@ -6,11 +6,14 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from voxlogica.errors import Refusal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 AGAIN = "copy or download it again; nothing has been computed"
 BLOCK = 1 << 18  # bytes; output of this size stays in the cache until it is converted
@@ -42,9 +45,19 @@ def short(name: str) -> Refusal:
     return damaged(name, "it ends in the middle")
 
 
-def changed(name: str) -> Refusal:
+def header_only(name: str, extension: str) -> Refusal:
+    """One file of a pair."""
+    help = f"save both as one {extension} file"
+    return Refusal(f"{name} is a header only: its voxels are in a file of their own", help=help)
+
+
+class Circumstance(Refusal, OSError):
+    """A refusal that says nothing of the file's contents: later, or elsewhere, there may be none."""
+
+
+def changed(name: str) -> Circumstance:
     """A file is no longer what was bound."""
-    return Refusal(f"{name} changed while it was being used", help="run again when nothing writes to it")
+    return Circumstance(f"{name} changed while it was being used", help="run again when nothing writes to it")
 
 
 def reason(error: OSError) -> str:
@@ -53,8 +66,21 @@ def reason(error: OSError) -> str:
     return text[:1].lower() + text[1:]
 
 
+def check_memory(name: str, count: int) -> None:
+    """Refuses voxels that need more bytes than this machine has; asks only about many."""
+    if count > 1 << 28:
+        import psutil  # type: ignore[import-untyped,unused-ignore]
+
+        memory = psutil.virtual_memory().total
+        if count > memory:
+            have, need = memory / 2**30, count / 2**30
+            raise Refusal(f"{name} needs {need:.3g} GiB of memory, and this machine has {have:.3g} GiB")
+
+
 def check_readable(name: str) -> None:
     """Refuses what is no file at all; looks at nothing inside it."""
+    if not name:
+        raise Refusal("the name of the file is empty", help="write it between the quotes")
     try:
         mode = Path(name).stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -67,9 +93,9 @@ def check_readable(name: str) -> None:
         raise Refusal(f"{name} is not a regular file", help="copy what it holds to a file, and load that")
 
 
-def unreadable(name: str, error: OSError | ValueError) -> Refusal:
+def unreadable(name: str, error: OSError | ValueError) -> Circumstance:
     """The system refused to read it; a ValueError is a name that no file can have."""
-    return Refusal(f"{name} cannot be read: {reason(error) if isinstance(error, OSError) else error}")
+    return Circumstance(f"{name} cannot be read: {reason(error) if isinstance(error, OSError) else error}")
 
 
 def _missing(name: str) -> Refusal:
@@ -80,8 +106,10 @@ def _missing(name: str) -> Refusal:
         return Refusal(f"there is no file {name}", (f"there is no directory {lost[-1]}",), relative)
     if not path.parent.is_dir():
         return Refusal(f"there is no file {name}", (f"{path.parent} is a file, not a directory",), relative)
+    from difflib import get_close_matches
+
     try:
-        close = get_close_matches(path.name, os.listdir(path.parent), n=1)
+        close = get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
     except OSError:
         close = []
     if close:
@@ -117,6 +145,21 @@ class Plain:
             count -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def line(self) -> bytes:
+        """The next line with its end; a header without ends of lines is none."""
+        line = self._handle.readline(BLOCK)
+        if not line.endswith(b"\n"):
+            raise short(self.name)
+        return line
+
+    def inflated(self, zlib: bool = False) -> Inflated:
+        """What is compressed from here on."""
+        return Inflated(self._handle, self.name, "header", zlib)
+
+    def rest(self) -> bytes:
+        """All the bytes there still are."""
+        return b"".join(iter(lambda: self.some(BLOCK), b""))
+
     def skip(self, count: int) -> None:
         """Passes over exactly so many bytes."""
         while count:
@@ -131,14 +174,14 @@ class Plain:
 class Inflated(Plain):
     """The bytes that a file's gzip members, or its one zlib stream, hold; sizes and checksums are verified."""
 
-    def __init__(self, handle: BinaryIO, name: str, zlib: bool = False) -> None:
+    def __init__(self, handle: BinaryIO, name: str, says: str = "name", zlib: bool = False) -> None:
         super().__init__(handle, name)
         from isal import igzip_lib
 
         self._flag = igzip_lib.DECOMP_ZLIB if zlib else igzip_lib.DECOMP_GZIP
-        self._error = igzip_lib.IsalError
+        self._error = cast("type[Exception]", igzip_lib.error)
         self._new = igzip_lib.IgzipDecompressor
-        self._zlib = zlib
+        self._says, self._zlib = says, zlib
         self._first = True
         self._decompressor: igzip_lib.IgzipDecompressor | None = None
         self._rest = b""
@@ -166,20 +209,45 @@ class Inflated(Plain):
 
     def _next_member(self) -> bool:
         """Whether another gzip member begins; what else may follow one is zeros, with which tapes are filled up."""
-        first, start = self._first, self._rest
+        first, filling = self._first, b"" if self._first else b"\0"
         self._first = False
+        start = self._rest.lstrip(filling)
         while len(start) < 2 and (more := self._handle.read(BLOCK)):
-            start = (start if first else start.lstrip(b"\0")) + more
-        if not first:
-            start = start.lstrip(b"\0")
+            start = (start + more).lstrip(filling)
         self._rest = start
         if first and not self._zlib and start[:2] != b"\x1f\x8b":
-            raise damaged(self.name, "its name says gzip, and its contents are something else")
+            raise damaged(self.name, f"its {self._says} says gzip, and its contents are something else")
         if not first and start and (self._zlib or start[:2] != b"\x1f\x8b"):
             raise damaged(self.name, "something else follows its compressed data")
         if start:
             self._decompressor = self._new(flag=self._flag)
         return bool(start)
+
+
+def filled(
+    stream: Plain, count: int, components: int, dtype: str, interleaved: bool, slope: float = 1.0, inter: float = 0.0
+) -> NDArray[np.float32]:
+    """Numbers as float32, [voxel, component], straight from the stream, which must end there.
+
+    Components are beside each other, or each is a plane of its own. Scaled as ITK scales: integers are rounded to
+    float32 first, product and sum are doubles, rounded once.
+    """
+    import numpy as np
+
+    out = np.empty((count, components), np.float32)
+    kind = np.dtype(dtype)
+    step = BLOCK // kind.itemsize
+    for target in [out.reshape(-1)] if interleaved else [out[:, c] for c in range(components)]:
+        for start in range(0, len(target), step):
+            part = target[start : start + step]
+            numbers = np.frombuffer(stream.take(len(part) * kind.itemsize), kind)
+            if (slope, inter) != (1, 0):
+                exact = numbers if kind.kind == "f" else numbers.astype(np.float32)
+                numbers = exact.astype(np.float64) * slope + inter
+            with np.errstate(over="ignore"):  # doubles too large for float32 are infinite
+                part[:] = numbers
+    stream.finish()
+    return out
 
 
 def deflated(parts: Iterable[bytes | memoryview]) -> bytes:
@@ -188,3 +256,10 @@ def deflated(parts: Iterable[bytes | memoryview]) -> bytes:
 
     compressor = isal_zlib.compressobj(level=1, wbits=31)
     return b"".join([*(compressor.compress(part) for part in parts), compressor.flush()])
+
+
+def zlib_stream(data: bytes | memoryview) -> bytes:
+    """One zlib stream."""
+    from isal import isal_zlib
+
+    return isal_zlib.compress(data, level=1)

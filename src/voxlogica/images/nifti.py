@@ -1,13 +1,14 @@
 """NIfTI-1 and NIfTI-2: headers, where voxels are in the world, voxels to and from bytes.
 
 **Where voxels are.** As ITK decides it: the sform, if it is a rotation (columns scaled by the spacing) and says scanner
-coordinates, or agrees with the qform to 1/10000, or there is no qform; else the qform; with neither, axes along the world's and
-origin 0. Spacings are always `pixdim`'s. A file with nothing but a sform that is no rotation is refused, as by ITK.
-NIfTI's world is RAS, ours LPS. Spacings and origins in metres or microns become mm.
+coordinates, or agrees with the qform to 1/10000, or there is no qform; else the qform; with neither, axes along the
+world's and origin 0. Spacings are always `pixdim`'s. A file with nothing but a sform that is no rotation is refused, as
+by ITK. NIfTI's world is RAS, ours LPS. Spacings and origins in metres or microns become mm.
 
-**Where we are not ITK.** A slope of 0 means no scaling, as the standard says (ITK adds the intercept). Negative spacings
-are refused (ITK mirrors). Agreement of the two forms is tested on their numbers (ITK: on singular vectors, whose order
-is a matter of rounding), which can matter by as much as the forms differ.
+**Where we are not ITK.** A slope of 0 means no scaling, as the standard says (ITK adds the intercept). NaN and
+infinities stay what they are (ITK reads 0). Negative spacings are refused (ITK mirrors). Agreement of the two forms is
+tested on their numbers (ITK: on singular vectors, whose order is a matter of rounding), which can matter by as much as
+the forms differ.
 
 Source: nifti1.h and nifti2.h of the NIfTI Data Format Working Group, https://nifti.nimh.nih.gov.
 """
@@ -24,7 +25,8 @@ from math import prod
 from typing import TYPE_CHECKING, cast
 
 from voxlogica.errors import Refusal
-from voxlogica.images.files import BLOCK, Plain, damaged
+from voxlogica.images.files import Plain, check_memory, damaged, filled, header_only
+from voxlogica.images.spaces import at_right_angles, check_axes, check_components, check_spacing, placed, skewed
 from voxlogica.values import Image, Mask, Model, Space
 
 if TYPE_CHECKING:
@@ -42,7 +44,6 @@ REFUSED = {
     1: "single bits", 32: "complex numbers", 1792: "complex numbers", 2048: "complex numbers",
     1536: "numbers of 128 bits",
 }  # fmt: skip
-AXES = ("x", "y", "z", "t", "u", "v", "w")
 TO_MM = {1: 1000.0, 3: 0.001}  # metres and microns
 
 # What is not used is skipped over: zeros when written.
@@ -174,6 +175,7 @@ def unpack(stream: Plain) -> Header:
         )  # fmt: skip
         magic = f[1]
     _check(header, magic, name)
+    check_memory(name, prod(header.axes) * header.components * 4)
     stream.skip(header.offset - len(raw))
     return header
 
@@ -191,9 +193,7 @@ def _number(number: float) -> float:
 def _check(header: Header, magic: bytes, name: str) -> None:
     """Refuses a header that cannot be, and images that are not for us."""
     if magic[:3] in (b"ni1", b"ni2"):
-        raise Refusal(
-            f"{name} is a header only: its voxels are in a file of their own", help="save both as one .nii.gz"
-        )
+        raise header_only(name, ".nii.gz")
     if magic != _MAGIC[header.version]:
         raise damaged(name, "its contents are not NIfTI")
     count = header.dim[0]
@@ -205,59 +205,22 @@ def _check(header: Header, magic: bytes, name: str) -> None:
         raise Refusal(f"{name} holds {REFUSED[header.datatype]}", help="save it with voxels of 32-bit floating point")
     if header.datatype not in TYPES and header.datatype not in COLOURS:
         raise damaged(name, f"its header gives its voxels a type that does not exist, {header.datatype}")
-    axes = header.axes
-    if len(axes) > 3:
-        raise _too_many_axes(name, axes)
-    if count == 1:
-        raise Refusal(f"{name} has 1 axis, and an image has 2 or 3")
-    if header.components not in (1, 3, 4):
-        raise Refusal(f"{name} has {header.components} numbers at each voxel, and an image has 1, 3 or 4",
-                      help="save one of them in a file of its own, and load that")  # fmt: skip
-
-
-def _too_many_axes(name: str, axes: tuple[int, ...]) -> Refusal:
-    size = " x ".join(map(str, axes))
-    message = f"{name} has {len(axes)} axes, and an image has 2 or 3"
-    if len(axes) > 4:
-        last = f"({', '.join(AXES[3 : len(axes) - 1])} and {AXES[len(axes) - 1]})"
-        return Refusal(message, (f"its size is {size}; the axes after the third {last} are too many",),
-                       "save one volume in a file of its own, and load that")  # fmt: skip
-    return Refusal(
-        message,
-        (f"its size is {size}; the fourth axis (t) is usually time",),
-        f"save one of its {axes[3]} volumes in a file of its own, and load that",
-    )
+    check_axes(name, header.axes if count > 1 else header.dim[1:2])
+    check_components(name, header.components)
 
 
 def space(header: Header, name: str) -> Space:
-    """Where the voxels are. An axis of size 1 is dropped, the last first, as long as two remain."""
+    """Where the voxels are."""
     scale = TO_MM.get(header.units & 7, 1.0)
-    sizes, spacing = header.axes, [_spacing(p, name) * scale for p in header.pixdim[1:4]]
     matrix = _matrix(header, name)
-    origin = [row[3] * scale for row in matrix]
-    kept = [0, 1, 2]
-    while len(kept) > 2 and any(sizes[k] == 1 for k in kept):
-        kept.remove(max(k for k in kept if sizes[k] == 1))
-    columns = [_unit([matrix[i][j] for i in kept]) for j in kept]
-    if not all(math.isfinite(v) for v in (*origin, *(v for column in columns for v in column))):
-        raise damaged(name, "its header puts it nowhere")
-    direction = tuple(column[i] for i in range(len(kept)) for column in columns)
-    if len(kept) == 2 and abs(direction[0] * direction[3] - direction[1] * direction[2]) < 1e-6:
-        direction = (1.0, 0.0, 0.0, 1.0)  # a plane that stands upright on what is left of the world; as ITK
-    return Space(
-        tuple(sizes[k] for k in kept),
-        tuple(spacing[k] for k in kept),
-        tuple(origin[k] for k in kept),
-        direction,
+    return placed(
+        name,
+        header.axes,
+        [check_spacing(name, p) * scale for p in header.pixdim[1:4]],
+        [row[3] * scale for row in matrix],
+        [[row[j] for row in matrix] for j in range(3)],
         header.native,
     )
-
-
-def _spacing(number: float, name: str) -> float:
-    """A spacing of 0 stands for 1, as in ITK. A negative one would be left and right to one tool, not to another."""
-    if number < 0:
-        raise damaged(name, f"its header gives it a spacing of {number:g}")
-    return number if number and math.isfinite(number) else 1.0
 
 
 def _matrix(header: Header, name: str) -> Matrix:
@@ -267,13 +230,10 @@ def _matrix(header: Header, name: str) -> Matrix:
         return ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0))
     qform = _qform(header)
     sform = tuple(header.srow[i : i + 4] for i in (0, 4, 8))
-    use_sform = has_sform and _is_rotation(sform) and (not has_qform or header.sform_code == 1 or _alike(sform, qform))
+    rotation = has_sform and at_right_angles([[row[j] for row in sform] for j in range(3)])
+    use_sform = rotation and (not has_qform or header.sform_code == 1 or _alike(sform, qform))
     if not use_sform and not has_qform:
-        raise Refusal(
-            f"{name} has axes that are not at right angles",
-            ("its sform is no rotation, and it has no qform",),
-            "resample it onto a grid with right angles, and load that",
-        )
+        raise skewed(name, "its sform is no rotation, and it has no qform")
     x, y, z = sform if use_sform else qform
     return (tuple(0.0 - v for v in x), tuple(0.0 - v for v in y), tuple(z))
 
@@ -297,18 +257,6 @@ def _qform(header: Header) -> Matrix:
     )
 
 
-def _unit(column: list[float]) -> tuple[float, ...]:
-    length = math.hypot(*column)
-    return tuple(v / length for v in column) if length else tuple(column)
-
-
-def _is_rotation(matrix: Matrix) -> bool:
-    """Whether the columns are at right angles, to 1/10000; mirrored axes are allowed."""
-    columns = [_unit([row[j] for row in matrix]) for j in range(3)]
-    products = [(sum(columns[k][i] * columns[k][j] for k in range(3)), i == j) for i in range(3) for j in range(3)]
-    return all(abs(product - same) <= 1e-4 for product, same in products)
-
-
 def _alike(a: Matrix, b: Matrix) -> bool:
     """Whether two matrices differ by no more than rounding to float32 and back does."""
     return all(abs(x - y) <= 1e-4 for p, q in zip(a, b, strict=True) for x, y in zip(p, q, strict=True))
@@ -324,29 +272,18 @@ def inspect(stream: Plain) -> Space:
 
 
 def voxels(stream: Plain) -> NDArray[np.float32]:
-    """The numbers of a file as float32, [voxel, component], each scaled as ITK scales: integers are rounded to float32
-    first, the product and the sum are doubles, rounded once."""
-    import numpy as np
-
+    """The numbers of a file as float32, [voxel, component]. Colours are never scaled, says the standard."""
     header = unpack(stream)
-    count, components = prod(header.axes), header.components
-    out = np.empty((count, components), np.float32)
-    dtype = np.dtype(header.dtype)
-    scaled = (header.slope != 0 and (header.slope, header.inter) != (1, 0)) and not header.interleaved
-    # Planes of components are filled one after the other, interleaved components together.
-    targets = [out.reshape(-1)] if header.interleaved else [out[:, c] for c in range(components)]
-    step = BLOCK // dtype.itemsize
-    for target in targets:
-        for start in range(0, len(target), step):
-            part = target[start : start + step]
-            numbers = np.frombuffer(stream.take(len(part) * dtype.itemsize), dtype)
-            if scaled:
-                exact = numbers if dtype.kind == "f" else numbers.astype(np.float32)
-                part[:] = exact.astype(np.float64) * header.slope + header.inter
-            else:
-                part[:] = numbers
-    stream.finish()
-    return out
+    scaled = header.slope != 0 and not header.interleaved
+    return filled(
+        stream,
+        prod(header.axes),
+        header.components,
+        header.dtype,
+        header.interleaved,
+        header.slope if scaled else 1.0,
+        header.inter if scaled else 0.0,
+    )
 
 
 # Writing
@@ -395,7 +332,10 @@ def _extension(text: str) -> bytes:
 def _header(space: Space) -> Header:
     """A header with the geometry of a space: as its NIfTI file wrote it, or both forms made from what is known."""
     if space.native and space.native[0] in ("nifti", "nifti2"):
-        return from_native(space.native)
+        header = from_native(space.native)
+        if prod(header.dim[1:4]) != space.voxels:
+            raise ValueError(f"{space} has the geometry of a file of another size")
+        return header
     n = space.dimensions
     if max(space.size) > 32767:
         raise Refusal(f"an axis of {max(space.size)} voxels is too long for NIfTI", help="save it as .nrrd")

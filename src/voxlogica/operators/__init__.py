@@ -4,7 +4,7 @@
     def near(a: Mask) -> Mask:
         '''True where some voxel of the 3x3 (2D) or 3x3x3 (3D) box around the voxel, itself included, is true.
 
-        >>> show("near(a)", a="00100")
+        >>> holds("near(a)", a="00100")
         '01110'
         '''
 

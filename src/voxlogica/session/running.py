@@ -12,10 +12,11 @@ from typing import Protocol, TypeAlias
 from voxlogica import images
 from voxlogica._version import VERSION
 from voxlogica.check import Checked
+from voxlogica.check.result import GoalSlot
 from voxlogica.errors import Diagnostic, Refusal, Span
 from voxlogica.execution.engine import Broken, ExecutionEngine, Finished, GoalOutcome
 from voxlogica.execution.messages import Counts, Event
-from voxlogica.formula import MASK, MODEL, Formula
+from voxlogica.formula import BYTES, MASK, MODEL, Formula
 from voxlogica.identity import Id
 from voxlogica.operators import operators
 from voxlogica.session.binding import Bound, Output, refused
@@ -78,8 +79,8 @@ def shown(value: Scalar) -> str:
 
 
 @dataclass
-class _Goal:
-    """A goal of the program while it runs."""
+class Goal:
+    """A goal of the program while it runs: `formula` is what is computed for it."""
 
     formula: Formula
     words: str  # as in the program: print "label"
@@ -87,6 +88,7 @@ class _Goal:
     label: str = ""
     output: Output | None = None
     clamped: Formula | None = None
+    beside: str = ""  # what is written beside a file whose format has no place for it
     failed: bool = False
 
 
@@ -96,24 +98,18 @@ class _Failure:
 
     error: TaskError
     formula: Formula
-    goals: list[_Goal] = field(default_factory=list)
+    goals: list[Goal] = field(default_factory=list)
 
 
 def happenings(
-    bound: Bound,
-    checked: Checked,
-    settings: Settings,
-    program: str,
-    engine: ExecutionEngine,
-    watcher: Watcher | None = None,
+    bound: Bound, goals: Sequence[Goal], engine: ExecutionEngine, watcher: Watcher | None = None
 ) -> Iterator[Happening]:
     """Computes the goals and does what they ask for; yields what happens, failures last.
 
     Leaving the iteration early cancels what runs.
     """
-    goals = _goals(bound, checked, settings, program)
     wanted = {formula.id: formula for goal in goals for formula in (goal.formula, goal.clamped) if formula is not None}
-    by_id: dict[Id, list[_Goal]] = {}
+    by_id: dict[Id, list[Goal]] = {}
     for goal in goals:
         by_id.setdefault(goal.formula.id, []).append(goal)
         if goal.clamped is not None:
@@ -145,6 +141,8 @@ def happenings(
                 try:
                     assert isinstance(outcome.value, bytes)
                     images.write(goal.output.path, outcome.value)
+                    if goal.beside:
+                        images.write(f"{goal.output.path}.json", goal.beside.encode())
                 except Refusal as refusal:
                     goal.failed = True
                     late.append(refused("output", refusal, goal.output.goal.text.span))
@@ -166,32 +164,31 @@ def happenings(
         yield Trouble(diagnostic)
 
 
-def _goals(bound: Bound, checked: Checked, settings: Settings, program: str) -> list[_Goal]:
-    goals = []
+def goals(bound: Bound, checked: Checked, settings: Settings, program: str) -> list[Goal]:
+    """The program's goals, in order; `program` is its name, for the files' provenance."""
+    found = []
     for number, goal in enumerate(checked.goals):
+        if goal.word == "save" and number not in bound.outputs:
+            continue  # the run was asked to save nothing
         formula = bound.slots[goal.slot]
         assert formula is not None, "a goal without a formula passed the checker"
         text = settings.replace(goal.text.value, goal.text.span)
-        made = _Goal(formula, f'{goal.word} "{text}"', goal.span, label=text)
+        made = Goal(formula, f'{goal.word} "{text}"', goal.span, label=text)
         output = bound.outputs.get(number)
         if output is not None:
             made.output = output
-            made.formula, made.clamped = _encoded(bound, checked, settings, program, output, formula)
-        goals.append(made)
-    return goals
+            origin = provenance(bound, checked, settings, program, output)
+            made.formula, made.clamped = _encoded(bound, output, formula, origin)
+            made.beside = origin + "\n" if output.format in images.WITHOUT_TEXT else ""
+        found.append(made)
+    return found
 
 
-def _encoded(
-    bound: Bound, checked: Checked, settings: Settings, program: str, output: Output, formula: Formula
-) -> tuple[Formula, Formula | None]:
+def _encoded(bound: Bound, output: Output, formula: Formula, origin: str) -> tuple[Formula, Formula | None]:
     """The formula of a file's bytes and, for eight bits, that of how many values are clamped."""
     table, kind = bound.table, formula.type
     suffix = "mask" if kind is MASK else "model" if kind is MODEL else "image"
-    constants = (
-        table.constant(output.format),
-        formula,
-        table.constant(provenance(bound, checked, settings, program, formula)),
-    )
+    constants = (table.constant(output.format), formula, table.constant(origin))
     encoded = table.apply(operators()[f"encode_{suffix}"], constants, origin=formula.origin)
     clamped = None
     if output.format in EIGHT_BITS and suffix != "mask":
@@ -199,8 +196,10 @@ def _encoded(
     return encoded, clamped
 
 
-def provenance(bound: Bound, checked: Checked, settings: Settings, program: str, formula: Formula) -> str:
+def provenance(bound: Bound, checked: Checked, settings: Settings, program: str, output: Output) -> str:
     """What a saved file says of itself, as JSON: the same for the same meaning, so no time, host or directory."""
+    formula = bound.slots[output.goal.slot]
+    assert formula is not None
     parameters = {name: each.literal.value for name, each in checked.parameters.items()} | dict(settings.parameters)
     inputs = {
         each.name: {
@@ -212,7 +211,7 @@ def provenance(bound: Bound, checked: Checked, settings: Settings, program: str,
     said = {
         "software": f"VoxLogicA {VERSION}",
         "program": program,
-        "definition": formula.origin.span.text if formula.origin is not None else "",
+        "expression": _expression(output.goal),
         "id": formula.id.hex(),
         "parameters": parameters,
         "inputs": inputs,
@@ -220,7 +219,12 @@ def provenance(bound: Bound, checked: Checked, settings: Settings, program: str,
     return json.dumps(said, ensure_ascii=False)
 
 
-def _clamped(goal: _Goal, count: float) -> Diagnostic:
+def _expression(goal: GoalSlot) -> str:
+    """What is saved, as it is written."""
+    return goal.span.source.text[goal.text.span.end : goal.span.end].strip()
+
+
+def _clamped(goal: Goal, count: float) -> Diagnostic:
     assert goal.output is not None
     values = "1 value is" if count == 1 else f"{shown(count)} values are"
     return Diagnostic(
@@ -233,18 +237,27 @@ def _clamped(goal: _Goal, count: float) -> Diagnostic:
     )
 
 
-def _failed(failure: _Failure, goals: Sequence[_Goal]) -> Diagnostic:
+def _failed(failure: _Failure, goals: Sequence[Goal]) -> Diagnostic:
     """One root cause: what is wrong, where, through which calls, and what is not done because of it."""
     error, origin = failure.error, failure.formula.origin
     undone = f"not done: {', '.join(goal.words for goal in goals)}"
     span, chain = (origin.span, origin.chain) if origin is not None else (goals[0].span, ())
+    if failure.formula.operator is None:  # a file that was right when it was bound
+        return Diagnostic("input", error.message, span, details=(*error.details, undone), help=error.help)
+    first = goals[0]
+    if failure.formula.operator.result is BYTES and first.output is not None and not error.traceback:
+        at = first.output.goal.text.span
+        return Diagnostic("output", f"{first.output.text} cannot be written: {error.message}", at, help=error.help)
+    if error.type == "MemoryError":
+        help = "give it less to do at once with   --jobs 1   or run it on a machine with more memory"
+        message = f"there is not enough memory for `{failure.formula.label}`"
+        return Diagnostic("machine", message, span, chain=chain, details=(error.message, undone), help=help)
     if error.kind == "circumstance":
-        help = error.help or "what is stored is kept: when the cause is gone, run again"
+        help = error.help or "when the cause is gone, run again: what has been stored is kept"
         return Diagnostic("machine", error.message, span, chain=chain, details=(*error.details, undone), help=help)
     if error.traceback:
         return _bug(error, span, undone)
-    code = "compute" if failure.formula.operator is not None else "input"
-    return Diagnostic(code, error.message, span, chain=chain, details=(*error.details, undone), help=error.help)
+    return Diagnostic("compute", error.message, span, chain=chain, details=(*error.details, undone), help=error.help)
 
 
 def _bug(error: TaskError, span: Span, undone: str) -> Diagnostic:

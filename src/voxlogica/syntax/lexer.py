@@ -8,7 +8,7 @@ decides which faults are told, because one can be the consequence of another.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,23 +18,22 @@ from voxlogica.syntax import messages
 COMMANDS = ("let", "load", "save", "print", "import")
 
 # The words that cannot be names, each with the kind of its token.
-_VERSION_1 = {"true": "boolean", "false": "boolean", "inf": "number", "nan": "number", **dict(zip(COMMANDS, COMMANDS))}
-_VERSION_2 = {**_VERSION_1, "in": "in", "for": "for", "filter": "filter", "do": "do", "fold": "fold"}
+_LITERALS = {"true": "boolean", "false": "boolean", "inf": "number", "nan": "number"}
+_VERSION_1 = {**_LITERALS, **{word: word for word in COMMANDS}}
+_VERSION_2 = {**_VERSION_1, **{word: word for word in ("in", "for", "filter", "do", "fold")}}
 
 
-class Token(NamedTuple):
-    """A token; `kind` is `number`, `string`, `boolean`, `name`, `operator`, `bad`, `end`, or the text itself."""
+class Tokens(NamedTuple):
+    """All tokens of a text as columns, for a large program has millions; `faults` is what is wrong, by token.
 
-    kind: str
-    text: str
-    start: int
-    end: int
+    A kind is `number`, `string`, `boolean`, `name`, `operator`, `bad`, or, for words, brackets, `,` and `=`, the text
+    itself; the last token is of kind `end`.
+    """
 
-
-class Lexed(NamedTuple):
-    """The tokens of a text, the last one of kind `end`, and the faults by the index of their token."""
-
-    tokens: list[Token]
+    kinds: list[str]
+    texts: list[str]
+    starts: list[int]
+    ends: list[int]
     faults: dict[int, Diagnostic]
 
 
@@ -43,11 +42,10 @@ def words(dialect: int | None) -> Mapping[str, str]:
     return _VERSION_1 if dialect == 1 else _VERSION_2
 
 
-def tokenize(source: Source, dialect: int | None) -> Lexed:
+def tokenize(source: Source, dialect: int | None) -> Tokens:
     """All tokens of a text."""
     text, reserved = source.text, words(dialect)
-    tokens: list[Token] = []
-    faults: dict[int, Diagnostic] = {}
+    kinds, texts, starts, ends, faults = tokens = Tokens([], [], [], [], {})
     for match in _pattern(_capitals(text)).finditer(text):
         kind = match.lastgroup
         assert kind is not None  # the last alternative takes any character, and one before it the end
@@ -59,22 +57,37 @@ def tokenize(source: Source, dialect: int | None) -> Lexed:
             kind = lexeme
         elif kind == "string":
             if escape := _BAD_ESCAPE.match(lexeme):
-                faults[len(tokens)] = messages.bad_escape(Span(source, start + escape.start(1), start + escape.end()))
-        elif kind == "unclosed":
-            kind, lexeme = "string", f'{lexeme.rstrip()}"'
-            end = start + len(lexeme) - 1
-            faults[len(tokens)] = messages.unclosed_string(Span(source, start, end))
-        elif kind == "malformed":
-            kind = "number"
-            digits = _NUMBER.match(lexeme)
-            faults[len(tokens)] = messages.malformed_number(Span(source, start, end), digits[0] if digits else "")
-            lexeme = digits[0] if digits else "0"
-        elif kind == "bad":
-            faults[len(tokens)] = messages.bad_character(Span(source, start, end))
-        tokens.append(Token(kind, lexeme, start, end))
+                faults[len(kinds)] = messages.bad_escape(Span(source, start + escape.start(1), start + escape.end()))
+        elif kind in _FAULTY:
+            kind, lexeme, end, faults[len(kinds)] = _FAULTY[kind](Span(source, start, end))
+        kinds.append(kind)
+        texts.append(lexeme)
+        starts.append(start)
+        ends.append(end)
         if kind == "end":
             break
-    return Lexed(tokens, faults)
+    return tokens
+
+
+_Mended = tuple[str, str, int, Diagnostic]  # the kind, text and end of a token that stands for what was written
+
+
+def _bad(span: Span) -> _Mended:
+    return "bad", span.text, span.end, messages.bad_character(span)
+
+
+def _unclosed(span: Span) -> _Mended:
+    text = span.text.rstrip()
+    end = span.start + len(text)
+    return "string", f'{text}"', end, messages.unclosed_string(span._replace(end=end))
+
+
+def _malformed(span: Span) -> _Mended:
+    digits = match[0] if (match := _NUMBER.match(span.text)) else ""
+    return "number", digits or "0", span.end, messages.malformed_number(span, digits)
+
+
+_FAULTY: Mapping[str, Callable[[Span], _Mended]] = {"bad": _bad, "unclosed": _unclosed, "malformed": _malformed}
 
 
 def string_value(lexeme: str) -> str:

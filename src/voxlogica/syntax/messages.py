@@ -52,7 +52,7 @@ def bad_escape(span: Span) -> Diagnostic:
 
 def unclosed_string(span: Span) -> Diagnostic:
     """A string that has no end on its line."""
-    help = "put a \" at its end, on this line"
+    help = 'put a " at its end, on this line'
     if span.text.endswith('\\"'):
         help = 'the last \\" is a quote inside the string; for a backslash write   \\\\'
     return _error("this string is never closed", span, 'the closing " is missing', help=help)
@@ -70,7 +70,8 @@ def malformed_number(span: Span, digits: str) -> Diagnostic:
             point,
             help=f"write   {digits}.0   or   {digits}",
         )
-    help = f"a number carries no unit (distances are in mm):   {digits}" if rest.isalpha() and digits != "0" else ""
+    unit = rest.isalpha() and rest != "e"
+    help = f"a number carries no unit (distances are in mm):   {digits}" if unit else ""
     return _error(f"`{text}` is neither a number nor a name", span, help=help)
 
 
@@ -102,7 +103,9 @@ def mismatch(opener: Span, closer: Span) -> Diagnostic:
 def extra_bracket(span: Span) -> Diagnostic:
     """A closing bracket where none is open."""
     opener = "(" if span.text == ")" else "["
-    return _error(f'there is no "{opener}" for this "{span.text}"', span, help=f'remove it, or open a "{opener}" before')
+    return _error(
+        f'there is no "{opener}" for this "{span.text}"', span, help=f'remove it, or open a "{opener}" before'
+    )
 
 
 def _closer(opener: str) -> str:
@@ -146,8 +149,8 @@ def missing_expression(gap: Span, after: str, command: Span | None) -> Diagnosti
 
 
 def begins(command: Span) -> str:
-    """What a command's word begins."""
-    return f"a new {'definition' if command.text == 'let' else 'command'} begins"
+    """What the first word of a command begins."""
+    return f"a new {'command' if command.text in ('load', 'save', 'print', 'import') else 'definition'} begins"
 
 
 def missing_operator(gap: Span, value: Span, call: str) -> Diagnostic:
@@ -171,9 +174,7 @@ def second_equals(span: Span) -> Diagnostic:
 
 def extra_of_prefix(operator: Span) -> Diagnostic:
     """`op[…]` without a left side."""
-    return _error(
-        f"`{operator.text}[…]` stands between two values", operator, "the first one is missing before it"
-    )
+    return _error(f"`{operator.text}[…]` stands between two values", operator, "the first one is missing before it")
 
 
 # Version 2
@@ -211,17 +212,14 @@ def list_of_values(span: Span, operator: str) -> Diagnostic:
     return _version_2("a list `[…]`", span, extra if operator else _ELEMENTS)
 
 
-def operator_call(span: Span, operator: str) -> Diagnostic:
+def operator_call(span: Span) -> Diagnostic:
     """`operator(…, …)`."""
-    return _version_2(f"an operator called as a function `{operator}(…, …)`", span, f"write it between:   … {operator} …")
+    name = span.text
+    return _version_2(f"an operator called as a function `{name}(…, …)`", span, f"write it between:   … {name} …")
 
 
-def let_in(span: Span) -> Diagnostic:
-    """`let … in …`."""
-    name = "flair"
-    rest = span.source.text[span.end : span.end + 100].split()
-    if rest and rest[0].isidentifier():
-        name = rest[0]
+def let_in(span: Span, name: str) -> Diagnostic:
+    """`let name = … in …`."""
     return _version_2("`let … in …`", span, f"define the name before, in a line of its own:   let {name} = …")
 
 
@@ -253,10 +251,9 @@ def comment(span: Span) -> Diagnostic:
     return _error(f"`{span.text}` does not begin a comment", span, help="comments begin with   //")
 
 
-def no_string(gap: Span, command: str, example: str, after: str = "") -> Diagnostic:
+def no_string(gap: Span, what: str, after: str, example: str) -> Diagnostic:
     """No string where a command wants one."""
-    what = "label" if command == "print" else "file name"
-    return _error(f"there is no {what} after `{after or command}`", gap, _STRING, help=f"for example   {example}")
+    return _error(f"there is no {what} after `{after}`", gap, _STRING, help=f"for example   {example}")
 
 
 def no_name(gap: Span, after: str, example: str = "") -> Diagnostic:
@@ -269,7 +266,9 @@ def reserved(span: Span) -> Diagnostic:
     """A word of the language used as a name."""
     word = span.text
     return _error(
-        f"`{word}` is a word of the language and cannot be a name", span, help=f"choose another name, for example   {word}1"
+        f"`{word}` is a word of the language and cannot be a name",
+        span,
+        help=f"choose another name, for example   {word}1",
     )
 
 
@@ -280,7 +279,8 @@ def not_a_name(span: Span) -> Diagnostic:
     return _error(
         f"`{text}` cannot be a name" if len(text) <= 40 else "this cannot be a name",
         span,
-        help="names begin with a lower-case letter" + (f":   {small}" if small != text and small.isidentifier() else ""),
+        help="names begin with a lower-case letter"
+        + (f":   {small}" if small != text and small.isidentifier() else ""),
     )
 
 
@@ -312,27 +312,32 @@ def parameter_twice(function: str, first: Span, second: Span) -> Diagnostic:
     )
 
 
+def not_a_parameter(span: Span) -> Diagnostic:
+    """Something else than a "," or the closing bracket after a parameter."""
+    return _error(
+        'the parameters of a definition are names separated by ","', span, help="for example   let f(a, b) = …"
+    )
+
+
 def missing_comma(gap: Span) -> Diagnostic:
     """Two parameters side by side."""
     return _error('a "," is missing between two parameters', gap, '"," is expected here')
 
 
-def missing_equals(gap: Span, left: str, command: str) -> Diagnostic:
+def missing_equals(gap: Span, command: str, left: str) -> Diagnostic:
     """A definition or a `load` whose left side no `=` follows."""
-    what = f"in the definition of `{left}`" if command == "let" else f"after `load {left}`"
-    right = "0.95" if command == "let" else '"brain.nii.gz"'
-    return _error(
-        f"an `=` is missing {what}", gap, "`=` is expected here", help=f"for example   {command} {left} = {right}"
-    )
+    what, right = (f"in the definition of `{left}`", "0.95")
+    if command == "load":
+        what, right = (f"after `load {left}`", '"brain.nii.gz"')
+    help = f"for example   {command} {left} = {right}"
+    return _error(f"an `=` is missing {what}", gap, "`=` is expected here", help=help)
 
 
 def glued_equals(span: Span) -> Diagnostic:
     """`=-` and its like where `=` is wanted."""
-    return _error(
-        f"`{span.text}` is one operator here, and not an `=`",
-        span,
-        help=f"put a space after the `=`:   = {span.text[1:]}",
-    )
+    rest = span.text[1:]
+    help = "a definition has a single   =" if rest[0] == "=" else f"put a space after the `=`:   = {rest}"
+    return _error(f"`{span.text}` is one operator here, and not an `=`", span, help=help)
 
 
 def dialect(span: Span) -> Diagnostic:

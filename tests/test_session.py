@@ -1,0 +1,101 @@
+"""The Python API: programs, runs and what they raise."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+import voxlogica as vx
+from voxlogica.session import Given, Options, Trouble
+
+TEXT = """load scan = "$CASE.nii.gz"
+let k = 60
+let image = intensity(scan)
+let bright = image >. k
+print "voxels" volume(bright)
+print "sure" k .>. 50
+save "bright.nii.gz" bright"""
+
+
+@pytest.fixture(autouse=True)
+def voxels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    monkeypatch.chdir(tmp_path)
+    voxels = np.arange(120, dtype=np.int16).reshape(6, 5, 4)
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), "a.nii.gz")
+    nibabel.save(nibabel.Nifti1Image(voxels[::-1].copy() + 1, np.eye(4)), "b.nii.gz")
+    return voxels
+
+
+def test_a_program_says_what_it_takes_and_makes() -> None:
+    program = vx.program(TEXT)
+    assert program.inputs == ("scan",)
+    assert dict(program.parameters) == {"k": 60.0}
+    assert program.goals == ("voxels", "sure", "bright.nii.gz")
+
+
+def test_a_run_has_its_prints_and_its_definitions(voxels: np.ndarray) -> None:
+    run = vx.program(TEXT).run(CASE="a", k=100)
+    assert (run["voxels"], run["sure"], run["k"]) == (19, True, 100)
+    assert np.array_equal(run["bright"].numpy(), voxels > 100)
+    assert np.array_equal(np.asarray(run["image"]), voxels)
+    assert run.saved == [Path("bright.nii.gz")]
+    assert sorted(run) == ["bright", "image", "k", "scan", "sure", "voxels"]
+    with pytest.raises(KeyError, match="no print and no definition 'brigth'"):
+        run["brigth"]
+
+
+def test_nothing_is_written_when_saving_is_off() -> None:
+    run = vx.program(TEXT).run(CASE="a", save=False)
+    assert (run.saved, Path("bright.nii.gz").exists()) == ([], False)
+
+
+def test_a_program_may_run_in_several_threads_at_once() -> None:
+    program = vx.program(TEXT)
+    cases = [(case, k) for case in "ab" for k in range(0, 120, 7)]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda pair: program.run(CASE=pair[0], k=pair[1], save=False)["voxels"], cases))
+    assert found == [119 - k if case == "a" else 120 - k for case, k in cases]
+
+
+def test_mistakes_are_exceptions_with_diagnostics() -> None:
+    with pytest.raises(vx.ProgramError) as caught:
+        vx.program('print "v" absent')
+    assert [d.code for d in caught.value.diagnostics] == ["name"]
+    with pytest.raises(vx.ProgramError, match=r"k='x': `k` is a number"):
+        vx.program(TEXT).run(CASE="a", k="x")
+    with pytest.raises(vx.ProgramError, match="has no value"):
+        vx.program(TEXT).run()
+    with pytest.raises(vx.InputError, match=r"there is no file c\.nii\.gz"):
+        vx.program(TEXT).run(CASE="c")
+
+
+def test_what_fails_while_computing_is_raised_when_the_rest_is_done() -> None:
+    bins = "max(crossCorrelation(1, image, image, bright, 0, 1, 0))"
+    text = f'{TEXT}\nprint "mean" avg(image, image >. 1000)\nprint "bins" {bins}'
+    with pytest.raises(vx.ComputationError) as caught:
+        vx.program(text).run(CASE="a")
+    assert len(caught.value.diagnostics) == 2
+    assert Path("bright.nii.gz").exists()
+
+
+def test_a_session_ends_with_its_block() -> None:
+    with vx.Session(jobs=1) as session:
+        run = session.program('print "v" 1 .+. 1').run()
+    assert run["v"] == 2
+    with pytest.raises(RuntimeError, match="closed"):
+        session.program('print "v" 1').run()
+
+
+def test_an_input_that_changes_while_it_is_used_is_refused() -> None:
+    with vx.Session() as session:
+        prepared = session.program(TEXT).settle([Given("CASE", "a", "")], Options())
+        run = vx.Run(prepared, prepared.bind())
+        Path("a.nii.gz").write_bytes(Path("b.nii.gz").read_bytes())
+        (trouble,) = [each for each in run.happenings() if isinstance(each, Trouble)]
+    assert trouble.diagnostic.code == "input"
+    assert "changed while it was being used" in trouble.diagnostic.message
+    assert trouble.diagnostic.details == ('not done: print "voxels", save "bright.nii.gz"',)
