@@ -300,6 +300,9 @@ class Simulation:
     def waited(self, i: Wait, id: bytes) -> object:
         assert not self.machine.records[id].held
         self.foreign.discard(id)
+        if self.random.random() < 0.2 and id not in self.held | self.stored:
+            self.held.add(id)
+            return Granted(i.number)  # inherited
         if not self.hostile or self.value[id] is None or self.random.random() < 0.4:
             return Raised(i.number, BOOM) if id in self.broken and self.random.random() < 0.5 else Abandoned(i.number)
         self.stored.add(id)
