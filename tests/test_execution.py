@@ -365,11 +365,11 @@ def test_a_private_failure_is_stored_in_the_name_of_the_claim_and_still_names_it
 
 def test_a_store_that_takes_nothing_costs_no_answer():
     class Full(MemoryStorage):
-        def store(self, claim, value, made):  # type: ignore[no-untyped-def]
+        def store(self, claim, value, made, *, goal=False):  # type: ignore[no-untyped-def]
             raise StoreFull
 
     class Broken(MemoryStorage):
-        def store(self, claim, value, made):  # type: ignore[no-untyped-def]
+        def store(self, claim, value, made, *, goal=False):  # type: ignore[no-untyped-def]
             raise OSError("disk gone")
 
     for backend in (Full(), Broken()):

@@ -230,7 +230,7 @@ def test_three_engines_with_several_threads_each_publish_each_task_once():
     published: list[bytes] = []
 
     class Counting(MemoryStorage):
-        def store(self, claim: Claim, value: object, made: Provenance) -> Done:
+        def store(self, claim: Claim, value: object, made: Provenance, *, goal: bool = False) -> Done:
             published.append(claim.id)
             return super().store(claim, value, made)  # type: ignore[arg-type]
 

@@ -55,10 +55,12 @@ def operator(
     cost: str = "voxels",
     commutative: bool = False,
     hidden: bool = False,
+    isolate: bool = False,
 ) -> Callable[[_Body], _Body]:
     """Declares the decorated function as an operator of the logic, and returns it unchanged.
 
-    `symbol` is how programs write it, the function's name unless given; `version` is raised when its results change.
+    `symbol` is how programs write it, the function's name unless given; `version` is raised when its results change;
+    `isolate` has it run in a process of its own, for external tools and code that may crash or never end.
     Raises `DeclarationError` at import when the declaration is not whole.
     """
 
@@ -88,6 +90,7 @@ def operator(
             takes_threads=takes_threads,
             commutative=commutative,
             hidden=hidden,
+            isolate=isolate,
         )
         return body
 

@@ -141,8 +141,6 @@ class Session:
                 raise RuntimeError("the session is closed")
             if self._engine is None:
                 self._engine = ExecutionEngine(self._opened(), jobs=self.jobs, memory=self._memory)
-                if self._own is not None:  # what was running twice when a process died runs in one of its own
-                    self._engine.suspect([id for id, (times, _) in self._own.suspects().items() if times > 1])
             return self._engine
 
     def load(self, path: str | Path, *, dialect: int | None = None, search: Sequence[Path] = ()) -> Program:

@@ -537,11 +537,6 @@ class EmbeddedStorage:
 
     # Processes
 
-    def running(self, worker: int, id: TaskId | None) -> None:
-        """Notes what a worker of this process computes."""
-        if self.live is not None and not self._idle:
-            self.live.running(worker, id)
-
     def processes(self) -> list[Process]:
         """Who has the store open, and what each runs."""
         return list(self.live.others()) if self.live else []

@@ -196,13 +196,6 @@ class StorageBackend(Protocol):
         """
         ...
 
-    def running(self, worker: int, id: TaskId | None) -> None:
-        """Notes what a worker of this process computes, None when it has ended.
-
-        Where processes can die, what one was computing then is found by the others: it is suspect.
-        """
-        ...
-
     def cleanup_failed_executions(
         self,
         *,

@@ -264,9 +264,6 @@ class MemoryStorage:
         for id in doomed:
             self._remove(id)
 
-    def running(self, worker: int, id: TaskId | None) -> None:
-        """Notes nothing: what dies with this process leaves nobody to look."""
-
     def cleanup_failed_executions(
         self,
         *,
