@@ -193,6 +193,18 @@ class Study:
         """The table as a data frame of polars. Raises `ProgramError` when that is not installed."""
         return self.table().to_polars()
 
+    def report(self, path: str | Path, *, over: str = "", masks: Sequence[str] = (), pictures: int = 40) -> Path:
+        """Writes the study as one self-contained page; see `reports.report`. Raises `ProgramError` without a store."""
+        from voxlogica.session.history import recorded
+        from voxlogica.session.reports import report, write
+
+        self.table()
+        run = recorded(self.program.session, f"r{self.number or ''}")
+        return write(Path(path), report(run, over=over, masks=masks, pictures=pictures))
+
+    def _repr_html_(self) -> str:
+        return self.so_far.html()
+
     # What a case does to the program, nothing opened yet
 
     def lacking(self, case: Case) -> list[str]:

@@ -86,6 +86,11 @@ class HeatMap:
             found.append(("".join(f"  {pair}" for pair in pairs), grid))
         return found
 
+    def _repr_html_(self) -> str:
+        style = "svg.heat text { font: 12px sans-serif; text-anchor: middle } svg.heat .end { text-anchor: end }"
+        best = "svg.heat .best { fill: none; stroke: #e0218a; stroke-width: 3 }"
+        return f"<style>{style} {best}</style><p>{escape(self.measure)}, {escape(self.title())}</p>{self.svg()}"
+
     def svg(self, lowest: bool = False) -> str:
         """The map as SVG, one picture for each grid; colours are those of the style sheet around it."""
         return "\n".join(self._svg(above, grid, lowest) for above, grid in self.grids())

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,14 @@ class Table:
         """A data frame; raises `ProgramError` when polars is not installed."""
         polars = _library("polars")
         return polars.DataFrame(self.records(), schema=list(self.columns), infer_schema_length=None)
+
+    def html(self) -> str:
+        """The table for a notebook."""
+        head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
+        lines = ["".join(f"<td>{escape(brief(value))}</td>" for value in record.values()) for record in self.records()]
+        return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+    _repr_html_ = html
 
     def write(self, path: Path) -> None:
         """Writes a .csv, .json or .parquet file in one step. The same rows make the same bytes, but for parquet.
