@@ -395,6 +395,8 @@ def _atom(
         case Constant(value, span):
             return table.constant(value, Origin(span))
         case Setting(name, default, span):
+            if name not in parameters and isinstance(default, str):
+                default = replace(default, span)
             return table.constant(parameters.get(name, default), Origin(span))
         case Text(template, span):
             return table.constant(replace(template, span), Origin(span))

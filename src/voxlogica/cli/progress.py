@@ -6,10 +6,11 @@ which only reads.
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from threading import Timer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voxlogica.execution.messages import Counts, Event
 from voxlogica.formula import Formula
@@ -24,6 +25,10 @@ PATIENCE = 1.0
 """Seconds before anything is shown."""
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 class Progress:
     """What a run is doing, shown on stderr when somebody looks and it takes long enough."""
 
@@ -35,9 +40,12 @@ class Progress:
         self._counts = Counts()
         self._live: Live | None = None
         self._timer: Timer | None = None
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Progress:
         if self._shown:
+            for number in (signal.SIGTERM, signal.SIGHUP):  # whoever ends us so finds the cursor where it was
+                self._before[number] = signal.signal(number, _interrupt)
             self._timer = Timer(PATIENCE, self._begin)
             self._timer.daemon = True
             self._timer.start()
@@ -45,6 +53,8 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self.pause()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     @property
     def watcher(self) -> Progress | None:
@@ -101,7 +111,7 @@ class Progress:
                 place = f" (line {running.origin.span.source.position(running.origin.span.start)[0]})"
             parts.append(f"{running.label}{place}")
         elif not counts.tasks:
-            parts = [" reading the inputs"]
+            parts = [" preparing"]
         parts.append(f"{time.monotonic() - self._start:.0f} s")
         return Text(f"{self._title}\n{'   '.join(parts)}", no_wrap=True, overflow="ellipsis")
 

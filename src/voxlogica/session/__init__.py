@@ -75,9 +75,14 @@ __all__ = [
 def read(path: Path) -> Source:
     """The text of a program. Raises `ProgramError` when there is none."""
     name = shown_path(path)
-    if path.is_dir():
+    try:
+        is_directory, exists = path.is_dir(), path.exists()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ProgramError.of("usage", f"{name} cannot be read: {reason}") from error
+    if is_directory:
         raise ProgramError.of("usage", f"{name} is a directory, not a program")
-    if not path.exists():
+    if not exists:
         help = "paths are relative to the directory where the command runs"
         raise ProgramError.of("usage", f"there is no program {name}", help=help)
     return Source(name, read_text(path, name, "usage"))
@@ -101,7 +106,10 @@ class Session:
         memory: int | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
+        if jobs is not None and jobs < 1:
+            raise ValueError(f"jobs is the number of kernels that run at once, at least 1, not {jobs}")
         self.jobs = jobs or processors()
+        self._closed = False
         self._store, self._storage, self._memory, self._tell = store, storage, memory, tell
         self._own: EmbeddedStorage | None = None
         self._engine: ExecutionEngine | None = None
@@ -132,6 +140,8 @@ class Session:
     def engine(self) -> ExecutionEngine:
         """The engine; made when first needed."""
         with self._lock:
+            if self._closed:
+                raise RuntimeError("the session is closed")
             if self._engine is None:
                 self._engine = ExecutionEngine(self._opened(), jobs=self.jobs, memory=self._memory)
             return self._engine
@@ -147,6 +157,7 @@ class Session:
     def close(self, wait: bool = True) -> None:
         """Ends the session's threads and closes its store; without `wait`, kernels that run are left to the process."""
         with self._lock:
+            self._closed = True
             if self._engine is not None:
                 self._engine.close(wait)
             if self._own is not None and wait:
@@ -166,6 +177,8 @@ class Program:
     def __init__(
         self, session: Session, source: Source, path: Path | None, dialect: int | None, search: Sequence[Path]
     ) -> None:
+        if dialect not in (None, 1, 2):
+            raise ValueError(f"the dialects are 1 and 2, not {dialect!r}")
         self.session, self.source, self.path, self.dialect = session, source, path, dialect
         self.syntax: Syntax = parse(source)
         self.checked: Checked = check(self.syntax, path, source.name, search)
@@ -429,7 +442,7 @@ class Run:
         raise raised([Diagnostic("compute", error.message, span, chain=chain, details=error.details, help=error.help)])
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*self.printed, *self._definitions))
+        return iter(dict.fromkeys((*self.printed, *self._definitions)))
 
 
 _default: Session | None = None

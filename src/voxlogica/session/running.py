@@ -16,7 +16,7 @@ from voxlogica.check.result import GoalSlot
 from voxlogica.errors import Diagnostic, Refusal, Span
 from voxlogica.execution.engine import Broken, ExecutionEngine, Finished, GoalOutcome
 from voxlogica.execution.messages import Counts, Event
-from voxlogica.formula import MASK, MODEL, Formula
+from voxlogica.formula import BYTES, MASK, MODEL, Formula
 from voxlogica.identity import Id
 from voxlogica.operators import operators
 from voxlogica.session.binding import Bound, Output, refused
@@ -80,6 +80,7 @@ class Goal:
     label: str = ""
     output: Output | None = None
     clamped: Formula | None = None
+    beside: str = ""  # what is written beside a file whose format has no place for it
     failed: bool = False
 
 
@@ -127,6 +128,8 @@ class Ledger:
                 try:
                     assert isinstance(outcome.value, bytes)
                     images.write(goal.output.path, outcome.value)
+                    if goal.beside:
+                        images.write(f"{goal.output.path}.json", goal.beside.encode())
                 except Refusal as refusal:
                     goal.failed = True
                     self._late.append(refused("output", refusal, goal.output.goal.text.span))
@@ -192,22 +195,18 @@ def goals(bound: Bound, checked: Checked, settings: Settings, program: str) -> l
         output = bound.outputs.get(number)
         if output is not None:
             made.output = output
-            made.formula, made.clamped = _encoded(bound, checked, settings, program, output, formula)
+            origin = provenance(bound, checked, settings, program, output)
+            made.formula, made.clamped = _encoded(bound, output, formula, origin)
+            made.beside = origin + "\n" if output.format in images.WITHOUT_TEXT else ""
         found.append(made)
     return found
 
 
-def _encoded(
-    bound: Bound, checked: Checked, settings: Settings, program: str, output: Output, formula: Formula
-) -> tuple[Formula, Formula | None]:
+def _encoded(bound: Bound, output: Output, formula: Formula, origin: str) -> tuple[Formula, Formula | None]:
     """The formula of a file's bytes and, for eight bits, that of how many values are clamped."""
     table, kind = bound.table, formula.type
     suffix = "mask" if kind is MASK else "model" if kind is MODEL else "image"
-    constants = (
-        table.constant(output.format),
-        formula,
-        table.constant(provenance(bound, checked, settings, program, output)),
-    )
+    constants = (table.constant(output.format), formula, table.constant(origin))
     encoded = table.apply(operators()[f"encode_{suffix}"], constants, origin=formula.origin)
     clamped = None
     if output.format in EIGHT_BITS and suffix != "mask":
@@ -264,8 +263,16 @@ def _failed(failure: _Failure, goals: Sequence[Goal]) -> Diagnostic:
     span, chain = (origin.span, origin.chain) if origin is not None else (goals[0].span, ())
     if failure.formula.operator is None:  # a file that was right when it was bound
         return Diagnostic("input", error.message, span, details=(*error.details, undone), help=error.help)
+    first = goals[0]
+    if failure.formula.operator.result is BYTES and first.output is not None and not error.traceback:
+        at = first.output.goal.text.span
+        return Diagnostic("output", f"{first.output.text} cannot be written: {error.message}", at, help=error.help)
+    if error.type == "MemoryError":
+        help = "give it less to do at once with   --jobs 1   or run it on a machine with more memory"
+        message = f"there is not enough memory for `{failure.formula.label}`"
+        return Diagnostic("machine", message, span, chain=chain, details=(error.message, undone), help=help)
     if error.kind == "circumstance":
-        help = error.help or "what is stored is kept: when the cause is gone, run again"
+        help = error.help or "when the cause is gone, run again: what has been stored is kept"
         return Diagnostic("machine", error.message, span, chain=chain, details=(*error.details, undone), help=help)
     if error.traceback:
         return _bug(error, span, undone)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import apsw
 
 from voxlogica.identity import Id
 from voxlogica.storage.catalogue import Catalogue, as_json
@@ -124,10 +126,10 @@ class Records:
         """Notes a run and returns its number."""
         row = (program, _settings(settings), started, kind, as_json(dict(about or {})))
 
-        def insert(cursor: object) -> int:
-            execute = cursor.execute  # type: ignore[attr-defined]
+        def insert(cursor: apsw.Cursor) -> int:
+            execute = cursor.execute
             sql = "insert into runs (program, settings, started, kind, about) values (?, ?, ?, ?, ?) returning number"
-            [(number,)] = execute(sql, row).fetchall()
+            number: Any = execute(sql, row).fetchall()[0][0]
             for place, (name, id) in enumerate(goals.items()):
                 execute("insert into goals values (?, ?, ?, ?)", (number, place, name, id))
             return int(number)
@@ -170,8 +172,8 @@ class Records:
         values = (row.place, row.name, as_json(dict(row.settings)), as_json(dict(row.outcome)))
         ids = b"".join(row.ids.values())
 
-        def insert(cursor: object) -> None:
-            execute = cursor.execute  # type: ignore[attr-defined]
+        def insert(cursor: apsw.Cursor) -> None:
+            execute = cursor.execute
             execute("insert or ignore into names (names) values (?)", (names,))
             sql = "insert or replace into studies select ?, ?, ?, ?, ?, number, ? from names where names = ?"
             execute(sql, (run, *values, ids, names))
