@@ -107,7 +107,7 @@ class _Talk:
         return Program(self._session, Source("repl", text), self._path, self._dialect, ())
 
     def _define(self, lines: Sequence[str]) -> None:
-        """Adds definitions; one that is wrong is not added, though nothing needs it yet, which makes errors warnings."""
+        """Adds definitions, none that is wrong: nothing needs them yet, so that errors in them come as warnings."""
         old = len("\n".join(self._definitions))
         said = [each for each in self._program(new=lines).warnings if each.span is None or each.span.start >= old]
         if said:
