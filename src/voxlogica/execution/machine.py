@@ -260,7 +260,7 @@ class Machine:
         return record
 
     def _link(self, record: Record, task: Task, again: bool) -> None:
-        record.priority, record.published, record.tiny = task.priority, task.published, task.tiny
+        record.priority, record.published, record.tiny, record.how = task.priority, task.published, task.tiny, task.how
         if not task.tiny:
             record.bytes, record.scratch = task.bytes, task.scratch
         records = self.records
@@ -617,7 +617,7 @@ class Machine:
         share = max(1, self.jobs // max(1, self.running))
         for record in starting:
             self._tell(record, "started")
-            self._out.append(Compute(self._ask(Compute, record), record.formula, share, False))
+            self._out.append(Compute(self._ask(Compute, record), record.formula, record.how, share, False))
         self._dispatch_claims()
 
     def _dispatch_tiny(self) -> None:
@@ -627,7 +627,7 @@ class Machine:
             if record.state == READY:
                 self._move(record, RUNNING)
                 self._batch += 1
-                self._out.append(Compute(self._ask(Compute, record), record.formula, 1, True))
+                self._out.append(Compute(self._ask(Compute, record), record.formula, record.how, 1, True))
         while open and self._batch < BATCH:
             record = open.pop()
             if record.state == OPEN:

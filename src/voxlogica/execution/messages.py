@@ -76,10 +76,11 @@ class Load(NamedTuple):
 
 
 class Compute(NamedTuple):
-    """Run the operator, or read the file; all inputs are at hand. `threads` is the kernel's share."""
+    """Run the operator of `how`, or read the file; all inputs are at hand. `threads` is the kernel's share."""
 
     number: int
     formula: Formula
+    how: Formula
     threads: int
     tiny: bool
 

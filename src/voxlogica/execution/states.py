@@ -58,12 +58,12 @@ class Record:
     """
 
     __slots__ = (
-        "bytes", "cause", "error", "formula", "held", "id", "inputs", "lacking", "missing", "pins", "priority",
+        "bytes", "cause", "error", "formula", "held", "how", "id", "inputs", "lacking", "missing", "pins", "priority",
         "published", "refs", "resident", "run", "scratch", "sharing", "slot", "state", "tiny", "users",
     )  # fmt: skip
 
     def __init__(self, formula: Formula, run: Run) -> None:
-        self.formula, self.id, self.run = formula, formula.id, run
+        self.formula, self.how, self.id, self.run = formula, formula, formula.id, run
         self.state: State = WAITING
         self.inputs: tuple[Record, ...] = ()
         self.users: list[Record] = []

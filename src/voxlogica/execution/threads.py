@@ -260,9 +260,8 @@ class Workers:
         return Gone(order.number, *planned(self._backend, [order.formula], without=id))
 
     def _compute(self, order: Compute, hand: _Hand) -> Answer:
-        formula = order.formula
-        value = self._value(formula, order.threads)
-        self._values[formula.id] = value
+        value = self._value(order.how, order.threads)
+        self._values[order.formula.id] = value
         return Computed(order.number, 0 if order.tiny else size(value), time.perf_counter() - hand.since)
 
     def _value(self, formula: Formula, threads: int) -> Value:

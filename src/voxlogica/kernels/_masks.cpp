@@ -9,9 +9,11 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string_view.h>
 
+#include <array>
 #include <stdexcept>
 #include <string_view>
 
+#include "include/ball.hpp"
 #include "include/bits.hpp"
 #include "include/components.hpp"
 #include "include/convert.hpp"
@@ -109,6 +111,14 @@ void bind_through(Words a, Words b, std::size_t nx, int threads, WordsOut out) {
     through(a.data(), b.data(), grid, threads, out.data());
 }
 
+void bind_within(Words words, std::size_t nx, std::array<double, 3> spacing, float limit, int threads, WordsOut out) {
+    const Grid grid = grid_of(words, nx);
+    same_shape(words, out);
+    if (!(limit >= 0)) throw std::invalid_argument("a distance is not negative");
+    const Unlocked unlocked;
+    dilate_ball(words.data(), grid, spacing, limit, threads, out.data());
+}
+
 void bind_components(Words words, int threads, std::size_t limit, Array<float> out) {
     const Grid grid = grid_of(words, out.shape(2));
     same_rows(words, out);
@@ -132,6 +142,8 @@ NB_MODULE(_masks, m) {
     m.def("near", &bind_unary<&join_box<Dilate>>, array("words"), nb::arg("nx"), nb::arg("threads"), array("out"));
     m.def("interior", &bind_unary<&join_box<Erode>>, array("words"), nb::arg("nx"), nb::arg("threads"), array("out"));
     m.def("through", &bind_through, array("a"), array("b"), nb::arg("nx"), nb::arg("threads"), array("out"));
+    m.def("within", &bind_within, array("words"), nb::arg("nx"), nb::arg("spacing"), nb::arg("limit"),
+          nb::arg("threads"), array("out"));
     m.def("components", &bind_components, array("words"), nb::arg("threads"), nb::arg("limit"), array("out"));
     m.def("largest", &bind_unary<&largest>, array("words"), nb::arg("nx"), nb::arg("threads"), array("out"));
 }

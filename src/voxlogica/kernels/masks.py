@@ -157,7 +157,10 @@ def complement(words: Words, nx: int) -> Words:
     [[[2]]]
     """
     held, nx = _checked_words(words, nx)
-    return np.bitwise_xor(held, _row_of_ones(nx))
+    out = np.bitwise_not(held)
+    if tail := nx % WORD_BITS:
+        out[..., -1] &= np.uint64((1 << tail) - 1)
+    return out
 
 
 def conjunction(a: Words, b: Words) -> Words:

@@ -6,7 +6,7 @@ from voxlogica.operators import operator
 from voxlogica.values import Mask
 
 
-@operator()
+@operator(cost="bits")
 def not_(a: Mask) -> Mask:
     """True where a is false. The library writes it `!a`.
 
@@ -18,7 +18,7 @@ def not_(a: Mask) -> Mask:
     return Mask.of(a.space, masks.complement(a.words(), a.space.size[0]))
 
 
-@operator(commutative=True)
+@operator(cost="bits", commutative=True)
 def and_(a: Mask, b: Mask) -> Mask:
     """True where both are. The library writes it `a & b`.
 
@@ -30,7 +30,7 @@ def and_(a: Mask, b: Mask) -> Mask:
     return Mask.of(a.space, masks.conjunction(a.words(), b.words()))
 
 
-@operator(commutative=True)
+@operator(cost="bits", commutative=True)
 def or_(a: Mask, b: Mask) -> Mask:
     """True where at least one is. The library writes it `a | b`.
 
