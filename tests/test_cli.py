@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -206,7 +207,7 @@ def test_ctrl_c_ends_a_run_with_130_and_leaves_no_file(tmp_path: Path) -> None:
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     lines = "\n".join(f'print "{n}" {n}' for n in range(5000))
     (tmp_path / "p.imgql").write_text(lines)
-    command = f"{sys.executable} -m voxlogica run p.imgql | head -n 1"
+    command = f"{shlex.quote(sys.executable)} -m voxlogica run p.imgql | head -n 1"
     done = subprocess.run(
         command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False, env=os.environ
     )

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage  # type: ignore[import-untyped]
@@ -504,8 +504,10 @@ def test_otsu_by_trying_all_thresholds(drawn: tuple[Floats, Floats, Voxels], bin
     above, below = i[found], i[a & ~found]
     assert below.max() < above.min()
 
-    width = (values.max() - values.min()) / bins
-    binned = np.minimum((values - values.min()) // width, bins - 1)
+    places = (values - values.min()) / ((values.max() - values.min()) / bins)
+    edge = (np.abs(places - np.round(places)) < 1e-5) & (values > values.min()) & (values < values.max())
+    assume(not edge.any())  # what lies on the edge of two bins is counted above and cut below, as in ITK
+    binned = np.minimum(np.floor(places), bins - 1)
 
     def between(left: NDArray[np.bool_]) -> float:
         if left.all() or not left.any():

@@ -6,8 +6,9 @@ import sys
 
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
+from voxlogica.cli.forecast import explain
 from voxlogica.cli.progress import Progress
-from voxlogica.cli.text import complain, emit, number, sorted_out
+from voxlogica.cli.text import complain, emit, notice, number, sorted_out
 from voxlogica.errors import ComputationError, Diagnostic, InternalError
 from voxlogica.session import Given, Printed, Run, Saved, Session, Trouble
 from voxlogica.session import Options as RunOptions
@@ -18,8 +19,10 @@ def run(options: Options) -> int:
     """Runs a program."""
     given = [Given.text(setting) for setting in options.settings]
     dialect = int(options.dialect) if options.dialect else None
-    storage = MemoryStorage(limit=0)  # for one run: what it needs again is held by the engine
-    with Session(storage=storage, jobs=options.jobs, memory=options.memory) as session:
+    # Without a store nothing needs to be kept in its place: what one run needs again is held by the engine.
+    storage = MemoryStorage(limit=0) if options.no_store else None
+    tell = (lambda text: None) if options.quiet or options.json else notice
+    with Session(store=options.store, storage=storage, jobs=options.jobs, memory=options.memory, tell=tell) as session:
         program = session.load(options.program, dialect=dialect)
         prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, session.jobs))
         said = list(program.warnings)
@@ -31,6 +34,13 @@ def run(options: Options) -> int:
                 complain(bound.warnings, options.quiet, after=bool(said))
             said += bound.warnings
             running = Run(prepared, bound)
+            if options.retry_failed:
+                running.retry()
+            if options.why or options.dry_run:
+                progress.pause()
+                explain(running, options)
+            if options.dry_run:
+                return 0
             return _follow(running, progress, options, said)
 
 

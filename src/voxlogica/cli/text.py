@@ -37,6 +37,11 @@ def _paint(text: str, severity: str) -> str:
     return f"{colour}{head}]{_PLAIN}{rest}".replace("\n  help: ", f"\n  {_COLOURS['help']}help:{_PLAIN} ")
 
 
+def notice(text: str) -> None:
+    """Says something that is neither an error nor a warning about the program."""
+    print(f"note: {text}", file=sys.stderr, flush=True)
+
+
 def complain_as_data(diagnostics: Sequence[Diagnostic], status: int) -> None:
     """The same as JSON on stdout, when a command did not come to have results."""
     emit({**sorted_out(diagnostics), "status": status})

@@ -17,6 +17,8 @@ from voxlogica.formula import Leaf
 from voxlogica.images import files, nifti, pictures, volumes
 from voxlogica.images.files import File, Inflated, Plain
 from voxlogica.images.grids import Difference, difference, table
+from voxlogica.images.memo import Memo, header, settled
+from voxlogica.images.memo import space as space_noted
 from voxlogica.images.outputs import FLAT, check_output, check_writable, format_of, known_format, listed, write
 from voxlogica.images.pictures import clamped
 from voxlogica.values import Image, Mask, Model, Space, Value
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Difference",
+    "Memo",
     "bind",
     "check_output",
     "check_writable",
@@ -72,17 +75,26 @@ _ADVICE = {
 }
 
 
-def bind(path: str | Path) -> Leaf:
-    """What a file is: verified completely, digested, its space known; its voxels are not kept."""
+def bind(path: str | Path, memo: Memo | None = None) -> Leaf:
+    """What a file is: verified completely, digested, its space known; its voxels are not kept.
+
+    A file that `memo` knows and that has not changed since is not read again.
+    """
     name = str(path)
     files.check_readable(name)
     format = known_format(name)
     if format is None:
         raise _unknown(name)
     reader = _READERS[format]
+    reader_name, absolute = reader.name + pictures.decoder(format), str(Path(name).absolute())
     try:
         with Path(name).open("rb") as handle:
             status = files.status(handle)
+            old_enough = settled(status)
+            noted = memo.recall(absolute, status) if memo and old_enough else None
+            known = space_noted(noted[1], reader_name, reader.version) if noted else None
+            if noted and known:
+                return Leaf(File(name, absolute, format, status), noted[0], reader_name, reader.version, known)
             if status[2] == 0:
                 raise Refusal(f"{name} is empty", help=files.AGAIN)
             digest = identity.file_digest(files.blocks(handle))
@@ -90,10 +102,13 @@ def bind(path: str | Path) -> Leaf:
             space = reader.inspect(_stream(handle, name, format))
             if files.status(handle) != status:
                 raise files.changed(name)
+    except files.Circumstance:
+        raise
     except OSError as error:
         raise files.unreadable(name, error) from error
-    file = File(name, str(Path(name).absolute()), format, status)
-    return Leaf(file, digest, reader.name, reader.version, space)
+    if memo:
+        memo.remember(absolute, status, digest, header(reader_name, reader.version, space), old_enough)
+    return Leaf(File(name, absolute, format, status), digest, reader_name, reader.version, space)
 
 
 def read(file: object, space: Space) -> Model:
@@ -106,7 +121,7 @@ def read(file: object, space: Space) -> Model:
             array = _READERS[file.format].voxels(_stream(handle, file.name, file.format))
             if files.status(handle) != file.status:
                 raise files.changed(file.name)
-    except FileNotFoundError:
+    except (Refusal, FileNotFoundError):  # it was not damaged when it was bound
         raise files.changed(file.name) from None
     except OSError as error:
         raise files.unreadable(file.name, error) from error

@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -52,9 +51,13 @@ def header_only(name: str, extension: str) -> Refusal:
     return Refusal(f"{name} is a header only: its voxels are in a file of their own", help=help)
 
 
-def changed(name: str) -> Refusal:
+class Circumstance(Refusal, OSError):
+    """A refusal that says nothing of the file's contents: later, or elsewhere, there may be none."""
+
+
+def changed(name: str) -> Circumstance:
     """A file is no longer what was bound."""
-    return Refusal(f"{name} changed while it was being used", help="run again when nothing writes to it")
+    return Circumstance(f"{name} changed while it was being used", help="run again when nothing writes to it")
 
 
 def reason(error: OSError) -> str:
@@ -88,9 +91,9 @@ def check_readable(name: str) -> None:
         raise Refusal(f"{name} is not a regular file", help="copy what it holds to a file, and load that")
 
 
-def unreadable(name: str, error: OSError | ValueError) -> Refusal:
+def unreadable(name: str, error: OSError | ValueError) -> Circumstance:
     """The system refused to read it; a ValueError is a name that no file can have."""
-    return Refusal(f"{name} cannot be read: {reason(error) if isinstance(error, OSError) else error}")
+    return Circumstance(f"{name} cannot be read: {reason(error) if isinstance(error, OSError) else error}")
 
 
 def _missing(name: str) -> Refusal:
@@ -101,6 +104,8 @@ def _missing(name: str) -> Refusal:
         return Refusal(f"there is no file {name}", (f"there is no directory {lost[-1]}",), relative)
     if not path.parent.is_dir():
         return Refusal(f"there is no file {name}", (f"{path.parent} is a file, not a directory",), relative)
+    from difflib import get_close_matches
+
     try:
         close = get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
     except OSError:

@@ -6,8 +6,9 @@ world's and origin 0. Spacings are always `pixdim`'s. A file with nothing but a 
 by ITK. NIfTI's world is RAS, ours LPS. Spacings and origins in metres or microns become mm.
 
 **Where we are not ITK.** A slope of 0 means no scaling, as the standard says (ITK adds the intercept). NaN and
-infinities stay what they are (ITK reads 0). Negative spacings are refused (ITK mirrors). Agreement of the two forms is tested on their numbers (ITK: on singular vectors,
-whose order is a matter of rounding), which can matter by as much as the forms differ.
+infinities stay what they are (ITK reads 0). Negative spacings are refused (ITK mirrors). Agreement of the two forms is
+tested on their numbers (ITK: on singular vectors, whose order is a matter of rounding), which can matter by as much as
+the forms differ.
 
 Source: nifti1.h and nifti2.h of the NIfTI Data Format Working Group, https://nifti.nimh.nih.gov.
 """
@@ -331,7 +332,10 @@ def _extension(text: str) -> bytes:
 def _header(space: Space) -> Header:
     """A header with the geometry of a space: as its NIfTI file wrote it, or both forms made from what is known."""
     if space.native and space.native[0] in ("nifti", "nifti2"):
-        return from_native(space.native)
+        header = from_native(space.native)
+        if prod(header.dim[1:4]) != space.voxels:
+            raise ValueError(f"{space} has the geometry of a file of another size")
+        return header
     n = space.dimensions
     if max(space.size) > 32767:
         raise Refusal(f"an axis of {max(space.size)} voxels is too long for NIfTI", help="save it as .nrrd")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -73,7 +72,7 @@ def write(path: str | Path, data: bytes | memoryview) -> None:
     A link is followed. Permissions are those of a new file. If anything fails, what was there before is still there.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.parent / f".voxlogica-{secrets.token_hex(8)}"
+    temporary = target.parent / f".voxlogica-{os.urandom(8).hex()}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:

@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 
 _MODES = ("1", "L", "I;16", "I;16B", "I", "RGB", "RGBA")
 _NAMES = {"LA": "grey with transparency", "PA": "a palette with transparency", "CMYK": "CMYK colours"}
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def decoder(format: str) -> str:
+    """What else decides the numbers: JPEG is decoded to the last bit by one version of one library only."""
+    if format != "jpg":
+        return ""
+    from PIL import features
+
+    return f" {features.version('jpg')}"
 
 
 def inspect(stream: Plain) -> Space:
@@ -84,8 +94,8 @@ def _opened(data: bytes, name: str) -> ImageFile:
 
 
 def _check_png(data: bytes, name: str) -> None:
-    """Every chunk whole and with its checksum, the last one in its place; Pillow looks at some of them only."""
-    at, kind = len(_PNG), b""
+    """Every chunk whole and with its checksum, the last one in its place, all rows there; Pillow looks at less."""
+    at, kind, packed, header = len(_PNG), b"", [], b""
     while kind != b"IEND":
         if at + 12 > len(data):
             raise short(name)
@@ -95,11 +105,38 @@ def _check_png(data: bytes, name: str) -> None:
             raise short(name)
         if zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end]):
             raise damaged(name, "its checksum is not that of its contents")
-        if kind == b"IHDR" and data[at + 16] == 16 and data[at + 17] & 2:
-            raise Refusal(f"{name} has colours of 16 bits", help="save it with colours of 8 bits, or as .nrrd")
+        header = header or data[at + 8 : end - 4]
+        if kind == b"IDAT":
+            packed.append(data[at + 8 : end - 4])
         at = end
     if at != len(data):
         raise damaged(name, "something else follows its end")
+    _check_rows(header, b"".join(packed), name)
+
+
+def _check_rows(header: bytes, packed: bytes, name: str) -> None:
+    """Unpacks the rows and counts their bytes; each has one for its filter."""
+    try:
+        width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
+        bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    except (struct.error, KeyError):
+        raise damaged(name, "its header cannot be") from None
+    if depth == 16 and colour in (2, 6):
+        raise Refusal(f"{name} has colours of 16 bits", help="save it with colours of 8 bits, or as .nrrd")
+    check_memory(name, width * height * 16)
+    size = 0
+    for x, y, dx, dy in _ADAM7 if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(width - x) // dx), -(-(height - y) // dy)
+        size += rows * (1 + -(-columns * bits // 8)) if columns > 0 and rows > 0 else 0
+    unpacker = zlib.decompressobj()
+    try:
+        rows_size = len(unpacker.decompress(packed, size + 1))
+    except zlib.error:
+        raise damaged(name, "it does not unpack") from None
+    if rows_size > size:
+        raise damaged(name, "it goes on after its last pixel")
+    if rows_size < size or not unpacker.eof:
+        raise short(name)
 
 
 def _spacing(image: Picture) -> tuple[float, float]:

@@ -286,10 +286,12 @@ def encode_meta(value: Mask | Image | Model, provenance: str) -> bytes:
     n = space.dimensions
     data = zlib_stream(_data(value))
     matrix = [v for j in range(n) for v in space.direction[j::n]]
+    told = _line(provenance)
+    wrap = [told[i : i + 7000] for i in range(0, len(told), 7000)]  # ITK takes lines of 32 KiB
     lines = [
         "ObjectType = Image",
         f"NDims = {n}",
-        *([f"Comment = {_line(provenance)}"] if provenance else []),
+        *(f"Description{n or ''} = {part}" for n, part in enumerate(wrap)),
         "BinaryData = True",
         "BinaryDataByteOrderMSB = False",
         "CompressedData = True",

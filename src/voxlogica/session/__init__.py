@@ -11,11 +11,13 @@ run["gtv"].numpy()             # any definition that a goal needs, indexed [i, j
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
 
 from voxlogica.check import Checked, check, read_text
 from voxlogica.check import shown as shown_path
@@ -30,14 +32,22 @@ from voxlogica.errors import (
 )
 from voxlogica.execution.engine import Broken, ExecutionEngine, Finished
 from voxlogica.execution.limits import processors
-from voxlogica.formula import Formula
-from voxlogica.session.binding import Bound, Options, bind, outputs
-from voxlogica.session.running import Happening, Printed, Saved, Trouble, Watcher, happenings
+from voxlogica.execution.threads import planned
+from voxlogica.formula import Formula, below
+from voxlogica.plan import Workplan
+from voxlogica.session import store as stores
+from voxlogica.session.binding import Bound, Options, bind, digests_of, outputs
+from voxlogica.session.running import Happening, Printed, Saved, Trouble, Watcher, goals, happenings
 from voxlogica.session.settings import Given, Scalar, Settings, settle
+from voxlogica.session.why import Reason, reasons
 from voxlogica.storage import MemoryStorage, StorageBackend
 from voxlogica.syntax.ast import Program as Syntax
 from voxlogica.syntax.parser import parse
 from voxlogica.values import Value
+
+if TYPE_CHECKING:
+    from voxlogica.storage.embedded import EmbeddedStorage
+    from voxlogica.storage.records import Records
 
 __all__ = [
     "Given",
@@ -72,25 +82,54 @@ def read(path: Path) -> Source:
 class Session:
     """Programs share what they compute through their session: one engine, one store, one set of threads.
 
-    `jobs` is how many kernels run at once, `memory` the bytes that values may take; by default what this process may
-    use. Used as a context manager, its threads end when it is left.
+    `store` is the directory where results are kept: by default $VOXLOGICA_STORE or this user's own, with False none.
+    `storage` is a backend to use instead; it stays the caller's to close. `jobs` is how many kernels run at once,
+    `memory` the bytes that values may take; by default what this process may use. `tell` gets a sentence when something
+    happens to the store that a person should know. Used as a context manager, its threads end when it is left.
     """
 
     def __init__(
-        self, *, storage: StorageBackend | None = None, jobs: int | None = None, memory: int | None = None
+        self,
+        *,
+        store: str | Path | Literal[False] | None = None,
+        storage: StorageBackend | None = None,
+        jobs: int | None = None,
+        memory: int | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         self.jobs = jobs or processors()
-        self._storage, self._memory = storage, memory
+        self._store, self._storage, self._memory, self._tell = store, storage, memory, tell
+        self._own: EmbeddedStorage | None = None
         self._engine: ExecutionEngine | None = None
         self._lock = Lock()
+
+    @property
+    def storage(self) -> StorageBackend:
+        """The backend; opened when first needed. Raises `MachineError` when it cannot be."""
+        with self._lock:
+            return self._opened()
+
+    def _opened(self) -> StorageBackend:
+        if self._storage is None and self._store is False:
+            self._storage = MemoryStorage()
+        elif self._storage is None:
+            from voxlogica.storage.embedded import EmbeddedStorage
+
+            directory = Path(self._store) if self._store else stores.directory()
+            self._storage = self._own = EmbeddedStorage(directory, tell=self._tell)
+        return self._storage
+
+    @property
+    def records(self) -> Records | None:
+        """What the store remembers of files and runs; None when there is no store that outlives the process."""
+        return self._own.records if self.storage is self._own and self._own is not None else None
 
     @property
     def engine(self) -> ExecutionEngine:
         """The engine; made when first needed."""
         with self._lock:
             if self._engine is None:
-                storage = self._storage if self._storage is not None else MemoryStorage()
-                self._engine = ExecutionEngine(storage, jobs=self.jobs, memory=self._memory)
+                self._engine = ExecutionEngine(self._opened(), jobs=self.jobs, memory=self._memory)
             return self._engine
 
     def load(self, path: str | Path, *, dialect: int | None = None, search: Sequence[Path] = ()) -> Program:
@@ -101,20 +140,20 @@ class Session:
         """The program that a text is, checked. Raises `ProgramError` with all that is wrong in it."""
         return Program(self, Source(name, text), None, dialect, ())
 
-    def close(self) -> None:
-        """Ends the session's threads."""
+    def close(self, wait: bool = True) -> None:
+        """Ends the session's threads and closes its store; without `wait`, kernels that run are left to the process."""
         with self._lock:
             if self._engine is not None:
-                self._engine.close()
-                self._engine = None
+                self._engine.close(wait)
+            if self._own is not None and wait:
+                self._own.close()
 
     def __enter__(self) -> Session:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._engine is not None:
-            # Who interrupts does not want to wait for kernels; they end with the process, and their claims with them.
-            self._engine.close(wait=kind is None or not issubclass(kind, KeyboardInterrupt))
+        # Who interrupts does not want to wait for kernels; they end with the process, and their claims with them.
+        self.close(wait=kind is None or not issubclass(kind, KeyboardInterrupt))
 
 
 class Program:
@@ -202,7 +241,9 @@ class Prepared:
     def bind(self, save: bool = True) -> Bound:
         """Opens the inputs and compares grids. Raises `InputError` with all that is unfit."""
         found = self.outputs if save else {}
-        return bind(self.program.checked, self.settings, self.options, found)
+        records = self.program.session.records
+        memo = stores.Files(records) if records is not None else None
+        return bind(self.program.checked, self.settings, self.options, found, memo)
 
 
 class Run:
@@ -210,23 +251,78 @@ class Run:
 
     def __init__(self, prepared: Prepared, bound: Bound) -> None:
         self.program, self.settings, self.bound = prepared.program, prepared.settings, bound
+        name = Path(self.program.source.name).name
+        self.goals = goals(bound, self.program.checked, self.settings, name)
         self.printed: dict[str, Scalar] = {}
         self.saved: list[Path] = []
+        self.number: int | None = None
 
     def __repr__(self) -> str:
         return f"<Run of {self.program.source.name}: {self.printed}, saved {[str(path) for path in self.saved]}>"
 
     def happenings(self, watcher: Watcher | None = None) -> Iterator[Happening]:
         """Computes the goals; yields what happens, as it does."""
+        self._note()
         program = self.program
-        for each in happenings(
-            self.bound, program.checked, self.settings, Path(program.source.name).name, program.session.engine, watcher
-        ):
+        for each in happenings(self.bound, self.goals, program.session.engine, watcher):
             if isinstance(each, Printed):
                 self.printed[each.label] = each.value
             elif isinstance(each, Saved):
                 self.saved.append(each.path)
             yield each
+
+    @cached_property
+    def names(self) -> Mapping[str, Formula]:
+        """What the run can be asked for or does: definitions by name, goals as the program has them."""
+        return {**self._definitions, **{goal.words: goal.formula for goal in self.goals}}
+
+    @property
+    def wanted(self) -> list[Formula]:
+        """The formulas that are computed."""
+        return [formula for goal in self.goals for formula in (goal.formula, goal.clamped) if formula is not None]
+
+    @property
+    def _key(self) -> str:
+        """How the program is called in the history of runs."""
+        path = self.program.path
+        return str(path.absolute()) if path is not None else self.program.source.name
+
+    @property
+    def _settings(self) -> dict[str, object]:
+        return {**self.settings.parameters, **self.settings.names}
+
+    def plan(self) -> Workplan:
+        """What would be computed now."""
+        return planned(self.program.session.storage, self.wanted)[0]
+
+    def why(self) -> list[Reason]:
+        """For each task that would be computed, the one thing that changed since the latest run of this program.
+
+        Compared with the latest one of the same settings, if there is one. Empty without a store.
+        """
+        records = self.program.session.records
+        if records is None:
+            return []
+        earlier = records.latest(self._key, self._settings) or records.latest_of(self._key)
+        tasks = [task.formula for task in self.plan().tasks]
+        digests = digests_of(self.bound)
+        return reasons(records, earlier.goals if earlier is not None else {}, self.names, tasks, digests)
+
+    def retry(self) -> int:
+        """Forgets stored failures of what this run needs, so that they are tried again; how many there were."""
+        ids = [formula.id for formula in below(self.wanted)]
+        return self.program.session.storage.cleanup_failed_executions(ids=ids).failures
+
+    def _note(self) -> None:
+        """Enters the run in the store's history; the formulas only when something is to be computed."""
+        records = self.program.session.records
+        if records is None:
+            return
+        wanted = self.wanted
+        known = self.program.session.storage.known([formula.id for formula in wanted])
+        new = [formula for formula in wanted if formula.id not in known]
+        digests = digests_of(self.bound) if new else {}
+        self.number = stores.note(records, self._key, self._settings, self.names, new, digests, time.time())
 
     @cached_property
     def _definitions(self) -> Mapping[str, Formula]:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from voxlogica.check import Checked
 from voxlogica.check.result import GoalSlot, InputSlot, Together
 from voxlogica.errors import Diagnostic, InputError, Mark, ProgramError, Refusal, Span
 from voxlogica.formula import DEFAULT, MASK, Formula, Formulas, Leaf, reduce
+from voxlogica.identity import Id
 from voxlogica.operators import by_symbol
 from voxlogica.session.settings import Settings
 from voxlogica.values import Space
@@ -85,14 +87,20 @@ def outputs(checked: Checked, settings: Settings, options: Options) -> dict[int,
     return found
 
 
-def bind(checked: Checked, settings: Settings, options: Options, found: Mapping[int, Output]) -> Bound:
+def bind(
+    checked: Checked,
+    settings: Settings,
+    options: Options,
+    found: Mapping[int, Output],
+    memo: images.Memo | None = None,
+) -> Bound:
     """Binds every input, compares the grids that are used together, and reduces the program.
 
     Raises `InputError` with all that is unfit.
     """
     problems = [problem for output in found.values() if (problem := _unwritable(output))]
     problems += _overwritten(checked.inputs, settings, found)
-    leaves = _leaves(checked.inputs, settings, options, problems)
+    leaves = _leaves(checked.inputs, settings, options, memo, problems)
     warnings: list[Diagnostic] = []
     if None not in leaves:
         whole = [leaf for leaf in leaves if leaf is not None]
@@ -113,6 +121,11 @@ def bind(checked: Checked, settings: Settings, options: Options, found: Mapping[
     raise InputError(*sorted(problems, key=_offset))
 
 
+def digests_of(bound: Bound) -> dict[Id, bytes]:
+    """The digests of the files, by the ids of their leaves."""
+    return {bound.table.leaf(leaf).id: leaf.digest for leaf in bound.leaves}
+
+
 def _offset(diagnostic: Diagnostic) -> int:
     return diagnostic.span.start if diagnostic.span is not None else -1
 
@@ -126,16 +139,20 @@ def refused(code: str, refusal: Refusal, span: Span | None) -> Diagnostic:
 
 
 def _leaves(
-    inputs: Sequence[InputSlot], settings: Settings, options: Options, problems: list[Diagnostic]
+    inputs: Sequence[InputSlot],
+    settings: Settings,
+    options: Options,
+    memo: images.Memo | None,
+    problems: list[Diagnostic],
 ) -> list[Leaf | None]:
     """The leaf of each input, None where it is refused; each file is bound once, several at a time."""
     paths = [settings.replace(each.path.value, each.path.span) for each in inputs]
     bound = dict.fromkeys(paths)
     if len(bound) > 1 and options.jobs > 1:
         with ThreadPoolExecutor(options.jobs) as pool:
-            answers: Mapping[str, Leaf | Refusal] = dict(zip(bound, pool.map(_bind, bound), strict=True))
+            answers: Mapping[str, Leaf | Refusal] = dict(zip(bound, pool.map(partial(_bind, memo), bound), strict=True))
     else:
-        answers = {path: _bind(path) for path in bound}
+        answers = {path: _bind(memo, path) for path in bound}
     leaves: list[Leaf | None] = []
     for each, path in zip(inputs, paths, strict=True):
         answer = answers[path]
@@ -147,9 +164,9 @@ def _leaves(
     return leaves
 
 
-def _bind(path: str) -> Leaf | Refusal:
+def _bind(memo: images.Memo | None, path: str) -> Leaf | Refusal:
     try:
-        return images.bind(path)
+        return images.bind(path, memo)
     except Refusal as refusal:
         return refusal
 

@@ -80,8 +80,8 @@ def shown(value: Scalar) -> str:
 
 
 @dataclass
-class _Goal:
-    """A goal of the program while it runs."""
+class Goal:
+    """A goal of the program while it runs: `formula` is what is computed for it."""
 
     formula: Formula
     words: str  # as in the program: print "label"
@@ -98,24 +98,18 @@ class _Failure:
 
     error: TaskError
     formula: Formula
-    goals: list[_Goal] = field(default_factory=list)
+    goals: list[Goal] = field(default_factory=list)
 
 
 def happenings(
-    bound: Bound,
-    checked: Checked,
-    settings: Settings,
-    program: str,
-    engine: ExecutionEngine,
-    watcher: Watcher | None = None,
+    bound: Bound, goals: Sequence[Goal], engine: ExecutionEngine, watcher: Watcher | None = None
 ) -> Iterator[Happening]:
     """Computes the goals and does what they ask for; yields what happens, failures last.
 
     Leaving the iteration early cancels what runs.
     """
-    goals = _goals(bound, checked, settings, program)
     wanted = {formula.id: formula for goal in goals for formula in (goal.formula, goal.clamped) if formula is not None}
-    by_id: dict[Id, list[_Goal]] = {}
+    by_id: dict[Id, list[Goal]] = {}
     for goal in goals:
         by_id.setdefault(goal.formula.id, []).append(goal)
         if goal.clamped is not None:
@@ -167,21 +161,22 @@ def happenings(
         yield Trouble(diagnostic)
 
 
-def _goals(bound: Bound, checked: Checked, settings: Settings, program: str) -> list[_Goal]:
-    goals = []
+def goals(bound: Bound, checked: Checked, settings: Settings, program: str) -> list[Goal]:
+    """The program's goals, in order; `program` is its name, for the files' provenance."""
+    found = []
     for number, goal in enumerate(checked.goals):
         if goal.word == "save" and number not in bound.outputs:
             continue  # the run was asked to save nothing
         formula = bound.slots[goal.slot]
         assert formula is not None, "a goal without a formula passed the checker"
         text = settings.replace(goal.text.value, goal.text.span)
-        made = _Goal(formula, f'{goal.word} "{text}"', goal.span, label=text)
+        made = Goal(formula, f'{goal.word} "{text}"', goal.span, label=text)
         output = bound.outputs.get(number)
         if output is not None:
             made.output = output
             made.formula, made.clamped = _encoded(bound, checked, settings, program, output, formula)
-        goals.append(made)
-    return goals
+        found.append(made)
+    return found
 
 
 def _encoded(
@@ -230,7 +225,7 @@ def _expression(goal: GoalSlot) -> str:
     return goal.span.source.text[goal.text.span.end : goal.span.end].strip()
 
 
-def _clamped(goal: _Goal, count: Value) -> Diagnostic:
+def _clamped(goal: Goal, count: Value) -> Diagnostic:
     assert goal.output is not None
     assert isinstance(count, float)
     values = "1 value is" if count == 1 else f"{shown(count)} values are"
@@ -244,18 +239,19 @@ def _clamped(goal: _Goal, count: Value) -> Diagnostic:
     )
 
 
-def _failed(failure: _Failure, goals: Sequence[_Goal]) -> Diagnostic:
+def _failed(failure: _Failure, goals: Sequence[Goal]) -> Diagnostic:
     """One root cause: what is wrong, where, through which calls, and what is not done because of it."""
     error, origin = failure.error, failure.formula.origin
     undone = f"not done: {', '.join(goal.words for goal in goals)}"
     span, chain = (origin.span, origin.chain) if origin is not None else (goals[0].span, ())
+    if failure.formula.operator is None:  # a file that was right when it was bound
+        return Diagnostic("input", error.message, span, details=(*error.details, undone), help=error.help)
     if error.kind == "circumstance":
         help = error.help or "what is stored is kept: when the cause is gone, run again"
         return Diagnostic("machine", error.message, span, chain=chain, details=(*error.details, undone), help=help)
     if error.traceback:
         return _bug(error, span, undone)
-    code = "compute" if failure.formula.operator is not None else "input"
-    return Diagnostic(code, error.message, span, chain=chain, details=(*error.details, undone), help=error.help)
+    return Diagnostic("compute", error.message, span, chain=chain, details=(*error.details, undone), help=error.help)
 
 
 def _bug(error: TaskError, span: Span, undone: str) -> Diagnostic:

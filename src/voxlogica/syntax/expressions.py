@@ -218,7 +218,7 @@ class _Reader:
             return Fault(messages.let_in(span, cursor.texts[cursor.at + 1]))
         if kind in cursor.reserved and not command:
             return Fault(messages.reserved(span))
-        if before in cursor.faults:  # a string without an end has taken the expression
+        if before in cursor.faults:  # the string that has no end has taken the expression
             return Fault(None)
         after = f"`{cursor.texts[before]}`"
         if cursor.kinds[before] == "string":

@@ -214,12 +214,10 @@ class _Parser:
             cursor.problems.append(messages.not_a_name(word))
             while cursor.starts[cursor.at + 1] < word.end:
                 cursor.at += 1
-        elif cursor.texts[index] == f"{word.text}=":
-            raise Fault(messages.operator_as_name(word))
         elif after == "=":
             cursor.problems.append(messages.operator_as_name(cursor.span(index)))
         elif after != "(":
-            raise Fault(messages.operator_as_name(cursor.span(index)))
+            raise Fault(messages.operator_as_name(word if word.text.isalpha() else cursor.span(index)))
 
     def word(self) -> Span:
         """The letters and digits at the cursor: what a person would take for a word; else the token there."""

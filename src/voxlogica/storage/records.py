@@ -1,0 +1,165 @@
+"""What the catalogue keeps beside outcomes: formulas, the memo of files, runs, lasting pins. Opaque here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from voxlogica.identity import Id
+from voxlogica.storage.catalogue import Catalogue, as_json
+
+
+class FormulaRow(NamedTuple):
+    """A formula, taken apart: enough to show how a value came about, not to compute it again."""
+
+    id: Id
+    operator: str
+    version: int
+    space: Id | None
+    arguments: tuple[Id, ...]
+    parameters: bytes
+
+
+class Stamp(NamedTuple):
+    """By what a file that has not been changed is recognised: place, size and times, as `stat` gives them."""
+
+    path: str
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+class Memo(NamedTuple):
+    """What is known of a file: the digest of its bytes, the header as its reader wrote it, whether it was verified."""
+
+    digest: bytes
+    header: str
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One execution of a program: its path, its settings, its goals by name, when it was begun."""
+
+    number: int
+    program: str
+    settings: Mapping[str, object]
+    goals: Mapping[str, Id]
+    started: float
+
+
+class Records:
+    """Rows of formulas, inputs, runs and pins. Writing raises StoreFull."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    # Formulas
+
+    def add_formulas(self, formulas: Iterable[FormulaRow]) -> None:
+        """Notes formulas; those that are known already are left as they are."""
+        rows = [(*f[:4], b"".join(f.arguments), f.parameters) for f in formulas]
+        sql = "insert or ignore into formulas values (?, ?, ?, ?, ?, ?)"
+        self._catalogue.write(lambda cursor: cursor.executemany(sql, rows))
+
+    def formula(self, id: Id) -> FormulaRow | None:
+        """A formula that was noted."""
+        for row in self._catalogue.read("select * from formulas where id = ?", (id,)):
+            return FormulaRow(row[0], row[1], row[2], row[3], split(row[4]), row[5])
+        return None
+
+    # The memo of files
+
+    def remember(self, file: Stamp, memo: Memo) -> None:
+        """Notes a file's digest."""
+        sql = "insert or replace into inputs values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        self._catalogue.write(lambda cursor: cursor.execute(sql, (*file, *memo)))
+
+    def memo(self, file: Stamp) -> Memo | None:
+        """What is known of a file, if it has not been changed since."""
+        sql = (
+            "select digest, header, verified from inputs where path = ? and device = ? and inode = ?"
+            " and size = ? and mtime_ns = ? and ctime_ns = ?"
+        )
+        for digest, header, verified in self._catalogue.read(sql, file):
+            return Memo(digest, header, bool(verified))
+        return None
+
+    def paths(self, digest: bytes) -> list[str]:
+        """Where a file with these bytes was seen."""
+        rows = self._catalogue.read("select path from inputs where digest = ? order by path", (digest,))
+        return [path for (path,) in rows]
+
+    # Runs
+
+    def add_run(self, program: str, settings: Mapping[str, object], goals: Mapping[str, Id], started: float) -> int:
+        """Notes a run and returns its number."""
+
+        def insert(cursor: object) -> int:
+            execute = cursor.execute  # type: ignore[attr-defined]
+            sql = "insert into runs (program, settings, started) values (?, ?, ?) returning number"
+            [(number,)] = execute(sql, (program, _settings(settings), started)).fetchall()
+            for place, (name, id) in enumerate(goals.items()):
+                execute("insert into goals values (?, ?, ?, ?)", (number, place, name, id))
+            return int(number)
+
+        return int(self._catalogue.write(insert))
+
+    def runs(self, limit: int = 100) -> list[RunRow]:
+        """The latest runs, latest first."""
+        return self._runs("order by number desc limit ?", (limit,))
+
+    def latest(self, program: str, settings: Mapping[str, object]) -> RunRow | None:
+        """The latest run of a program with these settings."""
+        where = "where program = ? and settings = ? order by number desc limit 1"
+        return next(iter(self._runs(where, (program, _settings(settings)))), None)
+
+    def latest_of(self, program: str) -> RunRow | None:
+        """The latest run of a program, whatever its settings."""
+        return next(iter(self._runs("where program = ? order by number desc limit 1", (program,))), None)
+
+    def run(self, number: int) -> RunRow | None:
+        """A run by its number."""
+        return next(iter(self._runs("where number = ?", (number,))), None)
+
+    def _runs(self, rest: str, parameters: tuple[object, ...]) -> list[RunRow]:
+        found = []
+        for number, program, settings, started in self._catalogue.read(f"select * from runs {rest}", parameters):
+            sql = "select name, id from goals where run = ? order by place"
+            goals: dict[str, Id] = dict(self._catalogue.read(sql, (number,)))
+            found.append(RunRow(number, program, json.loads(settings), goals, started))
+        return found
+
+    # Lasting pins
+
+    def keep(self, name: str, ids: Iterable[Id]) -> None:
+        """Has these never collected, until `let_go(name)`."""
+        rows = [(name, id) for id in ids]
+        self._catalogue.write(lambda cursor: cursor.executemany("insert or ignore into pins values (?, ?)", rows))
+
+    def let_go(self, name: str) -> int:
+        """Ends the pins of a name; how many there were."""
+        delete = "delete from pins where name = ?"
+        return int(
+            self._catalogue.write(lambda cursor: (cursor.execute(delete, (name,)), cursor.connection.changes())[1])
+        )
+
+    def kept(self) -> dict[str, tuple[Id, ...]]:
+        """All lasting pins, by name."""
+        found: dict[str, tuple[Id, ...]] = {}
+        for name, id in self._catalogue.read("select name, id from pins order by name, id"):
+            found[name] = (*found.get(name, ()), id)
+        return found
+
+
+def split(ids: bytes) -> tuple[Id, ...]:
+    """Ids that were written one after the other."""
+    return tuple([Id(ids[at : at + 32]) for at in range(0, len(ids), 32)])
+
+
+def _settings(settings: Mapping[str, object]) -> str:
+    return as_json(dict(sorted(settings.items())))

@@ -1,0 +1,127 @@
+"""Left is left: a phantom with one bright voxel at each side, in all 48 orientations and oblique, in every format.
+
+The same six places of the patient must be found again, in mm, by our reader, by nibabel and by SimpleITK, in the file
+that was read and in the file that we wrote of it.
+"""
+
+# nibabel has types, but not on all its functions.
+# mypy: allow-untyped-calls
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from voxlogica import images
+from voxlogica.values import Model
+
+Matrix = NDArray[np.float64]
+
+SIZE, SPACING = (5, 7, 9), (1.0, 2.0, 3.0)
+SIDES = {1: (0, 3, 4), 2: (4, 3, 4), 3: (2, 0, 4), 4: (2, 6, 4), 5: (2, 3, 0), 6: (2, 3, 8)}  # value: voxel [i, j, k]
+
+
+def orientations() -> list[Matrix]:
+    """The 48 matrices that permute and mirror the axes, and four rotations, one of them mirrored."""
+    found = []
+    for axes, flips in itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)):
+        matrix = np.zeros((3, 3))
+        matrix[axes, range(3)] = flips
+        found.append(matrix)
+    for seed in range(4):
+        q, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+        found.append(q if seed else q * [-1, 1, 1])
+    return found
+
+
+def affine(direction: Matrix) -> Matrix:
+    matrix = np.eye(4)
+    matrix[:3, :3] = direction * SPACING
+    matrix[:3, 3] = (-11, 22, -33)
+    return matrix
+
+
+def phantom() -> NDArray[np.int16]:
+    voxels = np.zeros(SIZE, np.int16)
+    for value, at in SIDES.items():
+        voxels[at] = value
+    return voxels
+
+
+def ours(path: Path) -> tuple[dict[int, Matrix], Model]:
+    """Where we say that each side is, in RAS, and what we read."""
+    leaf = images.bind(path)
+    model = images.read(leaf.file, leaf.space)
+    space, voxels = leaf.space, model.numpy()
+    columns = np.array(space.direction).reshape(3, 3) * space.spacing
+    return {
+        value: (np.array(space.origin) + columns @ np.argwhere(voxels == value)[0]) * (-1, -1, 1) for value in SIDES
+    }, model
+
+
+def nibabels(path: Path) -> dict[int, Matrix]:
+    image = nib.load(path)
+    voxels = image.get_fdata()
+    return {value: nib.affines.apply_affine(image.affine, np.argwhere(voxels == value)[0]) for value in SIDES}
+
+
+def itks(path: Path) -> dict[int, Matrix]:
+    image = sitk.ReadImage(str(path))
+    voxels = sitk.GetArrayFromImage(image)
+    return {
+        value: np.array(image.TransformIndexToPhysicalPoint([int(n) for n in np.argwhere(voxels == value)[0][::-1]]))
+        * (-1, -1, 1)
+        for value in SIDES
+    }
+
+
+def agree(one: dict[int, Matrix], other: dict[int, Matrix], within: float = 1e-4) -> bool:
+    return all(np.allclose(one[value], other[value], atol=within) for value in SIDES)
+
+
+@pytest.mark.parametrize("direction", orientations())
+@pytest.mark.parametrize(("q", "s"), [(1, 1), (1, 0), (0, 2), (2, 4)])
+def test_nifti(tmp_path: Path, direction: Matrix, q: int, s: int) -> None:
+    path, saved = tmp_path / "x.nii.gz", tmp_path / "y.nii.gz"
+    matrix = affine(direction)
+    image: Any = nib.Nifti1Image(phantom(), matrix)
+    image.set_qform(matrix if q else None, q)
+    image.set_sform(matrix if s else None, s)
+    image.header["pixdim"][1:4] = SPACING
+    image.to_filename(path)
+    truth = {value: nib.affines.apply_affine(matrix, at) for value, at in SIDES.items()}
+    found, model = ours(path)
+    assert agree(found, truth)
+    assert agree(nibabels(path), truth)
+    assert agree(itks(path), truth)
+    saved.write_bytes(images.encode("nii.gz", model))
+    assert agree(nibabels(saved), truth)
+    assert agree(itks(saved), truth)
+    assert agree(ours(saved)[0], truth)
+    assert np.array_equal(nib.load(saved).affine, nib.load(path).affine)
+
+
+@pytest.mark.parametrize("direction", orientations())
+@pytest.mark.parametrize("format", ["nrrd", "mha"])
+def test_other_volumes_and_from_them_to_nifti(tmp_path: Path, direction: Matrix, format: str) -> None:
+    path = tmp_path / f"x.{format}"
+    image = sitk.GetImageFromArray(phantom().T)
+    image.SetSpacing(SPACING)
+    image.SetOrigin((-11, 22, -33))
+    image.SetDirection(direction.ravel().tolist())
+    sitk.WriteImage(image, str(path))
+    truth = itks(path)
+    found, model = ours(path)
+    assert agree(found, truth, 1e-9)
+    for other in ("nii", "nrrd", "mha"):
+        saved = tmp_path / f"y.{other}"
+        saved.write_bytes(images.encode(other, model))
+        assert agree(itks(saved), truth)
+        assert agree(ours(saved)[0], truth)
+    assert agree(nibabels(tmp_path / "y.nii"), truth)

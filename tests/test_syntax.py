@@ -1,0 +1,558 @@
+"""Every text is a program or a list of errors, and every program has a text.
+
+What is laid down here: the tokens of version 1 with C1 and C2, version 1's reading of an expression (C3b), the places
+of things, the errors of `tests/wrong/syntax-*`, that printing loses nothing and writes no bracket too many, and that
+neither depth nor length is limited.
+"""
+
+from math import inf, isnan, nan
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from voxlogica.errors import ProgramError, Source, Span, as_data, render
+from voxlogica.syntax import parse, print_program, show
+from voxlogica.syntax.ast import (
+    Boolean,
+    Call,
+    Command,
+    Expression,
+    Import,
+    Let,
+    Load,
+    Name,
+    Number,
+    Parameter,
+    Print,
+    Program,
+    Save,
+    String,
+)
+from voxlogica.syntax.lexer import tokenize, words
+
+ROOT = Path(__file__).resolve().parent.parent
+WRONG = ROOT / "tests" / "wrong"
+DEEP = 100_000
+NOWHERE = Span(Source("", ""), 0, 0)
+
+
+def program(text: str) -> Program:
+    return parse(Source("t.imgql", text))
+
+
+def expression(text: str) -> Expression:
+    (command,) = program(f"let it = {text}").commands
+    assert isinstance(command, Let)
+    return command.body
+
+
+def full(tree: Expression) -> str:
+    """A tree with all brackets; calls with `:` before their arguments."""
+    if not isinstance(tree, Call):
+        return show(tree)
+    arguments = [full(argument) for argument in tree.arguments]
+    if tree.form == "call":
+        return f"{tree.name}:({', '.join(arguments)})"
+    if tree.form == "prefix":
+        return f"({tree.name} {arguments[0]})"
+    left, right, *extra = arguments
+    return f"({left} {tree.name}{extra or ''} {right})"
+
+
+def wrong(text: str) -> list[str]:
+    """What is wrong with a text: places and messages, in the order told."""
+    with pytest.raises(ProgramError) as raised:
+        program(text)
+    assert all(problem.code == "syntax" for problem in raised.value.diagnostics)
+    return [f"{str(problem.span)[8:]} {problem.message}" for problem in raised.value.diagnostics]
+
+
+# The corpus
+
+
+@pytest.mark.parametrize("path", sorted(WRONG.glob("syntax-*.imgql")), ids=lambda path: path.stem)
+def test_every_wrong_program_is_told_what_is_wrong(path: Path) -> None:
+    _command, _status, told = path.with_suffix(".expected").read_text("utf-8").split("\n", 2)
+    with pytest.raises(ProgramError) as raised:
+        parse(Source(path.name, path.read_text("utf-8")))
+    assert "\n\n".join(render(problem) for problem in raised.value.diagnostics) == told.rstrip("\n")
+
+
+def test_an_imported_file_is_told_what_is_wrong() -> None:
+    told = (WRONG / "import-syntax.expected").read_text("utf-8").split("\n", 2)[2]
+    with pytest.raises(ProgramError) as raised:
+        parse(Source("lib.imgql", (WRONG / "import-syntax" / "lib.imgql").read_text("utf-8")))
+    assert "\n\n".join(render(problem) for problem in raised.value.diagnostics) == told.rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for path in WRONG.rglob("*.imgql") if not path.stem.startswith(("syntax-", "usage-", "lib"))),
+    ids=lambda path: path.stem,
+)
+def test_the_other_wrong_programs_are_programs(path: Path) -> None:
+    source = Source(path.name, path.read_text("utf-8"))
+    assert program(print_program(parse(source))) == parse(source)
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*(ROOT / "demo").glob("*.imgql"), *ROOT.glob("src/voxlogica/library/*.imgql")])
+)
+def test_our_own_programs_survive_printing(path: Path) -> None:
+    parsed = parse(Source(path.name, path.read_text("utf-8")))
+    assert program(print_program(parsed)) == parsed
+    assert docs(program(print_program(parsed))) == docs(parsed)
+
+
+def docs(whole: Program) -> list[str]:
+    return [command.doc for command in whole.commands if isinstance(command, Let)]
+
+
+# Tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("1.<=x", "1 .<= x"),
+        ("1.+.2", "1 .+. 2"),
+        ("1 .+. 2", "1 .+. 2"),
+        ("1.5.+.2e-3", "1.5 .+. 2e-3"),
+        ("1e5N a", "1e5 N a"),
+        ("a_b _c __d a_ e1", "a_b _c __d a_ e1"),
+        ("a+_b", "a + _b"),
+        ("a _ b _+ _N", "a _ b _+ _N"),
+        ("!N a", "!N a"),
+        ("! N a", "! N a"),
+        ("B+a\\b", "B+ a \\ b"),
+        ("é Éé +Éé ßa ß", "é É é +É é ßa ß"),
+        ("trueish infinite nano lets printer", "trueish infinite nano lets printer"),
+        ("a/b //c\n/d", "a / b / d"),
+        ("a+//c\nb", "a + b"),
+        ("a+/// c", "a +"),
+        ('"a//b"c', '"a//b" c'),
+        ("\ufeffa\u00a0b\r\nc", "a b c"),
+        ("#;:'.|!$%&^=*-+<>?@~\\", "#;:'.|!$%&^=*-+<>?@~\\"),
+        ("f(a,[b])", "f ( a , [ b ] )"),
+        ("x=5", "x = 5"),
+        ("x=-5", "x =- 5"),
+    ],
+)
+def test_tokens(text: str, tokens: str) -> None:
+    lexed = tokenize(Source("", text), None)
+    assert lexed.faults == {}
+    assert lexed.texts == [*tokens.split(" "), ""]
+    assert [text[start:end] for start, end in zip(lexed.starts, lexed.ends, strict=True)] == lexed.texts
+
+
+def test_kinds_of_tokens() -> None:
+    text = 'let f(a) = true inf nan 1 "s" + max in for'
+    kinds = "let name ( name ) = boolean number number number string operator name"
+    assert tokenize(Source("", text), None).kinds == [*kinds.split(" "), "in", "for", "end"]
+    assert tokenize(Source("", text), 1).kinds == [*kinds.split(" "), "name", "name", "end"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "integer"),
+    [
+        ("3", 3.0, True),
+        ("-3", -3.0, True),
+        ("+3", 3.0, True),
+        ("3.0", 3.0, False),
+        ("-3e2", -300.0, False),
+        ("1E-2", 0.01, False),
+        ("inf", inf, False),
+        ("-inf", -inf, False),
+        ("007", 7.0, True),
+    ],
+)
+def test_numbers(text: str, value: float, integer: bool) -> None:
+    assert expression(text) == Number(value, integer, NOWHERE)
+
+
+def test_nan_is_equal_to_itself_in_a_tree() -> None:
+    assert expression("f(nan)") == expression("f(-nan)")
+
+
+def test_escapes_are_decoded_and_settings_are_not_replaced() -> None:
+    assert expression(r'"\"a\\n\n\t$A ${b} $$ //é"') == String('"a\\n\n\t$A ${b} $$ //é', NOWHERE)
+
+
+# Readings
+
+
+@pytest.mark.parametrize(
+    ("text", "reading"),
+    [
+        ("a - b - c", "(a - (b - c))"),
+        ("a * b + c", "(a * (b + c))"),
+        ("!a & b", "(! (a & b))"),
+        ("N a & b", "(N (a & b))"),
+        ("a & !b | c", "(a & (! (b | c)))"),
+        ("(a - b) - c", "((a - b) - c)"),
+        ("(!a) & b", "((! a) & b)"),
+        ("! ! a", "(! (! a))"),
+        ("a & N !. b", "(a & (N (!. b)))"),
+        ("a -1", "(a - 1)"),
+        ("a - -1", "(a - -1)"),
+        ("a-1", "(a - 1)"),
+        ("- 1", "(- 1)"),
+        ("-1 - -x", "(-1 - (- x))"),
+        ("--1", "(-- 1)"),
+        ("f(-1, - 1, -a)", "f:(-1, (- 1), (- a))"),
+        ("f (x)", "f:(x)"),
+        ("((a))", "a"),
+        ("f((a & b), !c | d)", "f:((a & b), (! (c | d)))"),
+        ("a ~[5, b - c] d ~[1] e", "(a ~['5', '(b - c)'] (d ~['1'] e))"),
+        ("a & b ~[1] c", "(a & (b ~['1'] c))"),
+        ("max(a) .+. min(b)", "(max:(a) .+. min:(b))"),
+    ],
+)
+def test_everything_nests_to_the_right(text: str, reading: str) -> None:
+    assert full(expression(text)) == reading
+
+
+def test_extra_arguments_come_last() -> None:
+    a, b, c, d = (Name(letter, NOWHERE) for letter in "abcd")
+    assert expression("a ~[c,d] b") == Call("~", (a, b, c, d), "infix", NOWHERE, NOWHERE)
+
+
+def test_commands() -> None:
+    text = 'import "lib" load s = "s.nii" let x = 1 let +(a, b) = a print "x" x save "y" -x let y = (x)\nlet z = y'
+    x, one = Name("x", NOWHERE), Number(1.0, True, NOWHERE)
+    parameters = (Parameter("a", NOWHERE), Parameter("b", NOWHERE))
+
+    def string(value: str) -> String:
+        return String(value, NOWHERE)
+
+    assert program(text).commands == (
+        Import(string("lib"), NOWHERE),
+        Load("s", string("s.nii"), NOWHERE, NOWHERE),
+        Let("x", (), one, NOWHERE, NOWHERE),
+        Let("+", parameters, Name("a", NOWHERE), NOWHERE, NOWHERE),
+        Print(string("x"), x, NOWHERE),
+        Save(string("y"), Call("-", (x,), "prefix", NOWHERE, NOWHERE), NOWHERE),
+        Let("y", (), x, NOWHERE, NOWHERE),
+        Let("z", (), Name("y", NOWHERE), NOWHERE, NOWHERE),
+    )
+    assert program(" // nothing\n") == Program((), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect"),
+    [
+        ("// dialect: 1\nlet a = 1", 1),
+        ("\ufeff//dialect:2  \r\nlet a = 1", 2),
+        ("/// dialect: 1\nlet a = 1", None),
+        ("\n// dialect: 1\nlet a = 1", None),
+        ("let a = 1 // dialect: 1", None),
+    ],
+)
+def test_the_first_line_declares_the_dialect(text: str, dialect: int | None) -> None:
+    assert program(text).dialect == dialect
+
+
+def test_dialect_1_keeps_the_words_of_version_1() -> None:
+    (command,) = program("// dialect: 1\nlet filter(in) = in").commands
+    assert command == Let("filter", (Parameter("in", NOWHERE),), Name("in", NOWHERE), NOWHERE, NOWHERE)
+    assert wrong("let filter(a) = a") == ["1:5 `filter` is a word of the language and cannot be a name"]
+
+
+@pytest.mark.parametrize(
+    ("text", "doc"),
+    [
+        ("/// One.\n///   Two.\n///\n///three \r\nlet a = 1", "One.\n  Two.\n\nthree"),
+        ("let b = 1 /// not this\n  /// this\n  let a = 1", "this"),
+        ("/// not this\n\n/// this\nlet a = 1", "this"),
+        ("/// not directly\n\nlet a = 1", ""),
+        ("/// not this\n// a comment\nlet a = 1", ""),
+        ("//// a ruler\nlet a = 1", ""),
+        ("let b = 1 /// not this\nlet a = 1", ""),
+        ('print "/// x" 1\nlet a = 1', ""),
+    ],
+)
+def test_a_doc_block_stands_directly_before_its_definition(text: str, doc: str) -> None:
+    assert docs(program(text))[-1] == doc
+
+
+# Places
+
+
+def test_spans() -> None:
+    text = 'let f(a, b) = (g(a) ~[ 1 ] b) & !((-2))\nprint "p" "q"\nimport "r"\nload s = "t"'
+    let, printed, imported, loaded = program(text).commands
+    assert isinstance(let, Let)
+    assert isinstance(printed, Print)
+    assert isinstance(imported, Import)
+    assert isinstance(loaded, Load)
+    assert (let.span.text, let.name_span.text) == (text.split("\n")[0], "f")
+    assert [parameter.span.start for parameter in let.parameters] == [6, 9]
+    both = let.body
+    assert isinstance(both, Call)
+    assert (both.span.text, both.name_span.text) == ("(g(a) ~[ 1 ] b) & !((-2))", "&")
+    alike, negation = both.arguments
+    assert isinstance(alike, Call)
+    assert isinstance(negation, Call)
+    assert (alike.span.text, alike.name_span.text) == ("g(a) ~[ 1 ] b", "~")
+    assert (negation.span.text, negation.name_span.text) == ("!((-2))", "!")
+    assert [argument.span.text for argument in alike.arguments] == ["g(a)", "b", "1"]
+    assert negation.arguments[0].span.text == "-2"
+    assert (printed.span.text, printed.label.span.text, printed.value.span.text) == ('print "p" "q"', '"p"', '"q"')
+    assert (imported.span.text, imported.path.span.text) == ('import "r"', '"r"')
+    assert (loaded.span.text, loaded.name_span.text, loaded.path.span.text) == ('load s = "t"', "s", '"t"')
+
+
+# Errors that the corpus does not have
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("let x =-1", ["1:7 `=-` is one operator here, and not an `=`"]),
+        ("let x == 1", ["1:7 `==` is one operator here, and not an `=`"]),
+        ("let x = .5", ["1:9 `.5` is not a number: digits are missing before the point"]),
+        ("let x = 1.2.3", ["1:9 `1.2.3` is neither a number nor a name"]),
+        ("let x = 1_000", ["1:9 `1_000` is neither a number nor a name"]),
+        ("let x = -1e999", ["1:9 this number is too large: the largest is about 1.8e308"]),
+        ("let Flair = 1", ["1:5 `Flair` cannot be a name"]),
+        ("let FLAIR= 1", ["1:5 `FLAIR` is the name of an operator, and an operator needs parameters"]),
+        ("let 3 = 4", ["1:5 `3` cannot be a name"]),
+        ("let", ["1:4 there is no name after `let`"]),
+        ("let f(a b) = (", ['1:8 a "," is missing between two parameters', "1:15 there is no expression after `(`"]),
+        ("let f(a,) = a", ["1:9 there is no name after `,`"]),
+        ("let f(a] = a", ['1:8 this "(" is closed by a "]"']),
+        ("let f(a; b) = a", ['1:8 the parameters of a definition are names separated by ","']),
+        ("let f(a\nlet b = 1", ['1:6 this "(" is never closed']),
+        ("load = 1", ["1:5 there is no name after `load`"]),
+        ('load a "b"', ["1:7 an `=` is missing after `load a`"]),
+        ("load a = b.nii", ["1:9 there is no file name after `=`"]),
+        ("save a", ["1:5 there is no file name after `save`"]),
+        ('print "a" b, c', ['1:12 a "," stands outside all brackets']),
+        ("f(x) = 1\ng = 2", ["1:1 a definition begins with `let`", "2:1 a definition begins with `let`"]),
+        ("+(x, y) = 1", ["1:1 a definition begins with `let`"]),
+        ("let a = 3 # an upper bound", ["1:11 `#` does not begin a comment"]),
+        ("-- let us begin\nlet a = (", ["1:1 `--` does not begin a comment", "2:10 there is no expression after `(`"]),
+        ("let a = load + 1", ["1:9 `load` is a word of the language and cannot be a name"]),
+        ("let a = f(b load)", ["1:13 `load` is a word of the language and cannot be a name"]),
+        ("let a = true(b)", ["1:13 an operator is missing"]),
+        ("let a = ~[1] b", ["1:9 `~[…]` stands between two values"]),
+        ("let a = f(b\nc = 1\n", ['1:10 this "(" is never closed', "2:1 a definition begins with `let`"]),
+        ('print "volume(b)\nlet a = f("b)\n', ["1:7 this string is never closed", "2:11 this string is never closed"]),
+        ("// dialect: 3\n= 1", ["1:13 there are the dialects 1 and 2", "2:1 `=` begins no command"]),
+        ("let a = {b} ≥ c\nlet b = ^ \x00", ["1:9 the character { (U+007B) has no meaning in a program",
+                                             "2:11 the character U+0000 has no meaning in a program"]),
+    ],
+)  # fmt: skip
+def test_errors(text: str, told: list[str]) -> None:
+    assert wrong(text) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "what"),
+    [
+        ("let a = +(b, c)", "1:9", "an operator called as a function `+(…, …)`"),
+        ("let a = s.f(b)", "1:9", "a name with its namespace `s.f`"),
+        ("let a = f(x).b", "1:13", "a field `.b`"),
+        ("let a = $dir", "1:9", "a program variable `$dir`"),
+        ("let a = b & [1]", "1:13", "a list `[…]`"),
+        ("let a = b[1:2]", "1:10", "an index `[…]`"),
+        ("let a = filter x in b do x", "1:9", "`filter … in … do`"),
+        ("let a = fold + b", "1:9", "`fold …`"),
+        ("for x in b do x", "1:1", "`for … in … do`"),
+        ("let a = 1 in a", "1:1", "`let … in …`"),
+        ("let a = \n let b = let c = 1 in c in b", "2:2", "`let … in …`"),
+    ],
+)
+def test_forms_of_version_2_are_named(text: str, place: str, what: str) -> None:
+    assert wrong(text) == [f"{place} {what} belongs to version 2 of the language and is not supported yet"]
+
+
+# Printing
+
+LOWER = st.sampled_from("abxyzéßλ")
+NAMES = st.from_regex(r"_{0,2}[a-zéλ][a-z0-9_Aé]{0,4}", fullmatch=True).filter(lambda name: name not in words(None))
+OPERATORS = (
+    st.text("#;:_'.|!$%&/^=*-+<>?@~\\NBÉ", min_size=1, max_size=4)
+    .filter(lambda name: "//" not in name and name != "=")
+)  # fmt: skip
+STRINGS = st.builds(
+    String, st.text(max_size=8) | st.sampled_from(["$A", "${b}_c", '\\"', "\r\n", "\\n"]), st.just(NOWHERE)
+)
+NUMBERS = st.builds(
+    Number, st.floats().map(lambda value: nan if isnan(value) else value), st.just(False), st.just(NOWHERE)
+) | st.builds(Number, st.integers(-(10**20), 10**20).map(float) | st.just(-0.0), st.just(True), st.just(NOWHERE))
+SIMPLE = (
+    NUMBERS | STRINGS | st.builds(Name, NAMES, st.just(NOWHERE)) | st.builds(Boolean, st.booleans(), st.just(NOWHERE))
+)
+
+
+def calls(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Call]:
+    def call(name: st.SearchStrategy[str], least: int, most: int, form: str) -> st.SearchStrategy[Call]:
+        arguments = st.lists(inner, min_size=least, max_size=most).map(tuple)
+        return st.builds(Call, name, arguments, st.just(form), st.just(NOWHERE), st.just(NOWHERE))
+
+    return call(NAMES, 1, 3, "call") | call(OPERATORS, 1, 1, "prefix") | call(OPERATORS, 2, 4, "infix")
+
+
+EXPRESSIONS: st.SearchStrategy[Expression] = st.recursive(SIMPLE, calls, max_leaves=12)
+DOCS = st.lists(st.text(max_size=6).map(lambda line: line.replace("\n", "").rstrip(" \t\r\ufeff")), max_size=3).map(
+    "\n".join
+)
+
+
+@st.composite
+def lets(draw: st.DrawFn) -> Let:
+    names = draw(st.lists(NAMES, max_size=3, unique=True))
+    name = draw(NAMES | OPERATORS if names else NAMES)
+    parameters = tuple(Parameter(parameter, NOWHERE) for parameter in names)
+    return Let(name, parameters, draw(EXPRESSIONS), NOWHERE, NOWHERE, draw(DOCS))
+
+
+COMMANDS: st.SearchStrategy[Command] = (
+    lets()
+    | st.builds(Load, NAMES, STRINGS, st.just(NOWHERE), st.just(NOWHERE))
+    | st.builds(Save, STRINGS, EXPRESSIONS, st.just(NOWHERE))
+    | st.builds(Print, STRINGS, EXPRESSIONS, st.just(NOWHERE))
+    | st.builds(Import, STRINGS, st.just(NOWHERE))
+)
+PROGRAMS = st.builds(Program, st.lists(COMMANDS, max_size=5).map(tuple), st.sampled_from([None, 1, 2]))
+
+
+@given(PROGRAMS)
+def test_a_printed_program_is_the_same_program(whole: Program) -> None:
+    text = print_program(whole)
+    again = program(text)
+    assert again == whole
+    assert docs(again) == docs(whole)
+    assert print_program(again) == text
+
+
+@given(EXPRESSIONS)
+def test_no_printed_bracket_can_be_left_out(tree: Expression) -> None:
+    text = f"let it = {show(tree)}"
+    lexed = tokenize(Source("", text), None)
+    waiting: list[int] = []
+    for index, kind in enumerate(lexed.kinds):
+        if kind in ("(", "["):
+            waiting.append(index)
+        elif kind in (")", "]"):
+            opener = waiting.pop()
+            if kind == ")" and lexed.kinds[opener - 1] != "name":
+                first, last = lexed.starts[opener], lexed.starts[index]
+                without = f"{text[:first]} {text[first + 1 : last]} {text[last + 1 :]}"
+                assert print_program(program(without)) != print_program(program(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("(a) - ((b - c))", "a - b - c"),
+        ("(a - b) - (c)", "(a - b) - c"),
+        ("!(a & b)", "! a & b"),
+        ("(!a) & (N (b))", "(!a) & N b"),
+        ("(f((a), (-(1)))) + (2)", "f(a, - 1) + 2"),
+        ("(-1) .+. (- x)", "-1 .+. -x"),
+        ("a ~[ (1),2 ] (b)", "a ~[1, 2] b"),
+        ("1e3 * 100 * 0.10", "1000.0 * 100 * 0.1"),
+        ('"a\\n\\"$B"', '"a\\n\\"$B"'),
+    ],
+)
+def test_shown(text: str, shown: str) -> None:
+    assert show(expression(text)) == shown
+
+
+def test_a_printed_program() -> None:
+    text = '// dialect: 1\n/// Doc.\n///\n///  more\nlet +(a, b) = a & b\nload s = "s"\nsave "x" s\nprint "y" 1\n'
+    assert print_program(program(text)) == text
+
+
+# Any text
+
+WORDS = "let load save print import true inf nan in for filter do fold a f x _a m.max"
+SIGNS = "= =- - * / ! !. . .+. .5 1. 1 2.5 5mm 1e 1e999 N B+ Flair _ ( ) [ ] , ~[ f( // /// # -- /* ; $dir"
+ODD = r'"s" "a\n" "a\q" "un "C:\" ≥ “ é'
+PIECES = st.sampled_from([*f"{WORDS} {SIGNS} {ODD}".split(), "\ufeff", "\ud800", "\0"]) | st.text(max_size=3)
+TEXTS = st.lists(st.tuples(PIECES, st.sampled_from(["", " ", " ", "\n"])), max_size=15).map(
+    lambda pairs: "".join(piece + blank for piece, blank in pairs)
+)
+
+
+@given(st.sampled_from(["", "let a = ", "let f(x) = ", 'print "a" ', "load s = "]), TEXTS)
+@example("", "")
+def test_any_text_is_a_program_or_is_told_why_not(start: str, rest: str) -> None:
+    try:
+        printed = print_program(program(start + rest))
+    except ProgramError as error:
+        problems = error.diagnostics
+    else:
+        problems = ()
+        assert print_program(program(printed)) == printed
+    places = [problem.span.start for problem in problems if problem.span is not None]
+    assert len(places) == len(problems)
+    assert places == sorted(places)
+    for problem in problems:
+        assert render(problem).startswith("error[syntax]: ")
+        assert as_data(problem)["code"] == "syntax"
+
+
+@given(st.lists(COMMANDS, min_size=1, max_size=3), st.data())
+def test_an_error_hides_no_other_command(commands: list[Command], data: st.DataObject) -> None:
+    """Between whole commands, each of some wrong lines is told once, at its place."""
+    lines = [line for line in print_program(Program(tuple(commands))).split("\n") if line]
+    bad = data.draw(
+        st.lists(st.sampled_from(["let q = )", "show 1", "let = 3", "let q = f(1 2)"]), min_size=1, max_size=4)
+    )
+    text = "\n".join(line for wrong_line in bad for line in [*lines, wrong_line])
+    assert [int(place.split(":")[0]) for place in wrong(text)] == [
+        (len(lines) + 1) * (number + 1) for number in range(len(bad))
+    ]
+
+
+# Depth and length. Trees this deep are compared by their texts: `==` of dataclasses calls itself.
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "f(" * DEEP + "x" + ")" * DEEP,
+        "(" * DEEP + "x" + " & y)" * DEEP + " & z",
+        "x & " * DEEP + "y",
+        "! " * DEEP + "1",
+        "f(" + "x, " * DEEP + "y)",
+        "x ~[1] " * DEEP + "y",
+        "x ~[" * DEEP + "1" + "] y" * DEEP,
+    ],
+    ids=["calls", "brackets", "chain", "prefixes", "arguments", "extra", "nested extra"],
+)
+def test_depth_and_length_are_not_limited(text: str) -> None:
+    assert show(expression(text)) == text
+
+
+def test_brackets_that_only_group_are_not_limited() -> None:
+    assert show(expression("(" * DEEP + "x" + ")" * DEEP)) == "x"
+
+
+def test_many_definitions() -> None:
+    text = "".join(f"let v{n} = v & {n}\n" for n in range(DEEP))
+    assert print_program(program(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("let a = " + "(" * DEEP, 1),
+        ("let a =\n" * DEEP, DEEP),
+        ("let a = x " + "x " * DEEP, 1),
+        (")\n" * DEEP, 1),
+        ('"' * DEEP, 1),
+        ("let a = " + "_" * DEEP, 1),
+        (" " * DEEP + "\n" * DEEP + "x", 1),
+        ("f(" * DEEP, 1),
+        ("let a = let b = 1 in b\n" * DEEP, DEEP),
+    ],
+    ids=["open", "lets", "operands", "closed", "quotes", "underscores", "blanks", "calls", "let-in"],
+)
+def test_wrong_texts_may_be_long(text: str, problems: int) -> None:
+    assert len(wrong(text)) == problems
