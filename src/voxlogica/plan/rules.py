@@ -231,35 +231,32 @@ def rewrite(order: Sequence[Formula], goals: Iterable[Id], seconds: Seconds) -> 
             formulas.update((part.id, part) for part in chosen.way.without)
     own = cache(lambda id: seconds(formulas[id]))
 
-    def best(id: Id, free: Set[Id]) -> Chosen | None:
+    def best(id: Id, free: Set[Id]) -> tuple[float, Chosen | None]:
         """The cheapest way, each paying for what the others do without and it does not."""
         ways = proposed[id]
         avoidable = {part.id for chosen in ways for part in chosen.way.without} - free
-        cheapest, least = None, own(id) + sum(own(part) for part in avoidable)
+        least, cheapest = own(id) + sum(own(part) for part in avoidable), None
         for chosen in ways:
             way = chosen.way
             kept = avoidable - {part.id for part in way.without}
             cost = way.effort * seconds(way.how) + sum(own(part) for part in kept)
             if cost < least:
-                cheapest, least = chosen, cost
-        return cheapest
+                least, cheapest = cost, chosen
+        return least, cheapest
 
     def choose(free: Set[Id]) -> dict[Id, Chosen]:
-        return {id: chosen for id in proposed if (chosen := best(id, free)) is not None}
+        return {id: chosen for id in proposed if (chosen := best(id, free)[1]) is not None}
 
     goals = set(goals)
     first = choose(frozenset())
     needed = _needed(order, goals, first)
-    saved: defaultdict[Id, float] = defaultdict(float)
-    for id, chosen in first.items():
+    gains: defaultdict[Id, float] = defaultdict(float)
+    for id in first:
         if id in needed:
-            for part in {part.id for part in chosen.way.without} - needed:
-                other = best(id, needed | {part})
-                if other is not chosen:
-                    effort = chosen.way.effort * seconds(chosen.way.how)
-                    saved[part] += effort - (own(id) if other is None else other.way.effort * seconds(other.way.how))
-    once = {part for part, gain in saved.items() if gain > own(part)}
-    return choose(needed | once)
+            alone, _ = best(id, needed)
+            for part in {part.id for part in first[id].way.without} - needed:
+                gains[part] += alone - best(id, needed | {part})[0]
+    return choose(needed | {part for part, gain in gains.items() if gain > own(part)})
 
 
 def _proposed(order: Sequence[Formula]) -> dict[Id, list[Chosen]]:
