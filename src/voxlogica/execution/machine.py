@@ -262,7 +262,7 @@ class Machine:
     def _link(self, record: Record, task: Task, again: bool) -> None:
         record.priority, record.published, record.tiny, record.how = task.priority, task.published, task.tiny, task.how
         if not task.tiny:
-            record.bytes, record.scratch = task.bytes, task.scratch
+            record.bytes, record.scratch, record.seconds = task.bytes, task.scratch, task.seconds
         records = self.records
         record.inputs = inputs = tuple([records[input.id] for input in task.inputs])
         for input in inputs:
@@ -614,11 +614,16 @@ class Machine:
             for run in (record.run, *record.sharing):
                 run.counts.running += 1
             starting.append(record)
-        share = max(1, self.jobs // max(1, self.running))
         for record in starting:
             self._tell(record, "started")
-            self._out.append(Compute(self._ask(Compute, record), record.formula, record.how, share, False))
+            number, share = self._ask(Compute, record), self._share_of(record)
+            self._out.append(Compute(number, record.formula, record.how, share, False))
         self._dispatch_claims()
+
+    def _share_of(self, record: Record) -> int:
+        """The threads a kernel may use: it shares the jobs with those that run beside it, unless they are short."""
+        running = [other for kind, other in self._asked.values() if kind is Compute and not other.tiny]
+        return max(1, self.jobs // sum(4 * other.seconds >= record.seconds for other in running))
 
     def _dispatch_tiny(self) -> None:
         ready, open = self._tiny_ready, self._tiny_open

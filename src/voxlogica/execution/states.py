@@ -59,7 +59,7 @@ class Record:
 
     __slots__ = (
         "bytes", "cause", "error", "formula", "held", "how", "id", "inputs", "lacking", "missing", "pins", "priority",
-        "published", "refs", "resident", "run", "scratch", "sharing", "slot", "state", "tiny", "users",
+        "published", "refs", "resident", "run", "scratch", "seconds", "sharing", "slot", "state", "tiny", "users",
     )  # fmt: skip
 
     def __init__(self, formula: Formula, run: Run) -> None:
@@ -74,6 +74,7 @@ class Record:
         self.cause: Record | None = None
         self.error: TaskError | None = None
         self.priority = self.bytes = self.scratch = 0
+        self.seconds = 0.0
         self.published = self.tiny = False
 
     @property

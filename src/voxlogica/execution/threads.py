@@ -15,7 +15,6 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from importlib.metadata import version
 from queue import SimpleQueue
 from threading import Lock, Thread, current_thread
 from typing import Any, NamedTuple, TypeAlias
@@ -400,4 +399,4 @@ def _host() -> str:
 def _libraries(*imported: bool) -> tuple[tuple[str, str], ...]:
     """Versions of what may have had part in a value; a library that is not imported had none."""
     names = [name for name, there in zip(("numpy", "SimpleITK"), imported, strict=True) if there]
-    return (("python", platform.python_version()), *((name, version(name)) for name in names))
+    return (("python", platform.python_version()), *((name, str(sys.modules[name].__version__)) for name in names))

@@ -45,12 +45,12 @@ class Costs:
                 "scalar": Cost(1e-6),
                 "bits": Cost(20e-6, 0.01e-9),
                 "voxels": Cost(20e-6, 0.5e-9),
-                "neighbourhood": Cost(20e-6, 0.5e-9, 0.25),
-                "components": Cost(50e-6, 2e-9, 4),
+                "neighbourhood": Cost(20e-6, 0.05e-9, 0.25),
+                "components": Cost(50e-6, 0.5e-9, 4),
                 "ball": Cost(50e-6, 0.004e-9),  # for each segment of a quarter of the ball
                 "distance": Cost(50e-6, 20e-9, 8),
-                "histogram": Cost(50e-6, 20e-9, 8),
-                "window": Cost(50e-6, 50e-9, 8),
+                "histogram": Cost(50e-6, 3e-9, 8),
+                "window": Cost(50e-6, 15e-9, 8),
                 "file": Cost(1e-3, 3e-9, 4),
             }
         )
