@@ -17,6 +17,7 @@
 #include "include/bits.hpp"
 #include "include/components.hpp"
 #include "include/convert.hpp"
+#include "include/logic.hpp"
 #include "include/measure.hpp"
 #include "include/near.hpp"
 
@@ -103,6 +104,14 @@ void bind_unary(Words words, std::size_t nx, int threads, WordsOut out) {
     kernel(words.data(), grid, threads, out.data());
 }
 
+template <Combination words>
+void bind_combine(Words a, Words b, int threads, WordsOut out) {
+    same_shape(a, b);
+    same_shape(a, out);
+    const Unlocked unlocked;
+    combine(a.data(), b.data(), a.size(), words, threads, out.data());
+}
+
 void bind_through(Words a, Words b, std::size_t nx, int threads, WordsOut out) {
     const Grid grid = grid_of(b, nx);
     same_shape(a, b);
@@ -139,6 +148,14 @@ NB_MODULE(_masks, m) {
     m.def("between", &bind_between, array("field"), nb::arg("low"), nb::arg("high"), nb::arg("threads"), array("out"));
     m.def("count", &bind_count, array("words"));
     m.def("bounding_box", &bind_bounding_box, array("words"), nb::arg("nx"));
+    const auto combination = [&](const char* name, auto function) {
+        m.def(name, function, array("a"), array("b"), nb::arg("threads"), array("out"));
+    };
+    combination("conjunction", &bind_combine<&and_words>);
+    combination("disjunction", &bind_combine<&or_words>);
+    combination("difference", &bind_combine<&and_not_words>);
+    combination("exclusive", &bind_combine<&xor_words>);
+    m.def("complement", &bind_unary<&complement>, array("words"), nb::arg("nx"), nb::arg("threads"), array("out"));
     m.def("near", &bind_unary<&join_box<Dilate>>, array("words"), nb::arg("nx"), nb::arg("threads"), array("out"));
     m.def("interior", &bind_unary<&join_box<Erode>>, array("words"), nb::arg("nx"), nb::arg("threads"), array("out"));
     m.def("through", &bind_through, array("a"), array("b"), nb::arg("nx"), nb::arg("threads"), array("out"));

@@ -184,7 +184,7 @@ def absolute(i: Floats) -> Floats:
     return np.absolute(_checked(i, "i"))
 
 
-def masked(i: Floats, words: Words) -> Floats:
+def masked(i: Floats, words: Words, *, threads: int = 1) -> Floats:
     """Keep the voxels where the mask is true; the others are 0.
 
     >>> masked(np.array([[[1, 2, 3]]], np.float32), np.array([[[5]]], np.uint64)).tolist()
@@ -192,7 +192,7 @@ def masked(i: Floats, words: Words) -> Floats:
     """
     i, words = _checked_with_mask(i, words)
     out = np.empty_like(i)
-    _fields.masked(i, words, 1, out)
+    _fields.masked(i, words, thread_count(threads), out)
     return out
 
 

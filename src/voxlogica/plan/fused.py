@@ -68,11 +68,11 @@ def compare_outer_distance(a: Mask, relation: str, k: float, *, threads: int = 1
 
 
 @_operator("bits")
-def difference(a: Mask, b: Mask) -> Mask:
+def difference(a: Mask, b: Mask, *, threads: int = 1) -> Mask:
     """Where a holds and b does not."""
     from voxlogica.kernels import masks
 
-    return Mask.of(a.space, masks.difference(a.words(), b.words()))
+    return Mask.of(a.space, masks.difference(a.words(), b.words(), threads=threads))
 
 
 def _compare_distance(a: Mask, relation: str, k: float, outer: bool, threads: int) -> Mask:
