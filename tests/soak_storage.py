@@ -1,4 +1,4 @@
-"""The kill matrix at length: `python -m tests.soak_storage [KILLS]`, by default 10,000; prints what came out."""
+"""The kill matrix and the model at length: `python -m tests.soak_storage [KILLS]`, by default 10,000 kills."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.kill_matrix import run
+from tests.storage_model import Setting, explore
 
 
 def main() -> int:
@@ -18,6 +19,8 @@ def main() -> int:
         if not tally.clean:
             return 1
         left, seed = left - tally.kills, seed + 1
+    setting = Setting(workers=3, kills=1, spoils=1, gifts=1, collections=1)
+    print(f"{setting}: {explore(setting)} states, no promise broken")
     return 0
 
 

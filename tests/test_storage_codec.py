@@ -57,7 +57,7 @@ values = st.recursive(
 
 
 def there_and_back(encoded: Encoded) -> object:
-    return decode(encoded.tag, encoded.header, b"".join(encoded.parts))
+    return decode(encoded.form, b"".join(encoded.parts))
 
 
 def same(a: object, b: object) -> bool:
@@ -102,7 +102,7 @@ def test_in_a_sequence_every_volume_is_aligned(items: list[object]):
     big = [*items, Mask.of(space, np.ones((1, 3, 1), np.uint64)), Image.of(space, np.ones((1, 3, 64), np.float32))]
     body = memoryview(np.frombuffer(b"".join(encode(big).parts), np.uint8))
     start = np.frombuffer(body, np.uint8).ctypes.data
-    for item in decode("list", "list", body):
+    for item in decode("list list", body):
         if isinstance(item, (Mask, Image)) and item.nbytes >= ALIGNMENT:
             assert (item.array() if isinstance(item, Image) else item.words()).ctypes.data % 8 == start % 8
             assert (np.frombuffer(item.data, np.uint8).ctypes.data - start) % ALIGNMENT == 0
@@ -113,7 +113,7 @@ def test_volumes_are_neither_copied_nor_writable():
     encoded = encode(image)
     assert encoded.parts[0] is image.data
     body = bytearray(b"".join(encoded.parts))
-    back = decode(encoded.tag, encoded.header, memoryview(body))
+    back = decode(encoded.form, memoryview(body))
     body[:4] = b"\0\0\0\0"
     assert isinstance(back, Image)
     assert back.array()[0, 0, 0] == 0.0, "it looks at the body"
@@ -131,6 +131,6 @@ def test_a_body_that_does_not_fit_is_refused(cut: int):
     encoded = encode(Image.of(Space.grid(3, 3), np.ones((1, 3, 3), np.float32)))
     body = b"".join(encoded.parts)
     with pytest.raises(ValueError, match="expected 36 bytes"):
-        decode(encoded.tag, encoded.header, body[:cut] if cut else body + b"\0")
+        decode(encoded.form, body[:cut] if cut else body + b"\0")
     with pytest.raises(ValueError, match="no codec"):
-        decode("unheard of", None, body)
+        decode("unheard of", body)

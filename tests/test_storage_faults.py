@@ -160,7 +160,7 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path):
     directory = tmp_path / "store"
     with EmbeddedStorage(directory) as store:
         stored(store, "a")
-        store._catalogue._writer.execute("pragma user_version = 99")
+        store._catalogue._connection.execute("pragma user_version = 99")
     with pytest.raises(MachineError, match="newer VoxLogicA"):
         EmbeddedStorage(directory)
     assert blob(store).exists()
@@ -599,8 +599,30 @@ def test_the_limit_is_kept_by_itself_and_said_once(tmp_path: Path):
         for number in range(60):
             stored(store, str(number), bytes(10_000))
             assert store.stats().bytes <= 110_000
-        assert len([sentence for sentence in said if "limit" in sentence]) == 1
+        assert len([sentence for sentence in said if "is full" in sentence]) == 1
         assert store.verify().whole
+
+
+def test_what_is_used_outlives_what_is_not(tmp_path: Path):
+    """The level rises with each collection, and being read lifts a value to it: cost alone would keep neither."""
+    with EmbeddedStorage(tmp_path / "store", limit=10**9) as store:
+        for name in ("used", "unused"):
+            store.store(taken(store.claim(task(name))), bytes(10_000), replace(MADE, seconds=0.6))
+        for number in range(20):
+            stored(store, str(number), bytes(10_000))
+            opened(store.lookup(task("used")))
+            store.collect(50_000)
+        assert store.lookup(task("used")) is not None
+        assert store.lookup(task("unused")) is None
+
+
+def test_what_earlier_processes_added_counts(tmp_path: Path):
+    """Each adds less than would make it look at the whole store."""
+    for number in range(100):
+        with EmbeddedStorage(tmp_path / "store", limit=1_000_000) as store:
+            stored(store, str(number), bytes(15_000))
+    with EmbeddedStorage(tmp_path / "store", limit=1_000_000) as store:
+        assert store.stats().bytes <= 1_030_000
 
 
 def test_old_values_are_removed_on_request(store: EmbeddedStorage):

@@ -9,6 +9,7 @@ CREATE TABLE facts (
   name text not null primary key,
   value not null
 ) without rowid;
+INSERT INTO "facts" VALUES('added',10);
 INSERT INTO "facts" VALUES('checked','d0cb3a96-d509-436a-8063-da07f851b191');
 CREATE TABLE formulas (
   id blob not null primary key,
@@ -41,8 +42,7 @@ CREATE TABLE outcomes (
   id blob not null primary key,
   suffix text not null,
   kind integer not null,
-  tag text,
-  header text,
+  form text not null,
   body blob,
   size integer not null default 0,
   digest,
@@ -57,9 +57,9 @@ CREATE TABLE outcomes (
   position text not null default '',
   used real not null default 0         -- the collection's level when it was last used
 );
-INSERT INTO "outcomes" VALUES(X'B53335F8BFA3BD3B162E4E88724C34B307FDE2C900323F0FD2747CCADB4C9B40','2ab09558929d',0,'number',NULL,X'9A9999999999B93F',8,2451350245,32,0.5,'add',1,X'',0.0,'here','[["numpy","2.0"]]','',0.0);
-INSERT INTO "outcomes" VALUES(X'89E41F0CE74061EE8733ED0CC67AA2E1A21EA04BDE9CFA80288787742540280B','6af245ff597d',0,'string',NULL,X'C3A9',2,2549834987,51,0.5,'add',1,X'',0.0,'here','[["numpy","2.0"]]','',0.0);
-INSERT INTO "outcomes" VALUES(X'262554F74C89DE59EB053F829DF913F6536B9457EA200020D4F56513117BCD3A','134abb4f267b',1,NULL,NULL,'{"kind":"definite","type":"Refusal","message":"no component","details":["a","b"],"help":"draw one","traceback":"","task":null,"operator":"maxvol","position":"","attempt":1,"limits":[],"duration":0.0}',0,NULL,0,0.0,'maxvol',0,X'',1.79561855958042740823e+09,'','[]','',0.0);
+INSERT INTO "outcomes" VALUES(X'B53335F8BFA3BD3B162E4E88724C34B307FDE2C900323F0FD2747CCADB4C9B40','c42a27ca7a20',0,'number',X'9A9999999999B93F',8,1316069902,32,0.5,'add',1,X'',0.0,'here','[["numpy","2.0"]]','',0.0);
+INSERT INTO "outcomes" VALUES(X'89E41F0CE74061EE8733ED0CC67AA2E1A21EA04BDE9CFA80288787742540280B','20e7b249b059',0,'string',X'C3A9',2,2441672645,51,0.5,'add',1,X'',0.0,'here','[["numpy","2.0"]]','',0.0);
+INSERT INTO "outcomes" VALUES(X'262554F74C89DE59EB053F829DF913F6536B9457EA200020D4F56513117BCD3A','0d996bdc4b4b',1,'definite','{"kind":"definite","type":"Refusal","message":"no component","details":["a","b"],"help":"draw one","traceback":"","task":null,"operator":"maxvol","position":"","attempt":1,"limits":[],"duration":0.0}',0,NULL,0,0.0,'maxvol',0,X'',1.79561980720996618274e+09,'','[]','',0.0);
 CREATE TABLE pins (
   name text not null,
   id blob not null,

@@ -63,6 +63,17 @@ def _jobs_like(option: str) -> Callable[[str], int]:
     return one
 
 
+def _seconds(option: str) -> Callable[[str], float]:
+    def one(text: str) -> float:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([smh]?)", text.lower())
+        if not match or not float(match[1]):
+            help = f"for example   {option} 90   {option} 5m   or   {option} 2h"
+            raise ProgramError.of("usage", f"{option} {text} is not a time", help=help)
+        return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+    return one
+
+
 def _days(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([dh]?)", text.lower())
     if not match:
@@ -141,6 +152,17 @@ def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--why", action="store_true", help="say for each task that is computed what changed since the latest run"
     )
+    parser.add_argument(
+        "--timeout", type=_seconds("--timeout"), metavar="TIME", help="give up what is not done by then (30, 5m, 2h)"
+    )
+    parser.add_argument(
+        "--task-timeout", type=_seconds("--task-timeout"), metavar="TIME", help="the same for each single operator"
+    )
+    parser.add_argument("--events", type=Path, metavar="FILE", help="write what happens to tasks as lines of JSON")
+    parser.add_argument(
+        "--profile", type=Path, nargs="?", const=Path(), metavar="FILE",
+        help="say at the end which operators took the time; with FILE, write a trace for Perfetto or Chrome",
+    )  # fmt: skip
     parser.add_argument("--retry-failed", action="store_true", help="try again what failed in an earlier run")
     _common(parser)
 
@@ -258,7 +280,7 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "store gc": Command(
         "store:gc",
-        "make room: remove what is cheapest to compute again for its size",
+        "free space: remove what is cheapest to compute again for its size",
         "  voxlogica store gc --max-bytes 5GB\n  voxlogica store gc --min-free 20GB\n"
         "  voxlogica store gc --older-than 90",
         _stored(_limits),

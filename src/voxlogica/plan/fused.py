@@ -20,21 +20,17 @@ if TYPE_CHECKING:
 _TYPES: dict[str, Type] = {"float": NUMBER, "bool": BOOL, "str": STRING, "Image": IMAGE, "Mask": MASK}
 
 
-def _operator(cost: str) -> Callable[[Callable[..., Value]], Operator]:
-    def declare(body: Callable[..., Value]) -> Operator:
-        hints = dict(body.__annotations__)
-        result = _TYPES[hints.pop("return")]
-        threads = hints.pop("threads", None) is not None
-        parameters = tuple((name, _TYPES[hint]) for name, hint in hints.items())
-        name = body.__name__
-        return Operator(
-            name, name, 1, parameters, result, body, getdoc(body) or "", cost, takes_threads=threads, hidden=True
-        )
-
-    return declare
+def _operator(body: Callable[..., Value], cost: str) -> Operator:
+    hints = dict(body.__annotations__)
+    result = _TYPES[hints.pop("return")]
+    threads = hints.pop("threads", None) is not None
+    parameters = tuple((name, _TYPES[hint]) for name, hint in hints.items())
+    name = body.__name__
+    return Operator(
+        name, name, 1, parameters, result, body, getdoc(body) or "", cost, takes_threads=threads, hidden=True
+    )
 
 
-@_operator("voxels")
 def compare(a: Image, relation: str, k: float, *, threads: int = 1) -> Mask:
     """Where a voxel is in a relation with k."""
     from voxlogica.kernels import masks
@@ -43,7 +39,6 @@ def compare(a: Image, relation: str, k: float, *, threads: int = 1) -> Mask:
     return _mask(a, masks.compare(a.array(), op, k, threads=threads), negated)
 
 
-@_operator("voxels")
 def compare_masked(a: Image, b: Mask, relation: str, k: float, *, threads: int = 1) -> Mask:
     """`compare` of a where b holds, and of 0 elsewhere."""
     from voxlogica.kernels import fields, masks
@@ -55,19 +50,16 @@ def compare_masked(a: Image, b: Mask, relation: str, k: float, *, threads: int =
     return _mask(a, masks.conjunction(inside, b.words()), negated)
 
 
-@_operator("ball")
 def compare_distance(a: Mask, relation: str, k: float, *, threads: int = 1) -> Mask:
     """`compare` of the signed distance to a."""
     return _compare_distance(a, relation, k, False, threads)
 
 
-@_operator("ball")
 def compare_outer_distance(a: Mask, relation: str, k: float, *, threads: int = 1) -> Mask:
     """`compare` of the distance to a, which is 0 in a."""
     return _compare_distance(a, relation, k, True, threads)
 
 
-@_operator("bits")
 def difference(a: Mask, b: Mask, *, threads: int = 1) -> Mask:
     """Where a holds and b does not."""
     from voxlogica.kernels import masks
@@ -94,3 +86,10 @@ def _mask(like: Image | Mask, words: Words, negated: bool) -> Mask:
     from voxlogica.kernels import masks
 
     return Mask.of(like.space, masks.complement(words, like.space.size[0]) if negated else words)
+
+
+COMPARE = _operator(compare, "voxels")
+COMPARE_MASKED = _operator(compare_masked, "voxels")
+COMPARE_DISTANCE = _operator(compare_distance, "ball")
+COMPARE_OUTER_DISTANCE = _operator(compare_outer_distance, "ball")
+DIFFERENCE = _operator(difference, "bits")

@@ -139,7 +139,7 @@ def comparison(formula: Formula, seen: Seen) -> Iterator[Way]:
     found = seen.comparison(formula)
     if found is not None and found[2]:
         known, constants, inner = found
-        yield Way(seen.table.apply(fused.compare, (known.image, *constants)), inner)
+        yield Way(seen.table.apply(fused.COMPARE, (known.image, *constants)), inner)
 
 
 def distance(formula: Formula, seen: Seen) -> Iterator[Way]:
@@ -155,13 +155,13 @@ def distance(formula: Formula, seen: Seen) -> Iterator[Way]:
     if found is None:
         return
     known, constants, inner = found
-    image, operator, without = known.image, fused.compare_distance, (*inner, known.image)
+    image, operator, without = known.image, fused.COMPARE_DISTANCE, (*inner, known.image)
     if image.operator is operators()["mask"]:
         image, where = image.arguments
         positive = seen.comparisons.get(where.id)
         if positive is None or positive.image.id != image.id or positive.among != GREATER or positive.k.value != 0:
             return
-        operator, without = fused.compare_outer_distance, tuple(dict.fromkeys((*without, *positive.parts, image)))
+        operator, without = fused.COMPARE_OUTER_DISTANCE, tuple(dict.fromkeys((*without, *positive.parts, image)))
     if image.operator is operators()["dt"]:
         how = seen.table.apply(operator, (image.arguments[0], *constants))
         yield Way(how, without, _ball_effort(image, known.k))
@@ -175,7 +175,7 @@ def masked(formula: Formula, seen: Seen) -> Iterator[Way]:
     found = seen.comparison(formula)
     if found is not None and found[0].image.operator is operators()["mask"]:
         known, constants, inner = found
-        how = seen.table.apply(fused.compare_masked, (*known.image.arguments, *constants))
+        how = seen.table.apply(fused.COMPARE_MASKED, (*known.image.arguments, *constants))
         yield Way(how, (*inner, known.image))
 
 
@@ -184,7 +184,7 @@ def difference(formula: Formula, seen: Seen) -> Iterator[Way]:
     a, b = formula.arguments
     for kept, dropped in ((a, b), (b, a)):
         if dropped.operator is operators()["not"]:
-            yield Way(seen.table.apply(fused.difference, (kept, dropped.arguments[0])), (dropped,))
+            yield Way(seen.table.apply(fused.DIFFERENCE, (kept, dropped.arguments[0])), (dropped,))
 
 
 RULES = (

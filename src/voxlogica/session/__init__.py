@@ -32,12 +32,12 @@ from voxlogica.errors import (
 )
 from voxlogica.execution.engine import Broken, ExecutionEngine, Finished
 from voxlogica.execution.limits import processors
-from voxlogica.execution.threads import planned
-from voxlogica.formula import Formula, below
+from voxlogica.execution.planning import planned
+from voxlogica.formula import Formula
 from voxlogica.plan import Workplan
 from voxlogica.session import store as stores
 from voxlogica.session.binding import Bound, Options, bind, digests_of, outputs
-from voxlogica.session.running import Happening, Printed, Saved, Trouble, Watcher, goals, happenings
+from voxlogica.session.running import EFFORT, Effort, Happening, Printed, Saved, Trouble, Watcher, goals, happenings
 from voxlogica.session.settings import Given, Scalar, Settings, settle
 from voxlogica.session.why import Reason, reasons
 from voxlogica.storage import MemoryStorage, StorageBackend
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from voxlogica.storage.records import Records
 
 __all__ = [
+    "Effort",
     "Given",
     "Happening",
     "Options",
@@ -71,9 +72,14 @@ __all__ = [
 def read(path: Path) -> Source:
     """The text of a program. Raises `ProgramError` when there is none."""
     name = shown_path(path)
-    if path.is_dir():
+    try:
+        is_directory, exists = path.is_dir(), path.exists()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ProgramError.of("usage", f"{name} cannot be read: {reason}") from error
+    if is_directory:
         raise ProgramError.of("usage", f"{name} is a directory, not a program")
-    if not path.exists():
+    if not exists:
         help = "paths are relative to the directory where the command runs"
         raise ProgramError.of("usage", f"there is no program {name}", help=help)
     return Source(name, read_text(path, name, "usage"))
@@ -97,7 +103,10 @@ class Session:
         memory: int | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
+        if jobs is not None and jobs < 1:
+            raise ValueError(f"jobs is the number of kernels that run at once, at least 1, not {jobs}")
         self.jobs = jobs or processors()
+        self._closed = False
         self._store, self._storage, self._memory, self._tell = store, storage, memory, tell
         self._own: EmbeddedStorage | None = None
         self._engine: ExecutionEngine | None = None
@@ -128,6 +137,8 @@ class Session:
     def engine(self) -> ExecutionEngine:
         """The engine; made when first needed."""
         with self._lock:
+            if self._closed:
+                raise RuntimeError("the session is closed")
             if self._engine is None:
                 self._engine = ExecutionEngine(self._opened(), jobs=self.jobs, memory=self._memory)
             return self._engine
@@ -143,6 +154,7 @@ class Session:
     def close(self, wait: bool = True) -> None:
         """Ends the session's threads and closes its store; without `wait`, kernels that run are left to the process."""
         with self._lock:
+            self._closed = True
             if self._engine is not None:
                 self._engine.close(wait)
             if self._own is not None and wait:
@@ -162,6 +174,8 @@ class Program:
     def __init__(
         self, session: Session, source: Source, path: Path | None, dialect: int | None, search: Sequence[Path]
     ) -> None:
+        if dialect not in (None, 1, 2):
+            raise ValueError(f"the dialects are 1 and 2, not {dialect!r}")
         self.session, self.source, self.path, self.dialect = session, source, path, dialect
         self.syntax: Syntax = parse(source)
         self.checked: Checked = check(self.syntax, path, source.name, search)
@@ -249,8 +263,8 @@ class Prepared:
 class Run:
     """A run of a program and its results, by the label of a `print` or the name of a definition that a goal needs."""
 
-    def __init__(self, prepared: Prepared, bound: Bound) -> None:
-        self.program, self.settings, self.bound = prepared.program, prepared.settings, bound
+    def __init__(self, prepared: Prepared, bound: Bound, effort: Effort = EFFORT) -> None:
+        self.program, self.settings, self.bound, self.effort = prepared.program, prepared.settings, bound, effort
         name = Path(self.program.source.name).name
         self.goals = goals(bound, self.program.checked, self.settings, name)
         self.printed: dict[str, Scalar] = {}
@@ -264,7 +278,7 @@ class Run:
         """Computes the goals; yields what happens, as it does."""
         self._note()
         program = self.program
-        for each in happenings(self.bound, self.goals, program.session.engine, watcher):
+        for each in happenings(self.goals, program.session.engine, watcher, self.effort):
             if isinstance(each, Printed):
                 self.printed[each.label] = each.value
             elif isinstance(each, Saved):
@@ -293,7 +307,7 @@ class Run:
 
     def plan(self) -> Workplan:
         """What would be computed now."""
-        return planned(self.program.session.storage, self.wanted)[0]
+        return planned(self.program.session.storage, self.wanted, retry_failed=self.effort.retry_failed)[0]
 
     def why(self) -> list[Reason]:
         """For each task that would be computed, the one thing that changed since the latest run of this program.
@@ -307,11 +321,6 @@ class Run:
         tasks = [task.formula for task in self.plan().tasks]
         digests = digests_of(self.bound)
         return reasons(records, earlier.goals if earlier is not None else {}, self.names, tasks, digests)
-
-    def retry(self) -> int:
-        """Forgets stored failures of what this run needs, so that they are tried again; how many there were."""
-        ids = [formula.id for formula in below(self.wanted)]
-        return self.program.session.storage.cleanup_failed_executions(ids=ids).failures
 
     def _note(self) -> None:
         """Enters the run in the store's history; the formulas only when something is to be computed."""
@@ -346,6 +355,7 @@ class Run:
             raise KeyError(f"{self.program.source.name} has no print and no definition {name!r} in use; it has {known}")
         ((_, outcome),) = self.program.session.engine.run([formula])
         if isinstance(outcome, Finished):
+            assert not isinstance(outcome.value, tuple), "no definition stands for several formulas"
             return outcome.value
         assert isinstance(outcome, Broken)
         error, origin = outcome.error, outcome.formula.origin
@@ -353,7 +363,7 @@ class Run:
         raise raised([Diagnostic("compute", error.message, span, chain=chain, details=error.details, help=error.help)])
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*self.printed, *self._definitions))
+        return iter(dict.fromkeys((*self.printed, *self._definitions)))
 
 
 _default: Session | None = None

@@ -70,7 +70,7 @@ def outputs(checked: Checked, settings: Settings, options: Options) -> dict[int,
         except Refusal as refusal:
             problems.append(refused("output", refusal, goal.text.span))
             continue
-        same = first.setdefault(str(path.resolve()), output)
+        same = first.setdefault(os.path.realpath(path), output)
         if same is not output:
             problems.append(
                 Diagnostic(

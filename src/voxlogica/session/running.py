@@ -16,13 +16,12 @@ from voxlogica.check.result import GoalSlot
 from voxlogica.errors import Diagnostic, Refusal, Span
 from voxlogica.execution.engine import Broken, ExecutionEngine, Finished, GoalOutcome
 from voxlogica.execution.messages import Counts, Event
-from voxlogica.formula import MASK, MODEL, Formula
+from voxlogica.formula import BYTES, MASK, MODEL, Formula
 from voxlogica.identity import Id
 from voxlogica.operators import operators
 from voxlogica.session.binding import Bound, Output, refused
 from voxlogica.session.settings import Scalar, Settings
 from voxlogica.storage import TaskError
-from voxlogica.values import Value
 
 EIGHT_BITS = ("png", "jpg", "bmp")
 """The formats whose numbers are clamped (C9)."""
@@ -89,6 +88,7 @@ class Goal:
     label: str = ""
     output: Output | None = None
     clamped: Formula | None = None
+    beside: str = ""  # what is written beside a file whose format has no place for it
     failed: bool = False
 
 
@@ -101,8 +101,21 @@ class _Failure:
     goals: list[Goal] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How far a run goes: seconds for all of it and for each task, and whether what failed earlier is tried again."""
+
+    timeout: float | None = None
+    task_timeout: float | None = None
+    retry_failed: bool = False
+
+
+EFFORT = Effort()
+"""Without limits, taking stored failures for answers."""
+
+
 def happenings(
-    bound: Bound, goals: Sequence[Goal], engine: ExecutionEngine, watcher: Watcher | None = None
+    goals: Sequence[Goal], engine: ExecutionEngine, watcher: Watcher | None = None, effort: Effort = EFFORT
 ) -> Iterator[Happening]:
     """Computes the goals and does what they ask for; yields what happens, failures last.
 
@@ -119,7 +132,13 @@ def happenings(
     next_print = 0
     failures: dict[Id, _Failure] = {}
     late: list[Diagnostic] = []
-    run = engine.run(list(wanted.values()), listen=watcher.event if watcher else None)
+    run = engine.run(
+        list(wanted.values()),
+        listen=watcher.event if watcher else None,
+        timeout=effort.timeout,
+        task_timeout=effort.task_timeout,
+        retry_failed=effort.retry_failed,
+    )
     if watcher:
         watcher.begin(run.counts)
     for formula, outcome in run:
@@ -134,12 +153,15 @@ def happenings(
         for goal in concerned:
             if goal.output is not None and isinstance(outcome, Finished):
                 if formula is goal.clamped:
+                    assert isinstance(outcome.value, float)
                     if outcome.value:
                         yield Trouble(_clamped(goal, outcome.value))
                     continue
                 try:
                     assert isinstance(outcome.value, bytes)
                     images.write(goal.output.path, outcome.value)
+                    if goal.beside:
+                        images.write(f"{goal.output.path}.json", goal.beside.encode())
                 except Refusal as refusal:
                     goal.failed = True
                     late.append(refused("output", refusal, goal.output.goal.text.span))
@@ -174,22 +196,18 @@ def goals(bound: Bound, checked: Checked, settings: Settings, program: str) -> l
         output = bound.outputs.get(number)
         if output is not None:
             made.output = output
-            made.formula, made.clamped = _encoded(bound, checked, settings, program, output, formula)
+            origin = provenance(bound, checked, settings, program, output)
+            made.formula, made.clamped = _encoded(bound, output, formula, origin)
+            made.beside = origin + "\n" if output.format in images.WITHOUT_TEXT else ""
         found.append(made)
     return found
 
 
-def _encoded(
-    bound: Bound, checked: Checked, settings: Settings, program: str, output: Output, formula: Formula
-) -> tuple[Formula, Formula | None]:
+def _encoded(bound: Bound, output: Output, formula: Formula, origin: str) -> tuple[Formula, Formula | None]:
     """The formula of a file's bytes and, for eight bits, that of how many values are clamped."""
     table, kind = bound.table, formula.type
     suffix = "mask" if kind is MASK else "model" if kind is MODEL else "image"
-    constants = (
-        table.constant(output.format),
-        formula,
-        table.constant(provenance(bound, checked, settings, program, output)),
-    )
+    constants = (table.constant(output.format), formula, table.constant(origin))
     encoded = table.apply(operators()[f"encode_{suffix}"], constants, origin=formula.origin)
     clamped = None
     if output.format in EIGHT_BITS and suffix != "mask":
@@ -225,9 +243,8 @@ def _expression(goal: GoalSlot) -> str:
     return goal.span.source.text[goal.text.span.end : goal.span.end].strip()
 
 
-def _clamped(goal: Goal, count: Value) -> Diagnostic:
+def _clamped(goal: Goal, count: float) -> Diagnostic:
     assert goal.output is not None
-    assert isinstance(count, float)
     values = "1 value is" if count == 1 else f"{shown(count)} values are"
     return Diagnostic(
         "output",
@@ -246,8 +263,16 @@ def _failed(failure: _Failure, goals: Sequence[Goal]) -> Diagnostic:
     span, chain = (origin.span, origin.chain) if origin is not None else (goals[0].span, ())
     if failure.formula.operator is None:  # a file that was right when it was bound
         return Diagnostic("input", error.message, span, details=(*error.details, undone), help=error.help)
+    first = goals[0]
+    if failure.formula.operator.result is BYTES and first.output is not None and not error.traceback:
+        at = first.output.goal.text.span
+        return Diagnostic("output", f"{first.output.text} cannot be written: {error.message}", at, help=error.help)
+    if error.type == "MemoryError":
+        help = "give it less to do at once with   --jobs 1   or run it on a machine with more memory"
+        message = f"there is not enough memory for `{failure.formula.label}`"
+        return Diagnostic("machine", message, span, chain=chain, details=(error.message, undone), help=help)
     if error.kind == "circumstance":
-        help = error.help or "what is stored is kept: when the cause is gone, run again"
+        help = error.help or "when the cause is gone, run again: what has been stored is kept"
         return Diagnostic("machine", error.message, span, chain=chain, details=(*error.details, undone), help=help)
     if error.traceback:
         return _bug(error, span, undone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -16,6 +17,8 @@ from voxlogica.formula import BOOL, NUMBER
 from voxlogica.syntax.ast import Let, Load, Program
 
 Scalar = bool | float | str
+
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|inf|nan)")
 
 
 class Given(NamedTuple):
@@ -127,16 +130,20 @@ def settle(
 def _typed(parameter: Parameter, value: Scalar) -> Scalar | None:
     """The value as one of the literal's type, None when it is none."""
     kind = parameter.type
+    if hasattr(value, "item"):  # NumPy's scalars
+        value = value.item()
     if kind is NUMBER:
         if isinstance(value, bool):
             return None
-        try:
-            return float(value)
-        except ValueError:
-            return None
+        return _number(value) if isinstance(value, str) else float(value) if isinstance(value, (int, float)) else None
     if kind is BOOL:
         return value if isinstance(value, bool) else {"true": True, "false": False}.get(str(value))
     return value if isinstance(value, str) else None
+
+
+def _number(text: str) -> float | None:
+    """A number as a program writes it."""
+    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 def _ambiguous(shown: str, parameter: Parameter, string: Span) -> Diagnostic:

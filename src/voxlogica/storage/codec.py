@@ -1,6 +1,8 @@
-"""Values to bytes and back: a tag, a JSON header and raw bytes; one codec per tag, nothing is ever unpickled.
+"""Values to bytes and back: a form, which is a text, and a body; one codec per tag, nothing is ever unpickled.
 
-    tag       header               body
+The form is the tag and, after a blank, what else is needed to read the body.
+
+    tag       and                  body
     bool                           1 byte
     number                         8 bytes, IEEE double; the bits of a NaN are kept
     integer                        two's complement, little endian, as long as it needs
@@ -25,7 +27,7 @@ import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias
 from zlib import crc32
 
 from voxlogica import identity
@@ -39,6 +41,8 @@ Storable: TypeAlias = "Value | int | Space | Sequence[Storable] | Mapping[str, S
 
 Bytes: TypeAlias = bytes | memoryview
 
+_Encoded: TypeAlias = tuple[str, Sequence[Bytes]]
+
 _double = struct.Struct("<d")
 _length = struct.Struct("<Q")
 
@@ -46,8 +50,7 @@ _length = struct.Struct("<Q")
 class Encoded(NamedTuple):
     """A value as bytes: the body is the parts one after the other."""
 
-    tag: str
-    header: str | None
+    form: str
     parts: Sequence[Bytes]
 
     @property
@@ -61,16 +64,17 @@ def encode(value: Storable) -> Encoded:
     codec = _ENCODERS.get(type(value))
     if codec is None:
         raise TypeError(f"a {type(value).__name__} cannot be stored")
-    tag, header, parts = codec(value)
-    return Encoded(tag, header, parts)
+    return Encoded(*codec(value))
 
 
-def decode(tag: str, header: str | None, body: Bytes) -> Value:
+def decode(form: str, body: Bytes) -> Value:
     """The value. Volumes stay where the body is and keep it alive. Raises ValueError when the bytes do not fit."""
+    tag, _, more = form.partition(" ")
     decoder = _DECODERS.get(tag)
     if decoder is None:
         raise ValueError(f"no codec for the tag {tag!r}")
-    return cast(Value, decoder(header, body))
+    value: Value = decoder(more, body)
+    return value
 
 
 # Volumes
@@ -105,9 +109,9 @@ def _plain_from_json(value: Any) -> Any:
     return value
 
 
-def _volume(tag: str) -> Callable[[Any], tuple[str, str, Sequence[Bytes]]]:
-    def encode(value: Mask | Image | Model) -> tuple[str, str, Sequence[Bytes]]:
-        return tag, space_to_json(value.space), (value.data,)
+def _volume(tag: str) -> Callable[[Any], _Encoded]:
+    def encode(value: Mask | Image | Model) -> _Encoded:
+        return f"{tag} {space_to_json(value.space)}", (value.data,)
 
     return encode
 
@@ -118,43 +122,43 @@ def _view(body: Bytes, size: int) -> memoryview:
     return memoryview(body).toreadonly()
 
 
-def _mask(header: str | None, body: Bytes) -> Mask:
-    space = space_from_json(header or "")
+def _mask(header: str, body: Bytes) -> Mask:
+    space = space_from_json(header)
     z, y, x = space.shape
     return Mask(space, _view(body, z * y * -(-x // 64) * 8))
 
 
-def _image(header: str | None, body: Bytes) -> Image:
-    space = space_from_json(header or "")
+def _image(header: str, body: Bytes) -> Image:
+    space = space_from_json(header)
     return Image(space, _view(body, 4 * space.voxels))
 
 
-def _labels(header: str | None, body: Bytes) -> Labels:
-    space = space_from_json(header or "")
+def _labels(header: str, body: Bytes) -> Labels:
+    space = space_from_json(header)
     return Labels(space, _view(body, 4 * space.voxels))
 
 
-def _encode_model(value: Model) -> tuple[str, str, Sequence[Bytes]]:
-    return "model", f"{value.components} {space_to_json(value.space)}", (value.data,)
+def _encode_model(value: Model) -> _Encoded:
+    return f"model {value.components} {space_to_json(value.space)}", (value.data,)
 
 
-def _model(header: str | None, body: Bytes) -> Model:
-    components, _, text = (header or "").partition(" ")
+def _model(header: str, body: Bytes) -> Model:
+    components, _, text = header.partition(" ")
     space = space_from_json(text)
     return Model(space, _view(body, 4 * space.voxels * int(components)), int(components))
 
 
-# Sequences and records: an index (JSON: tag, header, offset, size of each), then the bodies
+# Sequences and records: an index (JSON: form, offset, size of each), then the bodies
 
 
-def _encode_list(value: Sequence[Storable]) -> tuple[str, str, Sequence[Bytes]]:
-    return "list", type(value).__name__, _pack([encode(item) for item in value], None)
+def _encode_list(value: Sequence[Storable]) -> _Encoded:
+    return f"list {type(value).__name__}", _pack([encode(item) for item in value], None)
 
 
-def _encode_record(value: Mapping[str, Storable]) -> tuple[str, None, Sequence[Bytes]]:
+def _encode_record(value: Mapping[str, Storable]) -> _Encoded:
     if not all(type(name) is str for name in value):
         raise TypeError("a record's names are strings")
-    return "record", None, _pack([encode(item) for item in value.values()], list(value))
+    return "record", _pack([encode(item) for item in value.values()], list(value))
 
 
 def _pack(items: Sequence[Encoded], names: list[str] | None) -> list[Bytes]:
@@ -164,7 +168,7 @@ def _pack(items: Sequence[Encoded], names: list[str] | None) -> list[Bytes]:
         if size >= ALIGNMENT and at % ALIGNMENT:
             bodies.append(bytes(-at % ALIGNMENT))
             at += -at % ALIGNMENT
-        places.append((item.tag, item.header, at, size))
+        places.append((item.form, at, size))
         bodies += item.parts
         at += size
     index = json.dumps([names, places], separators=(",", ":")).encode()
@@ -177,16 +181,16 @@ def _unpack(body: Bytes) -> tuple[list[str] | None, list[Value]]:
     end = _length.size + _length.unpack_from(view)[0]
     names, places = json.loads(bytes(view[_length.size : end]))
     first = end + -end % ALIGNMENT
-    items = [decode(tag, header, view[first + at : first + at + size]) for tag, header, at, size in places]
+    items = [decode(form, view[first + at : first + at + size]) for form, at, size in places]
     return names, items
 
 
-def _list(header: str | None, body: Bytes) -> list[Value] | tuple[Value, ...]:
+def _list(header: str, body: Bytes) -> list[Value] | tuple[Value, ...]:
     _, items = _unpack(body)
     return tuple(items) if header == "tuple" else items
 
 
-def _record(header: str | None, body: Bytes) -> dict[str, Value]:
+def _record(_: str, body: Bytes) -> dict[str, Value]:
     names, items = _unpack(body)
     return dict(zip(names or (), items, strict=True))
 
@@ -195,13 +199,13 @@ def _record(header: str | None, body: Bytes) -> dict[str, Value]:
 
 _TRUE, _FALSE = b"\1", b"\0"
 
-_ENCODERS: dict[type, Callable[[Any], tuple[str, str | None, Sequence[Bytes]]]] = {
-    float: lambda value: ("number", None, (_double.pack(value),)),
-    bool: lambda value: ("bool", None, (_TRUE if value else _FALSE,)),
-    int: lambda value: ("integer", None, (value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True),)),
-    str: lambda value: ("string", None, (value.encode("utf-8", "surrogatepass"),)),
-    bytes: lambda value: ("bytes", None, (value,)),
-    Space: lambda value: ("space", None, (space_to_json(value).encode(),)),
+_ENCODERS: dict[type, Callable[[Any], _Encoded]] = {
+    float: lambda value: ("number", (_double.pack(value),)),
+    bool: lambda value: ("bool", (_TRUE if value else _FALSE,)),
+    int: lambda value: ("integer", (value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True),)),
+    str: lambda value: ("string", (value.encode("utf-8", "surrogatepass"),)),
+    bytes: lambda value: ("bytes", (value,)),
+    Space: lambda value: ("space", (space_to_json(value).encode(),)),
     Mask: _volume("mask"),
     Image: _volume("image"),
     Labels: _volume("labels"),
@@ -211,7 +215,7 @@ _ENCODERS: dict[type, Callable[[Any], tuple[str, str | None, Sequence[Bytes]]]] 
     dict: _encode_record,
 }
 
-_DECODERS: dict[str, Callable[[str | None, Bytes], object]] = {
+_DECODERS: dict[str, Callable[[str, Bytes], Any]] = {
     "number": lambda _, body: _double.unpack(body)[0],
     "bool": lambda _, body: body[0] == 1,
     "integer": lambda _, body: int.from_bytes(body, "little", signed=True),
@@ -230,16 +234,16 @@ if sys.byteorder != "little":
     raise ImportError("stored volumes are little-endian, and this machine is not")
 
 
-def digest(tag: str, header: str | None, parts: Sequence[Bytes]) -> bytes:
-    """The SHA-256 of tag, header and body, which goes with a blob."""
-    return identity.file_digest((_start(tag, header), *parts))
+def digest(form: str, parts: Sequence[Bytes]) -> bytes:
+    """The SHA-256 of form and body, which goes with a blob."""
+    return identity.file_digest((form.encode() + b"\n", *parts))
 
 
-def checksum(tag: str, header: str | None, body: Bytes) -> int:
+def checksum(form: str, body: Bytes) -> int:
     """The CRC-32 of the same, which goes with what is small: it finds any damage short enough to be likely there."""
-    return crc32(body, crc32(_start(tag, header)))
+    return crc32(body, _started(form))
 
 
 @lru_cache(maxsize=256)
-def _start(tag: str, header: str | None) -> bytes:
-    return f"{tag}\n{header or ''}\n".encode()
+def _started(form: str) -> int:
+    return crc32(form.encode() + b"\n")

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from pathlib import Path
+from threading import Lock
 from time import time
+from typing import Any
+
+import apsw
 
 from voxlogica.identity import Id
 from voxlogica.storage.blobs import Blobs, name_of
 from voxlogica.storage.catalogue import Catalogue
 from voxlogica.storage.codec import checksum, digest
-from voxlogica.storage.interface import CleanupReport
+from voxlogica.storage.interface import CleanupReport, StoreFull
 from voxlogica.storage.locks import ByteLocks, LockFile, byte_of
 from voxlogica.storage.protocol import step
 from voxlogica.storage.records import split
@@ -30,10 +35,11 @@ _BATCH = 100  # values removed in one transaction
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What a collection removed."""
+    """What a collection removed, and the level it has reached."""
 
     outcomes: int = 0
     bytes: int = 0
+    level: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,55 @@ class Verified:
     def whole(self) -> bool:
         """Whether nothing is wrong."""
         return self.catalogue == "ok" and not self.problems
+
+
+class Room:
+    """How much this process has added since the store was last measured, and what it has used.
+
+    Measuring reads the whole table, so it is done when a part of the limit has been added, by this process and by those
+    before it, which leave what they have added as a fact.
+    """
+
+    def __init__(self, catalogue: Catalogue, limit: int) -> None:
+        self.limit = limit
+        self.used: set[Id] = set()
+        self._catalogue = catalogue
+        self._lock = Lock()
+        facts: dict[str, Any] = dict(catalogue.read("select name, value from facts where name in ('level', 'added')"))
+        self.level: float = facts.get("level", 0.0)
+        self._before: int = facts.get("added", 0)
+        self._added = 0
+
+    def exceeded(self, bytes: int) -> bool:
+        """Counts a value that was stored; whether the limit is found exceeded, which is looked at now and then."""
+        with self._lock:
+            self._added += bytes
+            if self._before + self._added <= self.limit // 64:
+                return False
+            self._before = self._added = 0
+        self._catalogue.write(lambda cursor: cursor.execute("delete from facts where name = 'added'"))
+        [(total,)] = self._catalogue.read("select coalesce(sum(size), 0) from outcomes")
+        return bool(total > self.limit)
+
+    def settle(self) -> None:
+        """Writes down what was added and used: before a collection, and at the end."""
+        with self._lock:
+            added, self._added = self._added, 0
+            used, self.used = self.used, set()
+            self._before += added
+        if not added and not used:
+            return
+
+        def write(cursor: apsw.Cursor) -> None:
+            cursor.execute(
+                "insert into facts values ('added', ?) on conflict (name) do update set value = value + excluded.value",
+                (added,),
+            )
+            later = "update outcomes set used = ? where id = ? and used < ?"
+            cursor.executemany(later, [(self.level, id, self.level) for id in used])
+
+        with suppress(StoreFull):  # it is about to be read only, full, or removed: then nothing grows
+            self._catalogue.write(write)
 
 
 @dataclass(slots=True)
@@ -123,7 +178,7 @@ class _Collection:
             self._remove([value for value in self._values if value.made <= until])
         if max_bytes is not None or min_free:
             self._make_room(directory, max_bytes, min_free)
-        return Collected(self._outcomes, self._bytes)
+        return Collected(self._outcomes, self._bytes, self._level)
 
     def _make_room(self, directory: Path, max_bytes: int | None, min_free: int) -> None:
         heap = [(self._worth(value), number) for number, value in enumerate(self._values)]
@@ -182,12 +237,12 @@ class _Collection:
         for value in doomed:
             self._uses.drop(byte_of(value.id))
 
-    def _delete(self, cursor: object, doomed: list[_Value]) -> list[_Value]:
-        execute = cursor.execute  # type: ignore[attr-defined]
+    def _delete(self, cursor: apsw.Cursor, doomed: list[_Value]) -> list[_Value]:
+        execute = cursor.execute
         deleted = []
         for value in doomed:
             execute("delete from outcomes where id = ? and suffix = ?", (value.id, value.suffix))
-            if cursor.connection.changes():  # type: ignore[attr-defined]
+            if cursor.connection.changes():
                 deleted.append(value)
                 execute("delete from suspects where id = ?", (value.id,))
                 row = (value.id, value.seconds, b"".join(value.arguments))
@@ -201,10 +256,10 @@ def verify(catalogue: Catalogue, blobs: Blobs, delete: Callable[[Iterable[tuple[
     problems: list[tuple[Problem, str]] = []
     outcomes = bytes = 0
     last = b""
-    sql = """select id, suffix, tag, header, body, size, digest from outcomes
+    sql = """select id, suffix, form, body, size, digest from outcomes
         where kind = 0 and id > ? order by id limit 500"""
     while rows := catalogue.read(sql, (last,)):
-        for id, suffix, tag, header, body, size, expected in rows:
+        for id, suffix, form, body, size, expected in rows:
             outcomes += 1
             bytes += size
             what = ""
@@ -212,7 +267,7 @@ def verify(catalogue: Catalogue, blobs: Blobs, delete: Callable[[Iterable[tuple[
                 read = blobs.map(name_of(id, suffix)) if body is None else body
                 if len(read) != size:
                     what = f"has {len(read)} bytes instead of {size}"
-                elif expected != (digest(tag, header, (read,)) if body is None else checksum(tag, header, read)):
+                elif expected != (digest(form, (read,)) if body is None else checksum(form, read)):
                     what = "differs from its digest"
             except FileNotFoundError:
                 what = "its file is missing"

@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from threading import Lock
 from typing import Any, Literal, TypeAlias
 
 import apsw
@@ -60,7 +59,7 @@ Durability: TypeAlias = Literal["none", "goals", "all"]
 """What survives a loss of power for certain. The rest may be a miss then, never a wrong value."""
 
 INLINE = 4096
-"""Bytes of header and body that still go into the row."""
+"""Bytes of form and body that still go into the row."""
 
 _LIMIT = 20_000_000_000
 _ANYWHERE = "VOXLOGICA_STORE_ANYWHERE"
@@ -69,16 +68,16 @@ _DIRECTORIES = ("blobs", "tmp", "live")
 _MANY = 500  # pins that are locks of their own; more are one lock on everything, since the kernel's list is linear
 _EVERYTHING = 1 << 62  # ids' bytes lie below
 
-_COLUMNS = "suffix, kind, tag, header, body, digest, memory"
+_COLUMNS = "suffix, form, body, digest, memory"
 _LOOK = f"select {_COLUMNS} from outcomes where id = ?"
 _LOOK_MANY = f"select id, {_COLUMNS} from outcomes where id in ({{}})"
 _INSERT = """
-insert into outcomes (id, suffix, kind, tag, header, body, digest, memory, size, seconds, operator, version,
-  arguments, made, host, libraries, position, used)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+insert into outcomes (id, suffix, form, body, digest, memory, kind, size, seconds, operator, version, arguments, made,
+  host, libraries, position, used)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (id) do update set
-  suffix = excluded.suffix, kind = excluded.kind, tag = excluded.tag, header = excluded.header, body = excluded.body,
-  digest = excluded.digest, memory = excluded.memory, size = excluded.size, seconds = excluded.seconds,
+  suffix = excluded.suffix, form = excluded.form, body = excluded.body, digest = excluded.digest,
+  memory = excluded.memory, kind = excluded.kind, size = excluded.size, seconds = excluded.seconds,
   operator = excluded.operator, version = excluded.version, arguments = excluded.arguments, made = excluded.made,
   host = excluded.host, libraries = excluded.libraries, position = excluded.position, used = excluded.used
 where kind <> 0
@@ -87,7 +86,7 @@ _PROVENANCE = """
 select operator, version, arguments, seconds, memory, made, host, libraries, position from outcomes
 where id = ? and kind = 0
 """
-_KINDS: dict[Kind, int] = {"definite": 1, "circumstance": 2}
+_KINDS: dict[str, int] = {"definite": 1, "circumstance": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +136,7 @@ class EmbeddedRef:
 
     def __init__(self, open: Callable[[TaskId, Row], Value], id: TaskId, row: Row) -> None:
         self._open, self._id, self._row = open, id, row
-        self.nbytes: int = row[6]
+        self.nbytes: int = row[4]
 
     def open(self) -> Value:
         """The value. Raises `Missing` when it was collected or is damaged."""
@@ -183,11 +182,9 @@ class EmbeddedStorage:
         )
         self.records = Records(self._catalogue)
         self.listing = Listing(self._catalogue)
-        self._counting = Lock()
-        self._bytes, self._added, self._level = 0, 0, 0.0
-        self._measure()
+        self._room = collection.Room(self._catalogue, self.limit)
         forget_in_child(self)
-        self._finalizer = weakref.finalize(self, _close, self._catalogue, self._gate, self.live)
+        self._finalizer = weakref.finalize(self, _close, self._catalogue, self._room, self._gate, self.live)
         self.bury()
 
     def __repr__(self) -> str:
@@ -218,7 +215,9 @@ class EmbeddedStorage:
         if self._idle and not self._is_open():
             return None
         row = self._row(_LOOK, (id,))
-        return None if row is None else self._outcome(id, row)
+        if row is None:
+            return None
+        return self._outcome(id, row)
 
     def known(self, ids: Iterable[TaskId]) -> dict[TaskId, Outcome]:
         """The outcomes there are for these ids."""
@@ -242,9 +241,9 @@ class EmbeddedStorage:
         return not self._lost
 
     def _outcome(self, id: TaskId, row: Row) -> Outcome:
-        if row[1] == 0:
-            return Done(EmbeddedRef(self._open, id, row))
-        return Failed(_error_from_json(row[4]))
+        if row[1] in _KINDS:
+            return Failed(_error_from_json(row[2]))
+        return Done(EmbeddedRef(self._open, id, row))
 
     def _look(self, id: TaskId) -> Seen | None:
         if self._idle and not self._is_open():
@@ -255,23 +254,25 @@ class EmbeddedStorage:
     # Opening
 
     def _open(self, id: TaskId, row: Row) -> Value:
-        suffix, _, tag, header, body, expected, _ = row
+        if self._room.level:  # something was collected once: what is used now is to outlive what is not
+            self._room.used.add(id)
+        suffix, form, body, expected, _ = row
         if body is None:
             return self._open_blob(id, row)
-        if checksum(tag, header, body) != expected:
+        if checksum(form, body) != expected:
             raise self._damage(id, suffix, None)
-        return decode(tag, header, body)
+        return decode(form, body)
 
     def _open_blob(self, id: TaskId, row: Row) -> Value:
         while True:
-            suffix, _, tag, header, _, expected, _ = row
+            suffix, form, _, expected, _ = row
             name = name_of(id, suffix)
             try:
                 body = self._blobs.map(name)
             except FileNotFoundError:
                 # Collected, and perhaps computed again since the row was read: another name is another file.
                 now = None if self._lost else self._row(_LOOK, (id,))
-                if now is None or now[1] != 0:
+                if now is None or now[1] in _KINDS:
                     raise Missing(id.hex()) from None
                 if now[0] == suffix:
                     raise self._damage(id, suffix, None) from None
@@ -280,10 +281,10 @@ class EmbeddedStorage:
             except OSError as error:
                 raise self._damage(id, suffix, None) from error
             if name not in self._verified:
-                if digest(tag, header, (body,)) != expected:
+                if digest(form, (body,)) != expected:
                     raise self._damage(id, suffix, name)
                 self._verified.add(name)
-            return decode(tag, header, body)
+            return decode(form, body)
 
     def _damage(self, id: TaskId, suffix: str, name: str | None) -> Missing:
         """Removes the row that was seen, sets its blob aside, and says that the value is missing."""
@@ -341,8 +342,8 @@ class EmbeddedStorage:
         self._claims.held(claim)
         failed = Failed(error)
         outcome: Outcome | None = failed
-        row = (claim.id, fresh(), _KINDS[error.kind], None, None, _error_to_json(error), None, 0, 0,
-               error.duration, error.operator, 0, b"", time.time(), "", "[]", error.position, 0.0)  # fmt: skip
+        row = (claim.id, fresh(), error.kind, _error_to_json(error), None, 0, _KINDS[error.kind], 0, error.duration,
+               error.operator, 0, b"", time.time(), "", "[]", error.position, 0.0)  # fmt: skip
         try:
             if not self._insert(row, durable=False):
                 outcome = self.lookup(claim.id)
@@ -353,21 +354,21 @@ class EmbeddedStorage:
 
     def _publish(self, id: TaskId, value: Value, made: Provenance, goal: bool) -> Done:
         encoded = encode(value)
-        tag, header, body, bytes = encoded.tag, encoded.header, None, encoded.size
+        form, bytes = encoded.form, encoded.size
         durable = self.durability == "all" or (goal and self.durability == "goals")
         self._refuse_unless_accepted(bytes)
         suffix, memory = fresh(), size(value)
-        how = (bytes, made.seconds, made.operator, made.version, b"".join(made.arguments), made.when, made.host,
-               _libraries(made.libraries), made.position, self._level)  # fmt: skip
+        how = (0, bytes, made.seconds, made.operator, made.version, b"".join(made.arguments), made.when, made.host,
+               _libraries(made.libraries), made.position, self._room.level)  # fmt: skip
         try:
-            if bytes + len(header or "") <= INLINE:
+            if bytes + len(form) <= INLINE:
                 body = b"".join(encoded.parts)
-                row: Row = (suffix, 0, tag, header, body, checksum(tag, header, body), memory)
+                row: Row = (suffix, form, body, checksum(form, body), memory)
                 inserted = self._insert((id, *row, *how), durable)
             else:
                 with self._using(id):
                     name = name_of(id, suffix)
-                    row = (suffix, 0, tag, header, None, self._blobs.write(name, encoded, durable), memory)
+                    row = (suffix, form, None, self._blobs.write(name, encoded, durable), memory)
                     inserted = False
                     try:
                         inserted = self._insert((id, *row, *how), durable)
@@ -386,7 +387,7 @@ class EmbeddedStorage:
         if not inserted:
             return self._found_instead(id, value, made, goal)
         self._full = None
-        self._count(bytes)
+        self._collect_if_exceeded(bytes)
         return Done(EmbeddedRef(self._open, id, row))
 
     def _found_instead(self, id: TaskId, value: Value, made: Provenance, goal: bool) -> Done:
@@ -479,31 +480,24 @@ class EmbeddedStorage:
         """Removes what is cheapest to compute again for its size until at most `max_bytes` are kept and `min_free` are
         free on the disk; with `older_than`, all that was made more than so many seconds ago. Never what is in use or
         pinned."""
+        self._room.settle()
         done = collection.collect(
             self.directory, self._uses, self._catalogue, self._blobs, max_bytes, min_free, older_than
         )
         self._counts.collected += done.outcomes
+        self._room.level = max(self._room.level, done.level)
         self._full = None
-        self._measure()
         return done
 
-    def _count(self, bytes: int) -> None:
-        with self._counting:
-            self._bytes += bytes
-            self._added += bytes
-            if self._bytes <= self.limit and self._added <= self.limit // 16:
-                return
-        self._measure()
-        if self._bytes > self.limit:
-            self._say("limit", f"the store {self.directory} has reached its limit; what is cheap to compute is removed")
-            self.collect(self.limit - self.limit // 10)
-
-    def _measure(self) -> None:
-        [(bytes,)] = self._read("select coalesce(sum(size), 0) from outcomes")
-        level = self._read("select value from facts where name = 'level'")
-        with self._counting:
-            self._bytes, self._added = bytes, 0
-            self._level = level[0][0] if level else 0.0
+    def _collect_if_exceeded(self, bytes: int) -> None:
+        try:
+            if self._room.exceeded(bytes):
+                self._say("limit", f"the store {self.directory} is full; what is cheap to compute again is removed")
+                self.collect(self.limit - self.limit // 10)
+        except Replaced:
+            self._gone()
+        except (StoreFull, OSError) as error:
+            self._say("collect", f"no room could be made in the store {self.directory}: {error}")
 
     def stats(self) -> Stats:
         """What there is, and what this process has seen."""
@@ -577,7 +571,8 @@ def _execute_many(sql: str, rows: list[Row], cursor: apsw.Cursor) -> None:
     cursor.executemany(sql, rows)
 
 
-def _close(catalogue: Catalogue, gate: Gate | None, live: Live | None) -> None:
+def _close(catalogue: Catalogue, room: collection.Room, gate: Gate | None, live: Live | None) -> None:
+    room.settle()
     catalogue.close()
     if gate is not None:
         gate.close()

@@ -9,7 +9,7 @@ from voxlogica.identity import Id
 from voxlogica.storage.catalogue import Catalogue
 
 _KINDS = ("done", "failed", "failed for now")
-_COLUMNS = "id, kind, tag, size, seconds, operator, made, position, host"
+_COLUMNS = "id, kind, form, size, seconds, operator, made, position, host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,18 @@ class Listing:
         return next(self._entries(f"select {_COLUMNS} from outcomes where id = ?", (id,)), None)
 
     def _entries(self, sql: str, parameters: tuple[object, ...]) -> Iterator[Entry]:
-        for id, kind, tag, size, seconds, operator, made, position, host in self._catalogue.read(sql, parameters):
-            yield Entry(Id(id), _KINDS[kind], tag or "", size, seconds, operator, made, position, host)
+        for id, kind, form, size, seconds, operator, made, position, host in self._catalogue.read(sql, parameters):
+            yield Entry(
+                Id(id),
+                _KINDS[kind],
+                "" if kind else form.partition(" ")[0],
+                size,
+                seconds,
+                operator,
+                made,
+                position,
+                host,
+            )
 
     def find(self, beginning: str, most: int = 8) -> list[Id]:
         """The ids, of outcomes or of formulas, whose hexadecimal form begins so; at most so many."""

@@ -12,6 +12,7 @@ import os
 import struct
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -169,6 +170,8 @@ class Gate:
         self._file = LockFile(directory / "write.lock")
         self._mutex = threading.Lock()  # among the threads of this process, which share the descriptors
         self._late, self._patience = late, patience
+        self._waiting: object | None = None  # the wait that is under way; `_watched` while a thread looks at it
+        self._watched = False
         self._next = LockFile(directory / "write.next").open()
         self._gate = self._file.open()
 
@@ -197,18 +200,22 @@ class Gate:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            timer = threading.Timer(self._patience, self._tell)
-            timer.daemon = True
-            timer.start()
+            self._waiting = object()
+            if not self._watched:
+                self._watched = True
+                threading.Thread(target=self._watch, daemon=True, name="voxlogica-gate").start()
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             finally:
-                timer.cancel()
+                self._waiting = None
 
-    def _tell(self) -> None:
-        owner = flock_owner(self._file.path)
-        if owner is not None:
-            self._late(owner)
+    def _watch(self) -> None:
+        """Tells who is in the gate when a wait has lasted; one thread for many waits, which ends when there is none."""
+        while (wait := self._waiting) is not None:
+            time.sleep(self._patience)
+            if self._waiting is wait and (owner := flock_owner(self._file.path)) is not None:
+                self._late(owner)
+        self._watched = False
 
     def close(self) -> None:
         """Gives the descriptors back."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import apsw
 
 from voxlogica.identity import Id
 from voxlogica.storage.catalogue import Catalogue, as_json
@@ -99,10 +101,10 @@ class Records:
     def add_run(self, program: str, settings: Mapping[str, object], goals: Mapping[str, Id], started: float) -> int:
         """Notes a run and returns its number."""
 
-        def insert(cursor: object) -> int:
-            execute = cursor.execute  # type: ignore[attr-defined]
+        def insert(cursor: apsw.Cursor) -> int:
+            execute = cursor.execute
             sql = "insert into runs (program, settings, started) values (?, ?, ?) returning number"
-            [(number,)] = execute(sql, (program, _settings(settings), started)).fetchall()
+            number: Any = execute(sql, (program, _settings(settings), started)).fetchall()[0][0]
             for place, (name, id) in enumerate(goals.items()):
                 execute("insert into goals values (?, ?, ?, ?)", (number, place, name, id))
             return int(number)

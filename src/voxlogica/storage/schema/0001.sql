@@ -2,14 +2,14 @@
 
 -- What became of each task. `kind`: 0 success, 1 definite failure, 2 failure by circumstance. `suffix` is fresh for each
 -- row, so that a row can be told from its successors; a value that is not in `body` lies in blobs/aa/ID-SUFFIX.
--- `digest` is that of tag, header and body: SHA-256 of a blob, CRC-32 (a number) of what is in the row. `size` counts the
--- body's bytes, `memory` those of the value when opened. The body of a failure is JSON.
+-- `form` says how a body is read: a tag, and what else it takes, such as the space (`codec.py`); of a failure, whose body
+-- is JSON, its kind. `digest` is that of form and body: SHA-256 of a blob, CRC-32 (a number) of what is in the row. `size`
+-- counts the body's bytes, `memory` those of the value when opened.
 create table outcomes (
   id blob not null primary key,
   suffix text not null,
   kind integer not null,
-  tag text,
-  header text,
+  form text not null,
   body blob,
   size integer not null default 0,
   digest,
