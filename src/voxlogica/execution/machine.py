@@ -262,7 +262,8 @@ class Machine(Runs):
     def _store(self, record: Record, event: Computed | Extended) -> None:
         record.refs += 1
         number = self._ask(Store, record)
-        self._out.append(Store(number, record.formula, record.held, event.seconds, event.bytes, record.goal))
+        order = Store(number, record.formula, record.rule, record.held, event.seconds, event.bytes, record.goal)
+        self._out.append(order)
         record.held = False
         self.usage.storing += record.resident
         listening = tuple([run for run in (record.run, *record.sharing) if run.listening])
@@ -358,9 +359,8 @@ class Machine(Runs):
             self._admit(record)
             if not self._fetch(record):
                 starting.append(record)
-        threads = self._threads()
         for record in starting:
-            self._run(record, threads)
+            self._run(record, self._threads(record, starting))
         if self._asked_for:
             self._dispatch_goals()
         if self._open:

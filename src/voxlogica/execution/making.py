@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from heapq import heappush
 
 from voxlogica.execution.ledger import Ledger
@@ -151,7 +152,7 @@ class Making(Ledger):
         record.since = self.now
         if not record.tiny:
             self._tell(record, "started")
-        self._out.append(Compute(number, record.formula, share, record.tiny, record.isolated))
+        self._out.append(Compute(number, record.formula, record.how, share, record.tiny, record.isolated))
         if not record.tiny:
             self._alarm(record, number)
 
@@ -161,9 +162,12 @@ class Making(Ledger):
             if run.limit is not None:
                 self._out.append(Alarm(run.id, number, record.formula, run.limit, record.state == FOREIGN))
 
-    def _threads(self) -> int:
-        """How many a kernel may use."""
-        return max(1, self.jobs // max(1, self.running))
+    def _threads(self, record: Record, starting: Iterable[Record] = ()) -> int:
+        """How many a kernel may use: those that run or start beside it share the jobs, unless they are short."""
+        running = {other for kind, other in self._asked.values() if kind is Compute and not other.tiny}
+        running.update(starting)
+        running.discard(record)
+        return max(1, self.jobs // (1 + sum(4 * other.seconds >= record.seconds for other in running)))
 
     def _arrived(self, record: Record, bytes: int) -> None:
         """A value is in memory: tasks that wanted it go on. Before others are opened, which do not count it missing."""
@@ -179,7 +183,7 @@ class Making(Ledger):
             elif state == FETCHING:
                 user.missing -= 1
                 if not user.missing:
-                    self._run(user, self._threads())
+                    self._run(user, self._threads(user))
 
     def _hand_out(self, record: Record) -> None:
         """To the runs whose goal it is; a value that nobody reads, since everybody has left, is freed."""

@@ -126,13 +126,14 @@ class Load(NamedTuple):
 
 
 class Compute(NamedTuple):
-    """Run the operator, or read the file; all inputs are in memory. `threads` is the kernel's share.
+    """Run the operator of `how`, or read the file; all inputs are in memory. `threads` is the kernel's share.
 
     `isolated` asks for a process of its own, which `Kill` may end.
     """
 
     number: int
     formula: Formula
+    how: Formula
     threads: int
     tiny: bool
     isolated: bool = False
@@ -148,11 +149,13 @@ class Gather(NamedTuple):
 class Store(NamedTuple):
     """Publish the value under the claim, or offer it where there is none; of formulas, the formulas.
 
-    The value is there when this is given; it may be freed before it is answered. A `goal` is some run's result.
+    The value is there when this is given; it may be freed before it is answered. `rule` is the rewrite that made it; a
+    `goal` is some run's result.
     """
 
     number: int
     formula: Formula
+    rule: str
     claimed: bool
     seconds: float
     bytes: int

@@ -92,9 +92,10 @@ def position(formula: Formula) -> str:
     return str(formula.origin.span) if formula.origin is not None else ""
 
 
-def provenance(formula: Formula, bytes: int, seconds: float) -> Provenance:
-    """How a value of so many bytes came about, just now."""
+def provenance(formula: Formula, bytes: int, seconds: float, rule: str = "") -> Provenance:
+    """How a value of so many bytes came about, just now. `rule`, a name and a version, stands with the libraries."""
     operator = formula.operator
+    name, _, number = rule.partition(" ")
     return Provenance(
         operator=operator.name if operator else "load",
         version=operator.version if operator else 0,
@@ -103,7 +104,8 @@ def provenance(formula: Formula, bytes: int, seconds: float) -> Provenance:
         bytes=bytes,
         when=time.time(),
         host=_host(),
-        libraries=_libraries("numpy" in sys.modules, "SimpleITK" in sys.modules),
+        libraries=_libraries("numpy" in sys.modules, "SimpleITK" in sys.modules)
+        + (((f"rule {name}", number),) if rule else ()),
         position=position(formula),
     )
 
@@ -116,7 +118,5 @@ def _host() -> str:
 @cache
 def _libraries(*imported: bool) -> tuple[tuple[str, str], ...]:
     """Versions of what may have had part in a value; a library that is not imported had none."""
-    from importlib.metadata import version  # 20 ms, and only a run that computes something needs it
-
     names = [name for name, there in zip(("numpy", "SimpleITK"), imported, strict=True) if there]
-    return (("python", platform.python_version()), *((name, version(name)) for name in names))
+    return (("python", platform.python_version()), *((name, str(sys.modules[name].__version__)) for name in names))

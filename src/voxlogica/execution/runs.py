@@ -144,6 +144,7 @@ class Runs(Making):
     def _link(self, record: Record, task: Task, again: bool) -> None:
         record.priority, record.published, record.tiny = task.priority, task.published, task.tiny
         record.seconds, record.again = task.seconds, task.again
+        record.how, record.rule = task.how, task.rule
         operator = task.formula.operator
         if operator is not None:
             record.dynamic = operator.dynamic

@@ -69,14 +69,16 @@ class Record:
     """
 
     __slots__ = (
-        "again", "alone", "bytes", "cause", "dynamic", "error", "formula", "gathers", "goal", "grown", "held", "id",
-        "inputs", "isolated", "killed", "lacking", "missing", "number", "overdue", "pins", "priority", "published",
-        "refs", "reserved", "resident", "run", "scratch", "seconds", "sharing", "since", "slot", "state", "stored",
+        "again", "alone", "bytes", "cause", "dynamic", "error", "formula", "gathers", "goal", "grown", "held", "how",
+        "id", "inputs", "isolated", "killed", "lacking", "missing", "number", "overdue", "pins", "priority",
+        "published", "refs", "reserved", "resident", "rule", "run", "scratch", "seconds", "sharing", "since", "slot",
+        "state", "stored",
         "tiny", "users",
     )  # fmt: skip
 
     def __init__(self, formula: Formula, run: Run) -> None:
         self.formula, self.id, self.run = formula, formula.id, run
+        self.how, self.rule = formula, ""
         self.state: State = WAITING
         self.inputs: tuple[Record, ...] = ()
         self.users: list[Record] = []

@@ -470,7 +470,7 @@ class Workers:
         return Computed(order.number, 0 if order.tiny else size(value), ended - hand.since, ended, hand.number)
 
     def _called(self, order: Compute) -> object:
-        formula, operator = order.formula, order.formula.operator
+        formula, operator = order.how, order.how.operator
         if operator is None:
             from voxlogica import images
 
@@ -494,17 +494,17 @@ class Workers:
 
     def _isolated(self, order: Compute) -> Value:
         """The value from a process of its own; deaths are counted, with those in the store, until that is enough."""
-        formula, operator = order.formula, order.formula.operator
+        id, operator = order.formula.id, order.how.operator
         assert operator is not None
-        arguments: list[Value | Space] = self._arguments(formula, operator)
+        arguments: list[Value | Space] = self._arguments(order.how, operator)
         options = {"threads": order.threads} if operator.takes_threads else {}
         try:
             value = self.children.run(order.number, operator.body, arguments, options)
         except Elsewhere as error:
             if error.type == DIED and not self.children.was_killed(order.number):
-                self._count_death(formula.id, error)
+                self._count_death(id, error)
             raise
-        self._deaths.pop(formula.id, None)
+        self._deaths.pop(id, None)
         return value
 
     def _count_death(self, id: Id, error: Elsewhere) -> None:
@@ -533,7 +533,7 @@ class Workers:
     def _store(self, writing: _Writing, hand: _Hand) -> Answer:
         order, value = writing
         id = order.formula.id
-        made = provenance(order.formula, size(value), order.seconds)
+        made = provenance(order.formula, size(value), order.seconds, order.rule)
         stored = True
         try:
             if order.claimed:

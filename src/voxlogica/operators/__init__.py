@@ -33,7 +33,7 @@ FRAGMENTS = (
 )  # fmt: skip
 """The files of this room, in the order of the manual."""
 
-COSTS = ("scalar", "voxels", "neighbourhood", "components", "distance", "histogram", "window", "file")
+COSTS = ("scalar", "bits", "voxels", "neighbourhood", "components", "distance", "histogram", "window", "file")
 """The classes of running time an operator may declare."""
 
 _TYPES: dict[str, Type] = {
