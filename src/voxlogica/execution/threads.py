@@ -432,7 +432,7 @@ class Workers:
     def _limits(self) -> tuple[tuple[str, float], ...]:
         return (("memory", self.machine.memory), ("jobs", self.machine.jobs))
 
-    def _load(self, order: Load, _: _Hand) -> Answer:
+    def _load(self, order: Load, hand: _Hand) -> Answer:
         formula, unreadable = order.formula, False
         outcome = self._backend.lookup(formula.id)
         if isinstance(outcome, Done):
@@ -447,7 +447,8 @@ class Workers:
                 pass
             except Unreadable:
                 unreadable = True
-        return Gone(order.number, *planned(self._backend, [formula], without=formula.id, unclaimed=unreadable))
+        made, failed, _ = planned(self._backend, [formula], without=formula.id, unclaimed=unreadable)
+        return Gone(order.number, made, failed)
 
     def _compute(self, order: Compute, hand: _Hand) -> Answer:
         formula = order.formula
@@ -520,7 +521,7 @@ class Workers:
             error.message = f"it killed its worker {deaths} times: {error.message}"
 
     def _extended(self, number: int, formula: Formula, formulas: tuple[Formula, ...], data: bytes) -> Extended:
-        made, failed = planned(self._backend, formulas)
+        made, failed, _ = planned(self._backend, formulas)
         self._grown[formula.id] = _Grown(formulas, data)
         return Extended(number, made, failed, len(data))
 
