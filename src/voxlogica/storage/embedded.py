@@ -518,8 +518,7 @@ class EmbeddedStorage:
     ) -> CleanupReport:
         """Forgets failures, so that they are tried again; removes what writers that died have left behind."""
         self.bury()
-        living = frozenset(path.name for path in (self.directory / "live").iterdir())
-        report = collection.sweep(self._uses, self._catalogue, self._blobs, living)
+        report = collection.sweep(self._uses, self._catalogue, self._blobs, self._living)
         wanted = None if ids is None else list(ids)
         sql = "delete from outcomes where kind = coalesce(?, kind) and kind <> 0 and made <= ?"
         until = time.time() - older_than if older_than is not None else float("inf")
@@ -534,6 +533,9 @@ class EmbeddedStorage:
             return cursor.connection.total_changes() - before
 
         return replace(report, failures=int(self._write(delete)))
+
+    def _living(self) -> frozenset[str]:
+        return frozenset(path.name for path in (self.directory / "live").iterdir())
 
     # Processes
 
