@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import resource
 import shutil
@@ -89,6 +90,22 @@ def test_a_spoilt_blob_is_a_miss_is_counted_and_is_computed_again(
     stored(store, "a")
     assert opened(store.lookup(task("a"))) == opened(outcome) == BIG
     assert store.verify().whole
+
+
+@pytest.mark.parametrize(("number", "gone"), [(errno.EIO, True), (errno.EMFILE, False)])
+def test_a_read_error_is_damage_and_a_lack_of_descriptors_is_not(
+    store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch, number: int, gone: bool
+):
+    stored(store, "a")
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store._blobs, "map", fail)
+        with pytest.raises(Missing if gone else OSError):
+            opened(store.lookup(task("a")))
+    assert (store.lookup(task("a")) is None) == gone
 
 
 def test_a_late_repairer_does_not_remove_the_successor(store: EmbeddedStorage):

@@ -11,6 +11,7 @@ row, and only then is the claim let go. What is read is compared with its digest
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -172,7 +173,12 @@ class EmbeddedStorage:
         self._writable = _found(self.directory, os.environ.get(_ANYWHERE) == "1" if anywhere is None else anywhere)
         self.limit = min(_LIMIT, shutil.disk_usage(self.directory).total // 10) if limit is None else limit
         self._gate = Gate(self.directory, self._say.late) if self._writable else None
-        self._catalogue = Catalogue(self.directory, self._gate)
+        try:
+            self._catalogue = Catalogue(self.directory, self._gate)
+        except BaseException:
+            if self._gate is not None:
+                self._gate.close()
+            raise
         self._read, self._row = self._catalogue.read, self._catalogue.row
         self.live = Live(self.directory / "live") if self._writable else None
         self._blobs = Blobs(self.directory, self.live.token if self.live else "")
@@ -279,7 +285,9 @@ class EmbeddedStorage:
                 row = now
                 continue
             except OSError as error:
-                raise self._damage(id, suffix, None) from error
+                if error.errno != errno.EIO:
+                    raise  # too many open files, say: nothing is wrong with this one
+                raise self._damage(id, suffix, name) from error
             if name not in self._verified:
                 if digest(form, (body,)) != expected:
                     raise self._damage(id, suffix, name)
