@@ -8,6 +8,7 @@ own, and what a body needs of other bodies is requested from `Checker._run`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -557,6 +558,8 @@ class Checker:
         later = self._defined_later().get(name)
         if later is not None and later.source is span.source and later.start > span.start:
             help = "a definition sees only what stands above it: move this one up"
+            if self._uses_each_other(current, name):
+                help = "there is no recursion: two definitions cannot use each other"
             mark = Mark(later, "defined here")
             return Diagnostic("name", f"`{name}` is used before it is defined", span, "", (mark,), help=help)
         candidates = [*body.parameters, *self.scope.names(body.moment), *by_symbol()]
@@ -578,6 +581,13 @@ class Checker:
         if isinstance(meaning, Value) or (isinstance(meaning, Function) and not meaning.bundled):
             marks = (Mark(meaning.name_span, "defined here"),)
         return messages.no_such_name(name, span, f"did you mean `{close}`?   {self._shown(meaning)}", marks, "")
+
+    def _uses_each_other(self, current: Command, name: str) -> bool:
+        """Whether a later definition speaks of the current one."""
+        later = next((c for _, c in reversed(self.commands) if isinstance(c, Let) and c.name == name), None)
+        if not isinstance(current, Let) or later is None:
+            return False
+        return re.search(rf"\b{re.escape(current.name)}\b", later.body.span.text) is not None
 
     def _defined_later(self) -> dict[str, Span]:
         """The last definition of each name in the whole program."""

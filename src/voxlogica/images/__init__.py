@@ -19,7 +19,16 @@ from voxlogica.images.files import File, Inflated, Plain
 from voxlogica.images.grids import Difference, difference, table
 from voxlogica.images.memo import Memo, header, settled
 from voxlogica.images.memo import space as space_noted
-from voxlogica.images.outputs import FLAT, check_output, check_writable, format_of, known_format, listed, write
+from voxlogica.images.outputs import (
+    FLAT,
+    WITHOUT_TEXT,
+    check_output,
+    check_writable,
+    format_of,
+    known_format,
+    listed,
+    write,
+)
 from voxlogica.images.pictures import clamped
 from voxlogica.values import Image, Mask, Model, Space, Value
 
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "WITHOUT_TEXT",
     "Difference",
     "Memo",
     "bind",

@@ -79,6 +79,8 @@ def check_memory(name: str, count: int) -> None:
 
 def check_readable(name: str) -> None:
     """Refuses what is no file at all; looks at nothing inside it."""
+    if not name:
+        raise Refusal("the name of the file is empty", help="write it between the quotes")
     try:
         mode = Path(name).stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
