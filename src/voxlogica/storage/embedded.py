@@ -129,11 +129,16 @@ class _Voice:
 class EmbeddedRef:
     """A value in the store: its row, from which it is opened when asked for."""
 
-    __slots__ = ("_id", "_open", "_row", "nbytes")
+    __slots__ = ("_id", "_open", "_row")
 
     def __init__(self, open: Callable[[TaskId, Row], Value], id: TaskId, row: Row) -> None:
         self._open, self._id, self._row = open, id, row
-        self.nbytes: int = row[4]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory the value takes when opened."""
+        memory: int = self._row[4]
+        return memory
 
     def open(self) -> Value:
         """The value. Raises `Missing` when it was collected or is damaged."""
@@ -219,7 +224,7 @@ class EmbeddedStorage:
         row = self._row(_LOOK, (id,))
         if row is None:
             return None
-        return self._outcome(id, row)
+        return self._outcome(id, row) if row[1] in _KINDS else Done(EmbeddedRef(self._open, id, row))
 
     def known(self, ids: Iterable[TaskId]) -> dict[TaskId, Outcome]:
         """The outcomes there are for these ids."""
