@@ -100,7 +100,7 @@ def trivial_tasks(tasks: int, repeat: int) -> list[Figure]:
     return figures
 
 
-def speed_up(repeat: int) -> list[Figure]:
+def speed_up(_: int, repeat: int) -> list[Figure]:
     """Kernels that release the interpreter's lock, on one thread and on two."""
 
     def digest(seed: float) -> float:
@@ -113,7 +113,7 @@ def speed_up(repeat: int) -> list[Figure]:
     return [Figure("speed-up of 2 jobs over 1", one / two, "×")]
 
 
-def wake_up(repeat: int) -> list[Figure]:
+def wake_up(_: int, repeat: int) -> list[Figure]:
     """From the end of a kernel in one engine to the outcome in 100 runs of another, which waits for its claim."""
     times: list[float] = []
     for _ in range(max(5, repeat)):
@@ -202,12 +202,11 @@ def dask_threads(tasks: int, repeat: int) -> list[Figure]:
 def dask_distributed(tasks: int, repeat: int) -> list[Figure]:
     from dask.distributed import Client
 
-    graph = {f"x{n}": (add, float(n), 1.0) for n in range(tasks)}
     with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None) as client:
 
         def once() -> float:
             start = time.perf_counter()
-            client.get(graph, list(graph))
+            client.gather(client.map(add, [float(n) for n in range(tasks)], [1.0] * tasks, pure=False))
             return time.perf_counter() - start
 
         return [Figure("dask.distributed: wide, per task", best(repeat, once) / tasks * 1e6, "µs")]
@@ -217,7 +216,7 @@ YARDSTICKS = (
     (joblib_memory, 1_000),
     (disk_cache, 5_000),
     (dask_threads, 10_000),
-    (dask_distributed, 5_000),
+    (dask_distributed, 2_000),
 )
 
 
@@ -227,17 +226,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args(arguments)
-    figures = [
-        *trivial_tasks(options.tasks, options.repeat), *speed_up(options.repeat), *wake_up(options.repeat),
-    ]  # fmt: skip
-    for yardstick, tasks in YARDSTICKS:
+    figures: list[Figure] = []
+    for measure, tasks in ((trivial_tasks, options.tasks), (speed_up, 0), (wake_up, 0), *YARDSTICKS):
         try:
-            figures += yardstick(min(tasks, options.tasks), options.repeat)
+            found = measure(min(tasks, options.tasks), options.repeat)
         except ImportError as error:
             print(f"({error.name} is not installed)", file=sys.stderr)
-    for figure in figures:
-        target = "" if figure.target is None else f"   at most {figure.target:g}"
-        print(f"{figure.name:<46}{figure.value:>10.2f} {figure.unit}{target}")
+            continue
+        for figure in found:
+            target = "" if figure.target is None else f"   at most {figure.target:g}"
+            print(f"{figure.name:<46}{figure.value:>10.2f} {figure.unit}{target}", flush=True)
+        figures += found
     print()
     ratios = {
         f"{ours} / {theirs}": mine.value / other.value
