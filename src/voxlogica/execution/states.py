@@ -70,8 +70,8 @@ class Record:
     __slots__ = (
         "again", "alone", "bytes", "cause", "dynamic", "error", "formula", "gathers", "grown", "held", "how", "id",
         "inputs", "isolated", "killed", "lacking", "missing", "number", "overdue", "pins", "priority", "published",
-        "refs", "reserved", "resident", "rule", "run", "scratch", "seconds", "sharing", "since", "slot", "state", "stored",
-        "tiny", "users",
+        "refs", "reserved", "resident", "rule", "run", "scratch", "seconds", "sharing", "since", "slot", "state",
+        "stored", "tiny", "users",
     )  # fmt: skip
 
     def __init__(self, formula: Formula, run: Run) -> None:
