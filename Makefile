@@ -14,7 +14,7 @@ HERE := $(DONE)/here
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check clean distclean FORCE
+.PHONY: help demo test check sanitize clean distclean FORCE
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is'
@@ -30,6 +30,10 @@ test: check ## everything that must hold: ruff, mypy, and all tests on two proce
 check: $(DONE)/package $(DONE)/test ## ruff and mypy only
 	$(BIN)/ruff check .
 	$(BIN)/mypy src/voxlogica demo
+
+sanitize: $(DONE)/package $(DONE)/test ## the kernels' tests and fuzz with the address, undefined and thread sanitizers
+	tests/sanitize.sh $(BIN)/python address,undefined libasan.so
+	tests/sanitize.sh $(BIN)/python thread libtsan.so
 
 clean: ## remove what builds, tests and the demo leave behind; keep .venv
 	rm -rf build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

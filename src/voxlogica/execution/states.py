@@ -72,8 +72,7 @@ class Record:
         "again", "alone", "bytes", "cause", "dynamic", "error", "formula", "gathers", "goal", "grown", "held", "how",
         "id", "inputs", "isolated", "killed", "lacking", "missing", "number", "overdue", "pins", "priority",
         "published", "refs", "reserved", "resident", "rule", "run", "scratch", "seconds", "sharing", "since", "slot",
-        "state", "stored",
-        "tiny", "users",
+        "state", "stored", "tiny", "users",
     )  # fmt: skip
 
     def __init__(self, formula: Formula, run: Run) -> None:

@@ -18,7 +18,7 @@
 
 // The same source compiled once per instruction set, chosen when the module is loaded. Only where it was measured to
 // pay; needs the GNU loader's indirect functions, hence the guard. Elsewhere: one version for the baseline.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__) && !defined(VOXLOGICA_ONE_CLONE)
 #define VOXLOGICA_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define VOXLOGICA_CLONES

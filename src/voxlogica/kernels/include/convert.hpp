@@ -35,6 +35,9 @@ inline std::int32_t order_key(float value) {
 /// A closed interval of order keys; empty when low > high.
 struct KeyRange {
     std::int32_t low, high;
+
+    /// From low to high; what is below low, counted from low as unsigned, is further.
+    std::uint32_t span() const { return static_cast<std::uint32_t>(high) - static_cast<std::uint32_t>(low); }
 };
 
 inline constexpr KeyRange no_key{0, -1};
@@ -61,7 +64,7 @@ inline KeyRange keys_compared(std::string_view op, float constant) {
 
 /// Is the key of each of n voxels in the range, which is not empty, as bytes of 0 or 1.
 inline void hold_compared(const float* voxels, std::size_t n, KeyRange keys, std::uint8_t* held) {
-    const auto low = static_cast<std::uint32_t>(keys.low), span = static_cast<std::uint32_t>(keys.high) - low;
+    const auto low = static_cast<std::uint32_t>(keys.low), span = keys.span();
     for (std::size_t b = 0; b < n; ++b) {
         // One comparison for both ends: what is below the range wraps around, and is too large.
         held[b] = static_cast<std::uint32_t>(order_key(voxels[b])) - low <= span;
@@ -80,7 +83,7 @@ inline Word compare_word(const float* voxels, KeyRange keys) {
 // floats can be read, where it was a third slower.
 
 __attribute__((target("avx512f"))) inline Word compare_word_avx512(const float* voxels, KeyRange keys) {
-    const __m512i low = _mm512_set1_epi32(keys.low), span = _mm512_set1_epi32(keys.high - keys.low);
+    const __m512i low = _mm512_set1_epi32(keys.low), span = _mm512_set1_epi32(static_cast<int>(keys.span()));
     Word word = 0;
     for (unsigned k = 0; k < 4; ++k) {
         const auto bits = reinterpret_cast<__v16si>(_mm512_loadu_si512(voxels + 16 * k));
@@ -91,7 +94,7 @@ __attribute__((target("avx512f"))) inline Word compare_word_avx512(const float* 
 }
 
 __attribute__((target("avx2"))) inline Word compare_word_avx2(const float* voxels, KeyRange keys) {
-    const __m256i low = _mm256_set1_epi32(keys.low), span = _mm256_set1_epi32(keys.high - keys.low);
+    const __m256i low = _mm256_set1_epi32(keys.low), span = _mm256_set1_epi32(static_cast<int>(keys.span()));
     const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
     Word word = 0;
     for (unsigned k = 0; k < 8; ++k) {
