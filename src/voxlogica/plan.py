@@ -67,7 +67,8 @@ class Task(NamedTuple):
     `inputs` are the distinct formulas whose values it reads, constants left out; `users` how many tasks of the plan
     read its value; `priority` its place in depth-first order from the goals, smaller first. `seconds`, `bytes` and
     `scratch` are estimates of its own running time, of its result and of what it needs besides while it runs.
-    `published` says that it is claimed and stored, `tiny` that it is not worth handing to another thread.
+    `published` says that it is claimed and stored, `tiny` that it is not worth handing to another thread. `again` is
+    what having it made again costs in seconds, with its private inputs: nothing when it is published.
     """
 
     formula: Formula
@@ -79,6 +80,7 @@ class Task(NamedTuple):
     scratch: int
     published: bool
     tiny: bool
+    again: float = 0.0
 
     @property
     def id(self) -> Id:
@@ -163,6 +165,7 @@ class _Node:
             self.scratch,
             self.published,
             self.tiny,
+            self.again,
         )
 
 
@@ -184,7 +187,7 @@ def _below(goals: Sequence[Formula]) -> Iterator[Formula]:
 
 
 def _decide(order: Sequence[_Node], goals: Set[Id], costs: Costs) -> None:
-    """Which tasks are published: goals, what declares no cost, and what costs more to make again than to keep.
+    """Which tasks are published: goals, what returns formulas or declares no cost, what is dear to make.
 
     Making it again means its own cost and that of its private inputs; for a published one, what uses it pays nothing.
     """
@@ -195,7 +198,7 @@ def _decide(order: Sequence[_Node], goals: Set[Id], costs: Costs) -> None:
         operator = node.formula.operator
         node.published = (
             node.formula.id in goals
-            or (operator is not None and not operator.cost)
+            or (operator is not None and (operator.dynamic or not operator.cost))
             or cost > costs.k * costs.store(node.bytes)
         )
         node.again = 0.0 if node.published else cost

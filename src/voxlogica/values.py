@@ -52,7 +52,12 @@ class Space:
     @cached_property
     def id(self) -> Id:
         """The content id."""
-        return identity.space((self.size, self.spacing, self.origin, self.direction, self.native))
+        return identity.space(self.fields)
+
+    @property
+    def fields(self) -> tuple[tuple[Plain, ...], ...]:
+        """All that tells it from others: `Space(*space.fields)` is the same space."""
+        return (self.size, self.spacing, self.origin, self.direction, self.native)
 
     @property
     def dimensions(self) -> int:

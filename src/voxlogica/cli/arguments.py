@@ -63,6 +63,17 @@ def _jobs_like(option: str) -> Callable[[str], int]:
     return one
 
 
+def _seconds(option: str) -> Callable[[str], float]:
+    def one(text: str) -> float:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([smh]?)", text.lower())
+        if not match or not float(match[1]):
+            help = f"for example   {option} 90   {option} 5m   or   {option} 2h"
+            raise ProgramError.of("usage", f"{option} {text} is not a time", help=help)
+        return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+    return one
+
+
 def _days(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([dh]?)", text.lower())
     if not match:
@@ -137,6 +148,17 @@ def _running(parser: argparse.ArgumentParser) -> None:
     _store_option(parser)
     parser.add_argument("--no-store", action="store_true", help="keep nothing for later runs, and look nothing up")
     parser.add_argument("--retry-failed", action="store_true", help="try again what failed in an earlier run")
+    parser.add_argument(
+        "--timeout", type=_seconds("--timeout"), metavar="TIME", help="give up what is not done by then (30, 5m, 2h)"
+    )
+    parser.add_argument(
+        "--task-timeout", type=_seconds("--task-timeout"), metavar="TIME", help="the same for each single operator"
+    )
+    parser.add_argument("--events", type=Path, metavar="FILE", help="write what happens to tasks as lines of JSON")
+    parser.add_argument(
+        "--profile", type=Path, nargs="?", const=Path(), metavar="FILE",
+        help="say at the end which operators took the time; with FILE, write a trace for Perfetto or Chrome",
+    )  # fmt: skip
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
@@ -371,7 +393,7 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "store gc": Command(
         "store:gc",
-        "make room: remove what is cheapest to compute again for its size",
+        "free space: remove what is cheapest to compute again for its size",
         "  voxlogica store gc --max-bytes 5GB\n  voxlogica store gc --min-free 20GB\n"
         "  voxlogica store gc --older-than 90",
         _stored(_limits),

@@ -32,8 +32,9 @@ def _interrupt(*_: object) -> None:
 class Progress:
     """What a run is doing, shown on stderr when somebody looks and it takes long enough."""
 
-    def __init__(self, name: str, goals: int, shown: bool) -> None:
+    def __init__(self, name: str, goals: int, jobs: int, shown: bool) -> None:
         self._title = f"{name}   {goals} goal{'' if goals == 1 else 's'}"
+        self._jobs = jobs
         self._shown = shown and sys.stderr.isatty()
         self._start = time.monotonic()
         self._running: dict[Id, Formula] = {}
@@ -98,9 +99,8 @@ class Progress:
         from rich.text import Text
 
         counts = self._counts
-        done = counts.done + counts.reused + counts.failed + counts.skipped
-        filled = round(24 * min(1.0, done / max(counts.tasks, 1)))
-        parts = [f" {'█' * filled}{'░' * (24 - filled)}  tasks {done}/{counts.tasks}"]
+        filled = round(24 * min(1.0, counts.ended / max(counts.tasks, 1)))
+        parts = [f" {'█' * filled}{'░' * (24 - filled)}  tasks {counts.ended}/{counts.tasks}"]
         if counts.reused:
             parts.append(f"reused {counts.reused}")
         parts.append(f"computed {counts.done}")
@@ -110,9 +110,16 @@ class Progress:
             if running.origin is not None:
                 place = f" (line {running.origin.span.source.position(running.origin.span.start)[0]})"
             parts.append(f"{running.label}{place}")
+        elif counts.waiting:
+            parts.append(f"waiting for {counts.waiting} that others compute")
         elif not counts.tasks:
             parts = [" preparing"]
-        parts.append(f"{time.monotonic() - self._start:.0f} s")
+        usage = counts.usage
+        if usage.budget:
+            parts.append(f"{(usage.live + usage.reserved) / 1e9:.1f} of {usage.budget / 1e9:.1f} GB")
+        remaining = counts.remaining(self._jobs)
+        seconds = time.monotonic() - self._start
+        parts.append(f"about {remaining:.0f} s" if remaining else f"{seconds:.0f} s so far")
         return Text(f"{self._title}\n{'   '.join(parts)}", no_wrap=True, overflow="ellipsis")
 
 

@@ -18,7 +18,7 @@ from voxlogica.check.manual import entries
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.text import complain, notice
 from voxlogica.errors import ProgramError, Source, VoxLogicAError
-from voxlogica.execution.threads import planned
+from voxlogica.execution.planning import planned
 from voxlogica.session import Given, Program, Run, Saved, Session, Trouble, read
 from voxlogica.session import Options as RunOptions
 from voxlogica.storage import MemoryStorage

@@ -9,8 +9,9 @@ from voxlogica.cli.arguments import Options
 from voxlogica.cli.forecast import explain
 from voxlogica.cli.progress import Progress
 from voxlogica.cli.text import complain, emit, notice, sorted_out
+from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, Diagnostic, InternalError
-from voxlogica.session import Given, Printed, Run, Saved, Session, Trouble
+from voxlogica.session import Effort, Given, Printed, Run, Saved, Session, Trouble, Watcher
 from voxlogica.session import Options as RunOptions
 from voxlogica.storage import MemoryStorage
 from voxlogica.values import plain
@@ -29,27 +30,28 @@ def run(options: Options) -> int:
         said = list(program.warnings)
         if not options.json:
             complain(said, options.quiet)
-        with Progress(program.source.name, len(program.goals), shown=not (options.quiet or options.json)) as progress:
+        shown = not (options.quiet or options.json)
+        with Progress(program.source.name, len(program.goals), session.jobs, shown) as progress:
             bound = prepared.bind()
             if bound.warnings and not options.json:
                 complain(bound.warnings, options.quiet, after=bool(said))
             said += bound.warnings
-            running = Run(prepared, bound)
-            if options.retry_failed:
-                running.retry()
+            effort = Effort(options.timeout, options.task_timeout, options.retry_failed)
+            running = Run(prepared, bound, effort)
             if options.why or options.dry_run:
                 progress.pause()
                 explain(running, options)
             if options.dry_run:
                 return 0
-            return _follow(running, progress, options, said)
+            with Watchers(progress, options.events, options.profile) as watchers:
+                return _follow(running, progress, watchers.watcher, options, said)
 
 
-def _follow(running: Run, progress: Progress, options: Options, said: list[Diagnostic]) -> int:
+def _follow(running: Run, progress: Progress, watcher: Watcher | None, options: Options, said: list[Diagnostic]) -> int:
     """Shows what happens; returns the exit status."""
     printed: list[Printed] = []
     watched = sys.stderr.isatty() and not options.quiet
-    for each in running.happenings(progress.watcher):
+    for each in running.happenings(watcher):
         if isinstance(each, Trouble):
             if not options.json:
                 progress.pause()

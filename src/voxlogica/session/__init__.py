@@ -32,12 +32,12 @@ from voxlogica.errors import (
 )
 from voxlogica.execution.engine import Broken, ExecutionEngine, Finished
 from voxlogica.execution.limits import processors
-from voxlogica.execution.threads import planned
-from voxlogica.formula import Formula, below
+from voxlogica.execution.planning import planned
+from voxlogica.formula import Formula
 from voxlogica.plan import Workplan
 from voxlogica.session import store as stores
 from voxlogica.session.binding import Bound, Options, Shared, bind, digests_of, outputs
-from voxlogica.session.running import Happening, Printed, Saved, Trouble, Watcher, goals, happenings
+from voxlogica.session.running import EFFORT, Effort, Happening, Printed, Saved, Trouble, Watcher, goals, happenings
 from voxlogica.session.settings import Given, Scalar, Settings, settle
 from voxlogica.session.why import Reason, reasons
 from voxlogica.storage import MemoryStorage, StorageBackend
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from voxlogica.storage.records import Records
 
 __all__ = [
+    "Effort",
     "Given",
     "Happening",
     "Options",
@@ -337,8 +338,8 @@ class Prepared:
 class Run:
     """A run of a program and its results, by the label of a `print` or the name of a definition that a goal needs."""
 
-    def __init__(self, prepared: Prepared, bound: Bound) -> None:
-        self.program, self.settings, self.bound = prepared.program, prepared.settings, bound
+    def __init__(self, prepared: Prepared, bound: Bound, effort: Effort = EFFORT) -> None:
+        self.program, self.settings, self.bound, self.effort = prepared.program, prepared.settings, bound, effort
         name = Path(self.program.source.name).name
         self.goals = goals(bound, self.program.checked, self.settings, name)
         self.printed: dict[str, Scalar] = {}
@@ -352,7 +353,7 @@ class Run:
         """Computes the goals; yields what happens, as it does."""
         self._note()
         program = self.program
-        for each in happenings(self.goals, program.session.engine, watcher):
+        for each in happenings(self.goals, program.session.engine, watcher, self.effort):
             if isinstance(each, Printed):
                 self.printed[each.label] = each.value
             elif isinstance(each, Saved):
@@ -375,7 +376,7 @@ class Run:
 
     def plan(self) -> Workplan:
         """What would be computed now."""
-        return planned(self.program.session.storage, self.wanted)[0]
+        return planned(self.program.session.storage, self.wanted, retry_failed=self.effort.retry_failed)[0]
 
     def why(self) -> list[Reason]:
         """For each task that would be computed, the one thing that changed since the latest run of this program.
@@ -389,11 +390,6 @@ class Run:
         tasks = [task.formula for task in self.plan().tasks]
         digests = digests_of(self.bound)
         return reasons(records, earlier.goals if earlier is not None else {}, self.names, tasks, digests)
-
-    def retry(self) -> int:
-        """Forgets stored failures of what this run needs, so that they are tried again; how many there were."""
-        ids = [formula.id for formula in below(self.wanted)]
-        return self.program.session.storage.cleanup_failed_executions(ids=ids).failures
 
     def _note(self) -> None:
         """Enters the run in the store's history; the formulas only when something is to be computed."""
@@ -435,6 +431,7 @@ class Run:
             raise KeyError(f"{self.program.source.name} has no print and no definition {name!r} in use; it has {known}")
         ((_, outcome),) = self.program.session.engine.run([formula])
         if isinstance(outcome, Finished):
+            assert not isinstance(outcome.value, tuple), "no definition stands for several formulas"
             return outcome.value
         assert isinstance(outcome, Broken)
         error, origin = outcome.error, outcome.formula.origin

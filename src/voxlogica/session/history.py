@@ -83,7 +83,8 @@ class Recorded:
         if formula is None:
             return None
         for _, outcome in self.session.engine.run([formula]):
-            return outcome.value if isinstance(outcome, Finished) else None
+            value = outcome.value if isinstance(outcome, Finished) else None
+            return None if isinstance(value, tuple) else value
         return None
 
     def _formulas(self, place: int) -> Mapping[Id, Formula]:

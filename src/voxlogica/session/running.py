@@ -22,7 +22,7 @@ from voxlogica.operators import operators
 from voxlogica.session.binding import Bound, Output, refused
 from voxlogica.session.settings import Scalar, Settings
 from voxlogica.storage import TaskError
-from voxlogica.values import Value, shown
+from voxlogica.values import shown
 
 EIGHT_BITS = ("png", "jpg", "bmp")
 """The formats whose numbers are clamped (C9)."""
@@ -122,6 +122,7 @@ class Ledger:
             if goal.output is None:
                 self._known[formula.id] = outcome
             elif isinstance(outcome, Finished) and goal.clamped is not None and formula.id == goal.clamped.id:
+                assert isinstance(outcome.value, float)
                 if outcome.value:
                     yield Trouble(_clamped(goal, outcome.value))
             elif isinstance(outcome, Finished):
@@ -167,13 +168,34 @@ class Ledger:
             yield Trouble(diagnostic)
 
 
-def happenings(goals: Sequence[Goal], engine: ExecutionEngine, watcher: Watcher | None = None) -> Iterator[Happening]:
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How far a run goes: seconds for all of it and for each task, and whether what failed earlier is tried again."""
+
+    timeout: float | None = None
+    task_timeout: float | None = None
+    retry_failed: bool = False
+
+
+EFFORT = Effort()
+"""Without limits, taking stored failures for answers."""
+
+
+def happenings(
+    goals: Sequence[Goal], engine: ExecutionEngine, watcher: Watcher | None = None, effort: Effort = EFFORT
+) -> Iterator[Happening]:
     """Computes the goals and does what they ask for; yields what happens, failures last.
 
     Leaving the iteration early cancels what runs.
     """
     ledger = Ledger(goals)
-    run = engine.run(list(ledger.formulas.values()), listen=watcher.event if watcher else None)
+    run = engine.run(
+        list(ledger.formulas.values()),
+        listen=watcher.event if watcher else None,
+        timeout=effort.timeout,
+        task_timeout=effort.task_timeout,
+        retry_failed=effort.retry_failed,
+    )
     if watcher:
         watcher.begin(run.counts)
     for formula, outcome in run:
@@ -242,7 +264,7 @@ def _expression(goal: GoalSlot) -> str:
     return goal.span.source.text[goal.text.span.end : goal.span.end].strip()
 
 
-def _clamped(goal: Goal, count: Value) -> Diagnostic:
+def _clamped(goal: Goal, count: float) -> Diagnostic:
     assert goal.output is not None
     assert isinstance(count, float)
     values = "1 value is" if count == 1 else f"{shown(count)} values are"
