@@ -88,7 +88,7 @@ def _follow(study: Study, options: Options) -> None:
             study.close()
             bar.stop()
             done = len(study.so_far)
-            what = "" if options.no_store else "; what is computed is kept: the same command goes on from there"
+            what = "" if options.no_store else "; what is stored is kept: the same command goes on from there"
             print(f"{done} of {study.total} rows done{what}", file=sys.stderr)
             raise
 
