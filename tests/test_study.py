@@ -464,7 +464,7 @@ def test_a_study_that_was_killed_goes_on_where_it_was(folder: dict, sign: signal
         _, err = process.communicate(timeout=60)
     assert process.returncode == (-9 if sign == signal.SIGKILL else 130)
     if sign == signal.SIGINT:
-        assert "of 4 rows done; what is computed is kept: the same command goes on from there\ninterrupted\n" in err
+        assert "of 4 rows done; what is stored is kept: the same command goes on from there\ninterrupted\n" in err
     done = lines[1].split()[0]
     again = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
     rows = {row["case"]: row for row in json.loads(again.stdout)["rows"]}

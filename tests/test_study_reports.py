@@ -94,6 +94,9 @@ def test_a_difference_names_the_definition_the_numbers_and_the_masks(voxlogica_:
     out = voxlogica_("diff", "r1", "r2")[1]
     assert "  k      97 -> 95\n  found  follows k\n" in out
     assert "they do not differ" in voxlogica_("diff", "r2", "r2")[1]
+    with vx.Session() as session:
+        assert not session.diff("r1", "r1")
+        assert [each.name for each in session.diff("r1", "r2").definitions] == ["k", "found"]
 
 
 @pytest.mark.parametrize(

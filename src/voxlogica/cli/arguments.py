@@ -148,15 +148,6 @@ def _running(parser: argparse.ArgumentParser) -> None:
     _store_option(parser)
     parser.add_argument("--no-store", action="store_true", help="keep nothing for later runs, and look nothing up")
     parser.add_argument("--retry-failed", action="store_true", help="try again what failed in an earlier run")
-
-
-def _run(parser: argparse.ArgumentParser) -> None:
-    _reading(parser)
-    _running(parser)
-    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be computed, and compute nothing")
-    parser.add_argument(
-        "--why", action="store_true", help="say for each task that is computed what changed since the latest run"
-    )
     parser.add_argument(
         "--timeout", type=_seconds("--timeout"), metavar="TIME", help="give up what is not done by then (30, 5m, 2h)"
     )
@@ -168,6 +159,15 @@ def _run(parser: argparse.ArgumentParser) -> None:
         "--profile", type=Path, nargs="?", const=Path(), metavar="FILE",
         help="say at the end which operators took the time; with FILE, write a trace for Perfetto or Chrome",
     )  # fmt: skip
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    _reading(parser)
+    _running(parser)
+    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be computed, and compute nothing")
+    parser.add_argument(
+        "--why", action="store_true", help="say for each task that is computed what changed since the latest run"
+    )
     _common(parser)
 
 

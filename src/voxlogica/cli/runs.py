@@ -12,7 +12,7 @@ from voxlogica.cli.text import columns, emit, notice
 from voxlogica.errors import ProgramError
 from voxlogica.session import Session
 from voxlogica.session import store as stores
-from voxlogica.session.history import changed_definitions, changed_masks, changed_numbers, common_rows, recorded
+from voxlogica.session.history import common_rows, difference, recorded
 from voxlogica.session.history import runs as latest_runs
 from voxlogica.session.reports import report as report_of
 from voxlogica.session.reports import write
@@ -79,8 +79,8 @@ def diff(options: Options) -> int:
         raise ProgramError.of("usage", "`voxlogica diff` needs two runs", help="for example   voxlogica diff r12 r14")
     with _session(options) as session:
         before, after = (recorded(session, name) for name in options.ids)
-        meanings, values = changed_definitions(before, after), changed_numbers(before, after)
-        masks = changed_masks(before, after)
+        found = difference(before, after)
+        meanings, values, masks = found.definitions, found.numbers, found.masks
         if options.json:
             emit(
                 {
@@ -109,7 +109,7 @@ def diff(options: Options) -> int:
         _table("masks, in voxels", heads,
                [(m.case, m.name, str(m.only_before), str(m.only_after), str(m.both)) for m in masks],
                options.most)  # fmt: skip
-        if not (meanings or values or masks):
+        if not found:
             common = any(common_rows(before, after))
             print("they do not differ" if common else "they have no case and cell in common")
     return 0

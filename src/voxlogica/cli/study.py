@@ -9,13 +9,15 @@ from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.progress import Rows
 from voxlogica.cli.text import coloured, complain, emit, notice
+from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, ProgramError
-from voxlogica.session import Given, Session
+from voxlogica.session import Effort, Given, Session
 from voxlogica.session import Options as RunOptions
 from voxlogica.session.studies import Study
 from voxlogica.storage import MemoryStorage
 from voxlogica.study.axes import Axis
 from voxlogica.study.cases import ONLY, find
+from voxlogica.study.heatmaps import Colour, is_dark
 from voxlogica.study.rows import Row, Table, brief, table_format
 from voxlogica.values import plain, shown
 
@@ -49,15 +51,18 @@ def _study(options: Options, axes: Sequence[Axis]) -> int:
     with Session(store=options.store, storage=storage, jobs=options.jobs, memory=options.memory, tell=tell) as session:
         program = session.load(options.program, dialect=dialect)
         run_options = RunOptions(options.output_dir, options.grid_tolerance, dialect)
+        watchers = Watchers(None, options.events, options.profile)
         study = Study(
             program, cases, axes, given=given, options=run_options, save=options.output_dir is not None,
-            retry=options.retry_failed,
+            effort=Effort(options.timeout, options.task_timeout, options.retry_failed),
+            listen=watchers.event if options.events or options.profile else None,
         )  # fmt: skip
         if not options.json:
             complain(program.warnings, options.quiet)
         if options.output_dir is None and any(goal.word == "save" for goal in program.checked.goals):
             tell("nothing is saved without --output-dir DIR, in which each case has a directory")
-        _follow(study, options)
+        with watchers:
+            _follow(study, options)
         table = study.table()
         if options.table is not None:
             table.write(options.table)
@@ -83,7 +88,7 @@ def _follow(study: Study, options: Options) -> None:
             study.close()
             bar.stop()
             done = len(study.so_far)
-            what = "" if options.no_store else "; what is computed is kept: the same command goes on from there"
+            what = "" if options.no_store else "; what is stored is kept: the same command goes on from there"
             print(f"{done} of {study.total} rows done{what}", file=sys.stderr)
             raise
 
@@ -137,7 +142,8 @@ def _foot(study: Study, table: Table, options: Options) -> None:
         _Lines(study).foot(table)
     else:
         for measure in table.numeric:
-            print("\n" + "\n".join(study.heatmap(measure).lines(measure in options.lowest)))
+            paint = _painted if coloured(sys.stdout) else None
+            print("\n" + "\n".join(study.heatmap(measure).lines(measure in options.lowest, paint)))
     failed = len(table.failed)
     known = f"   run r{study.number}   voxlogica report r{study.number}" if study.number is not None else ""
     print(f"{len(table) - failed} done, {failed} failed{known}")
@@ -149,6 +155,11 @@ def _foot(study: Study, table: Table, options: Options) -> None:
     for trouble, cases in said.items():
         names = ", ".join(case for case in cases if case)
         print(f"\n{f'{names}: ' if names else ''}{trouble}", file=sys.stderr)
+
+
+def _painted(text: str, tint: Colour) -> str:
+    ink = "97" if is_dark(tint) else "30"
+    return f"\x1b[{ink};48;2;{tint[0]};{tint[1]};{tint[2]}m{text}{_PLAIN}"
 
 
 def _as_data(study: Study, table: Table, lowest: Sequence[str]) -> dict[str, object]:

@@ -48,6 +48,7 @@ from voxlogica.syntax.parser import parse
 from voxlogica.values import Value
 
 if TYPE_CHECKING:
+    from voxlogica.session.history import Difference
     from voxlogica.session.studies import Progress, Study
     from voxlogica.storage.embedded import EmbeddedStorage
     from voxlogica.storage.records import Records
@@ -154,6 +155,15 @@ class Session:
     def program(self, text: str, *, name: str = "program", dialect: int | None = None) -> Program:
         """The program that a text is, checked. Raises `ProgramError` with all that is wrong in it."""
         return Program(self, Source(name, text), None, dialect, ())
+
+    def diff(self, before: str, after: str) -> Difference:
+        """What differs between two runs of the store's history, called as by `voxlogica runs`: `"r12"`.
+
+        Raises `ProgramError` when there is no such run.
+        """
+        from voxlogica.session.history import difference, recorded
+
+        return difference(recorded(self, before), recorded(self, after))
 
     def close(self, wait: bool = True) -> None:
         """Ends the session's threads and closes its store; without `wait`, kernels that run are left to the process."""

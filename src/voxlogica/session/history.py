@@ -172,6 +172,27 @@ def _row(row: StudyRow) -> Row:
 # Differences
 
 
+@dataclass(frozen=True)
+class Difference:
+    """What differs between two runs; numbers and masks with the largest change first. False when nothing does."""
+
+    definitions: tuple[Definition, ...]
+    numbers: tuple[Number, ...]
+    masks: tuple[Masks, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.definitions or self.numbers or self.masks)
+
+
+def difference(before: Recorded, after: Recorded) -> Difference:
+    """What differs between two runs, in the rows of the same case and cell."""
+    return Difference(
+        tuple(changed_definitions(before, after)),
+        tuple(numbers(before.table.rows, after.table.rows)),
+        tuple(changed_masks(before, after)),
+    )
+
+
 def changed_definitions(before: Recorded, after: Recorded) -> list[Definition]:
     """How definitions differ, by the first row that both have whole."""
     records = _records(after.session)
@@ -199,11 +220,6 @@ def common_rows(before: Recorded, after: Recorded) -> Iterator[tuple[Row, Row]]:
     if before.run.kind == after.run.kind == "run":
         return iter([(before.table.rows[0], after.table.rows[0])])
     return pairs(before.table.rows, after.table.rows)
-
-
-def changed_numbers(before: Recorded, after: Recorded) -> list[Number]:
-    """The prints that differ, the largest change first."""
-    return numbers(before.table.rows, after.table.rows)
 
 
 def changed_masks(before: Recorded, after: Recorded, names: tuple[str, ...] = ()) -> list[Masks]:

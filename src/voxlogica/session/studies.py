@@ -19,11 +19,12 @@ from voxlogica.check import Checked
 from voxlogica.errors import Diagnostic, InputError, ProgramError, VoxLogicAError, render
 from voxlogica.execution.engine import GoalOutcome
 from voxlogica.execution.engine import Run as EngineRun
+from voxlogica.execution.messages import Event
 from voxlogica.formula import Formula
 from voxlogica.identity import Id
 from voxlogica.session import store as stores
 from voxlogica.session.binding import Options, Shared
-from voxlogica.session.running import Ledger, Printed, Saved, Trouble
+from voxlogica.session.running import EFFORT, Effort, Ledger, Printed, Saved, Trouble
 from voxlogica.session.settings import Given, Scalar, program_names, settable, within
 from voxlogica.storage import StoreFull
 from voxlogica.storage.records import StudyRow
@@ -74,13 +75,15 @@ class Study:
         options: Options | None = None,
         save: bool = False,
         jobs: int | None = None,
-        retry: bool = False,
+        effort: Effort = EFFORT,
+        listen: Callable[[Event], None] | None = None,
         progress: Progress | None = None,
     ) -> None:
         """`jobs` are the cases in hand at once; kernels that run at once are the session's. `given` is for all cases.
 
         Files are saved only on request: relative paths go under `options.output_dir`, the case's name, and what the
-        cell sets. With `retry`, what failed in an earlier run is tried again. Raises `ProgramError` for all that is
+        cell sets. The timeout of `effort` is that of a case. `listen` is called with what happens to tasks, from one
+        thread at a time. Raises `ProgramError` for all that is
         wrong whatever the case.
         """
         self.program, self.cases = program, cases
@@ -89,7 +92,8 @@ class Study:
         self.measures = _measures(program.checked)
         self.total = len(cases) * sweeps.count(self.axes)
         self.number: int | None = None
-        self._given, self._save, self._retry, self._progress = tuple(given), save, retry, progress
+        self._given, self._save, self._effort, self._progress = tuple(given), save, effort, progress
+        self._listen = self._one_by_one(listen) if listen is not None else None
         self._fit = Fit(_needs(program), cases, frozenset(each.name for each in given) | {a.name for a in self.axes})
         self._written: dict[str, str] = {}  # paths, and whose they are
         self._active: set[EngineRun] = set()
@@ -279,7 +283,11 @@ class Study:
             formulas |= cell.ledger.formulas
             for id in cell.ledger.formulas:
                 waiting.setdefault(id, []).append(cell)
-        run = self.program.session.engine.run(list(formulas.values()), retry_failed=self._retry)
+        effort = self._effort
+        run = self.program.session.engine.run(
+            list(formulas.values()), listen=self._listen, timeout=effort.timeout, task_timeout=effort.task_timeout,
+            retry_failed=effort.retry_failed,
+        )  # fmt: skip
         try:
             with self._lock:
                 self._active.add(run)
@@ -325,6 +333,16 @@ class Study:
         row = _made(place, case, parameters, {}, said, seconds, False, ())
         self._record(row, self._fit.setting(case), {})
         return row
+
+    @staticmethod
+    def _one_by_one(listen: Callable[[Event], None]) -> Callable[[Event], None]:
+        lock = Lock()
+
+        def listening(event: Event) -> None:
+            with lock:
+                listen(event)
+
+        return listening
 
     def _cancel(self) -> None:
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import product
@@ -14,6 +14,8 @@ from voxlogica.study.rows import Table, brief, mean, number
 from voxlogica.values import Scalar, shown
 
 Cell = tuple[Scalar, ...]
+Colour = tuple[int, int, int]
+Paint = Callable[[str, Colour], str]
 
 
 @dataclass(frozen=True)
@@ -41,26 +43,36 @@ class HeatMap:
             return None
         return min(whole, key=lambda cell: self.means[cell] if lowest else -self.means[cell])
 
-    def lines(self, lowest: bool = False) -> list[str]:
+    def lines(self, lowest: bool = False, paint: Paint | None = None) -> list[str]:
         """The map as text: the last axis runs to the right, the one before it down; `*` marks the best cell, `~` cells
-        with fewer cases than others."""
+        with fewer cases than others. `paint` puts a text on a colour."""
         best, most = self.best(lowest), max(self.counts.values(), default=0)
         out = []
         for above, grid in self.grids():
-            rows = [[shown(value) for value in ("", *self.axes[-1].values)]]
-            for first, cells in grid:
-                texts = [
-                    brief(self[cell]) + ("*" if cell == best else "~" if self.counts.get(cell, 0) < most else " ")
-                    for cell in cells
-                ]
-                rows.append([first, *texts])
-            rows[0] = [rows[0][0], *(f"{text} " for text in rows[0][1:])]
-            widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+            head = ["", *(f"{shown(value)} " for value in self.axes[-1].values)]
+            marks = {cell: "*" if cell == best else "~" if self.counts.get(cell, 0) < most else " " for cell in self}
+            rows = [[first, *(brief(self[cell]) + marks[cell] for cell in cells)] for first, cells in grid]
+            widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
             out.append(f"{self.measure}{above}   {self.title()}")
-            out += [
-                "  " + "  ".join(f"{text:>{w}}" for text, w in zip(row, widths, strict=True)).rstrip() for row in rows
-            ]
+            out.append("  ".join(["", *(f"{text:>{w}}" for text, w in zip(head, widths, strict=True))]).rstrip())
+            for (first, cells), row in zip(grid, rows, strict=True):
+                texts = [f"{text:>{w}}" for text, w in zip(row[1:], widths[1:], strict=True)]
+                if paint is not None:
+                    texts = [paint(text, self.colour(cell, lowest)) for text, cell in zip(texts, cells, strict=True)]
+                out.append("  ".join(["", f"{first:>{widths[0]}}", *texts]).rstrip())
         return out
+
+    def __iter__(self) -> Iterator[Cell]:
+        return product(*(axis.values for axis in self.axes))
+
+    def colour(self, cell: Cell, lowest: bool = False) -> Colour:
+        """The colour of a cell: from the worst mean to the best as from dark to light; grey where there is none."""
+        value, finite = self[cell], [mean for mean in self.means.values() if math.isfinite(mean)]
+        if not math.isfinite(value):
+            return (128, 128, 128)
+        low, high = min(finite), max(finite)
+        share = (value - low) / (high - low) if high > low else 0.5
+        return colour(1 - share if lowest else share)
 
     def title(self) -> str:
         """Which axis runs where, and over how many cases the means are."""
@@ -119,13 +131,8 @@ class HeatMap:
 
     def _cell(self, cell: Cell, x: float, y: float, lowest: bool) -> str:
         value = self[cell]
-        finite = [number for number in self.means.values() if math.isfinite(number)]
-        red, green, blue = (128, 128, 128)
-        if math.isfinite(value):
-            low, high = min(finite), max(finite)
-            share = (value - low) / (high - low) if high > low else 0.5
-            red, green, blue = colour(1 - share if lowest else share)
-        ink = "#fff" if 0.299 * red + 0.587 * green + 0.114 * blue < 140 else "#111"
+        red, green, blue = tint = self.colour(cell, lowest)
+        ink = "#fff" if is_dark(tint) else "#111"
         words = ", ".join(f"{axis.name}={shown(at)}" for axis, at in zip(self.axes, cell, strict=True))
         title = f"{words}: {brief(value)}, {self.counts.get(cell, 0)} cases"
         middle = f'x="{x + _WIDTH / 2 - 1}" y="{y + _HEIGHT / 2 + 4}"'
@@ -172,10 +179,15 @@ _VIRIDIS = (
 )  # fmt: skip
 
 
-def colour(share: float) -> tuple[int, int, int]:
+def colour(share: float) -> Colour:
     """The colour of a share from 0 to 1."""
     at = min(max(share, 0.0), 1.0) * (len(_VIRIDIS) - 1)
     low = min(int(at), len(_VIRIDIS) - 2)
     part = at - low
     a, b = _VIRIDIS[low], _VIRIDIS[low + 1]
     return (round(a[0] + (b[0] - a[0]) * part), round(a[1] + (b[1] - a[1]) * part), round(a[2] + (b[2] - a[2]) * part))
+
+
+def is_dark(tint: Colour) -> bool:
+    """Whether white letters are read better on a colour than black ones."""
+    return 0.299 * tint[0] + 0.587 * tint[1] + 0.114 * tint[2] < 140

@@ -163,11 +163,12 @@ class Table:
 
     _repr_html_ = html
 
-    def write(self, path: Path) -> None:
+    def write(self, path: str | Path) -> None:
         """Writes a .csv, .json or .parquet file in one step. The same rows make the same bytes, but for parquet.
 
         Raises `ProgramError` for another extension, `MachineError` when it cannot be written.
         """
+        path = Path(path)
         kind = table_format(path)
         data = self._parquet() if kind == "parquet" else (self._csv() if kind == "csv" else self._json()).encode()
         try:
