@@ -107,7 +107,9 @@ def test_unrelated_programs_run_at_the_same_time(place: Path, tmp_path: Path) ->
     assert len(ended(begin(place, tmp_path / "store", program="other.imgql")).splitlines()) == 3
     assert stopped.poll() is None
     stopped.send_signal(signal.SIGCONT)
-    assert {line.split("=")[0] for line in (first + ended(stopped)).splitlines()} == PRINTED
+    rest = stopped.stdout.read()  # not `communicate`, which knows nothing of what `readline` has read ahead
+    assert stopped.wait() == 0
+    assert {line.split("=")[0] for line in (first + rest).splitlines()} == PRINTED
 
 
 def test_the_death_of_one_of_two_costs_the_other_nothing(place: Path, tmp_path: Path) -> None:
