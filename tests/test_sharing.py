@@ -97,18 +97,18 @@ def writes(store: Path) -> bool:
 
 def test_unrelated_programs_run_at_the_same_time(place: Path, tmp_path: Path) -> None:
     """One is stopped in the middle of its computation, and the other runs from beginning to end: no lock is global."""
-    stopped = begin(place, tmp_path / "store", "--output-dir", str(tmp_path / "out"))
-    assert stopped.stdout is not None
-    first = stopped.stdout.readline()
-    stopped.send_signal(signal.SIGSTOP)
-    while writes(tmp_path / "store"):
-        stopped.send_signal(signal.SIGCONT)
+    with begin(place, tmp_path / "store", "--output-dir", str(tmp_path / "out")) as stopped:
+        assert stopped.stdout is not None
+        first = stopped.stdout.readline()
         stopped.send_signal(signal.SIGSTOP)
-    assert len(ended(begin(place, tmp_path / "store", program="other.imgql")).splitlines()) == 3
-    assert stopped.poll() is None
-    stopped.send_signal(signal.SIGCONT)
-    rest = stopped.stdout.read()  # not `communicate`, which knows nothing of what `readline` has read ahead
-    assert stopped.wait() == 0
+        while writes(tmp_path / "store"):
+            stopped.send_signal(signal.SIGCONT)
+            stopped.send_signal(signal.SIGSTOP)
+        assert len(ended(begin(place, tmp_path / "store", program="other.imgql")).splitlines()) == 3
+        assert stopped.poll() is None
+        stopped.send_signal(signal.SIGCONT)
+        rest = stopped.stdout.read()  # not `communicate`, which knows nothing of what `readline` has read ahead
+        assert stopped.wait() == 0
     assert {line.split("=")[0] for line in (first + rest).splitlines()} == PRINTED
 
 
@@ -147,7 +147,7 @@ def test_however_it_is_run_the_outputs_are_the_same(place: Path, tmp_path: Path)
     killed = tmp_path / "killed-store"
     for lines in range(10):
         file = tmp_path / f"killed-{lines}"
-        doomed = begin(place, killed, "--events", str(file), "--output-dir", str(tmp_path / "killed"))
+        doomed = begin(place, killed, "--events", str(file), "--output-dir", str(tmp_path / "doomed"))
         assert doomed.stdout is not None
         for _ in range(min(lines, 6)):
             doomed.stdout.readline()
