@@ -21,6 +21,7 @@ ROOMS = (  # from the top; rooms on one line do not import each other
     ("execution",),
     ("plan",),
     ("check",),
+    ("reduction",),
     ("operators", "storage"),
     ("images",),
     ("syntax", "kernels", "library"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from voxlogica import identity
 from voxlogica.identity import Id, Plain
@@ -192,4 +192,5 @@ class Model(_Volume):
 
 
 Scalar = bool | float | str
-Value = Scalar | Mask | Image | Model | bytes
+Value: TypeAlias = "Scalar | Mask | Image | Model | bytes | tuple[Value, ...]"
+"""What a formula may stand for; a tuple is a sequence."""

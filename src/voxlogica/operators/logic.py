@@ -6,9 +6,9 @@ from voxlogica.operators import operator
 from voxlogica.values import Mask
 
 
-@operator()
+@operator(also=("!",))
 def not_(a: Mask) -> Mask:
-    """True where a is false. The library writes it `!a`.
+    """True where a is false. It is also written `!a`.
 
     >>> holds("not(a)", a="0110")
     '1001'
@@ -18,9 +18,9 @@ def not_(a: Mask) -> Mask:
     return Mask.of(a.space, masks.complement(a.words(), a.space.size[0]))
 
 
-@operator(commutative=True)
+@operator(also=("&&",), commutative=True)
 def and_(a: Mask, b: Mask) -> Mask:
-    """True where both are. The library writes it `a & b`.
+    """True where both are. It is also written `a && b`, and in the library `a & b`.
 
     >>> holds("and(a, b)", a="0110", b="0011")
     '0010'
@@ -30,9 +30,9 @@ def and_(a: Mask, b: Mask) -> Mask:
     return Mask.of(a.space, masks.conjunction(a.words(), b.words()))
 
 
-@operator(commutative=True)
+@operator(also=("||",), commutative=True)
 def or_(a: Mask, b: Mask) -> Mask:
-    """True where at least one is. The library writes it `a | b`.
+    """True where at least one is. It is also written `a || b`, and in the library `a | b`.
 
     >>> holds("or(a, b)", a="0110", b="0011")
     '0111'

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -124,7 +125,7 @@ class Program:
         self, session: Session, source: Source, path: Path | None, dialect: int | None, search: Sequence[Path]
     ) -> None:
         self.session, self.source, self.path, self.dialect = session, source, path, dialect
-        self.syntax: Syntax = parse(source)
+        self.syntax: Syntax = parse(source, dialect)
         self.checked: Checked = check(self.syntax, path, source.name, search)
 
     def __repr__(self) -> str:
@@ -193,9 +194,8 @@ class Prepared:
 
     def __init__(self, program: Program, settings: Settings, options: Options) -> None:
         self.program, self.settings = program, settings
-        if program.dialect is not None or program.syntax.dialect is not None:
-            dialect = program.dialect or program.syntax.dialect
-            options = Options(options.output_dir, options.grid_tolerance, dialect, options.jobs)
+        if program.syntax.dialect is not None:
+            options = replace(options, dialect=program.syntax.dialect)
         self.options = options
         self.outputs = outputs(program.checked, settings, options)
 
@@ -210,7 +210,7 @@ class Run:
 
     def __init__(self, prepared: Prepared, bound: Bound) -> None:
         self.program, self.settings, self.bound = prepared.program, prepared.settings, bound
-        self.printed: dict[str, Scalar] = {}
+        self.printed: dict[str, Value] = {}
         self.saved: list[Path] = []
 
     def __repr__(self) -> str:

@@ -33,7 +33,7 @@ class Printed:
     """A `print` whose turn has come."""
 
     label: str
-    value: Scalar
+    value: Scalar | tuple[Value, ...]
 
     def __str__(self) -> str:
         return f"{self.label}={shown(self.value)}"
@@ -68,12 +68,16 @@ class Watcher(Protocol):
         ...
 
 
-def shown(value: Scalar) -> str:
+def shown(value: Value) -> str:
     """A value as text (C19): the fewest digits that read back exactly, integral numbers without `.0`."""
+    if isinstance(value, tuple):
+        inside = [json.dumps(each, ensure_ascii=False) if isinstance(each, str) else shown(each) for each in value]
+        return f"[{', '.join(inside)}]"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return value
+    assert isinstance(value, float)
     if value.is_integer() and abs(value) < 1e16:
         return str(int(value))
     return repr(value)
@@ -156,7 +160,7 @@ def happenings(
         del outcome
         while next_print < len(prints) and (ready := known.get(prints[next_print].formula.id)) is not None:
             if isinstance(ready, Finished):
-                assert isinstance(ready.value, (bool, float, str))
+                assert isinstance(ready.value, (bool, float, str, tuple))
                 yield Printed(prints[next_print].label, ready.value)
             next_print += 1
     order = {id(goal): n for n, goal in enumerate(goals)}
@@ -179,6 +183,7 @@ def _goals(bound: Bound, checked: Checked, settings: Settings, program: str) -> 
         output = bound.outputs.get(number)
         if output is not None:
             made.output = output
+        if output is not None and formula.type.spatial:
             made.formula, made.clamped = _encoded(bound, checked, settings, program, output, formula)
         goals.append(made)
     return goals
