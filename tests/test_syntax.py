@@ -334,6 +334,9 @@ def test_without_a_dialect_a_text_means_the_same_or_nothing(text: str, dialect: 
         assert flat(tree) == flat(expression(text, 1))
 
 
+ASSOCIATIVE = ("&", "&&", ".&.", "|", "||", ".|.", "+", ".+.", "*", ".*.")
+
+
 def flat(tree: Expression) -> object:
     """A tree in which a chain of one associative operator is one node."""
     if not isinstance(tree, Call):
@@ -341,7 +344,7 @@ def flat(tree: Expression) -> object:
     arguments: list[object] = []
     for argument in tree.arguments:
         inner = flat(argument)
-        if tree.name in "& + | *" and isinstance(inner, tuple) and inner[0] == tree.name and tree.form == "infix":
+        if tree.name in ASSOCIATIVE and isinstance(inner, tuple) and inner[0] == tree.name and tree.form == "infix":
             arguments += inner[1]
         else:
             arguments.append(inner)

@@ -143,12 +143,13 @@ def together(checker: Expressions, body: Body, node: Call, given: list[Operand])
     holes = {f" {n}": _part(operand) for n, operand in enumerate(given)}
     names = tuple([Name(f" {n}", argument.span) for n, argument in enumerate(node.arguments)])
     turn = yield from _turn(checker, body, holes, Call(node.name, names, node.form, node.name_span, node.span))
-    kind = sequence(turn.type) if turn.type is not None else None
-    if turn.made.code.result < 0 or kind is None:
-        return Operand(-1, kind)
+    made = sequence(turn.type) if turn.type is not None else None
+    if turn.made.code.result < 0 or made is None:
+        return Operand(-1, made)
     slots = tuple([operand.slot for operand in given])
-    slot = body.emit(Together(turn.made.code, slots, turn.grid, node.name_span, node.name))
-    return Operand(slot, kind, turn.grid)
+    many = tuple([(kind := type_of(operand)) is not None and kind.element is not None for operand in given])
+    slot = body.emit(Together(turn.made.code, slots, many, turn.grid, node.name_span, node.name))
+    return Operand(slot, made, turn.grid)
 
 
 def _part(operand: Operand) -> Operand:

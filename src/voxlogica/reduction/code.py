@@ -94,10 +94,11 @@ class Each(NamedTuple):
 
 
 class Together(NamedTuple):
-    """What a body makes of the elements of several sequences, taken together; what is no sequence stays the same."""
+    """What a body makes of the elements of several sequences, taken together; what is not `many` stays the same."""
 
     body: Code
     sources: tuple[int, ...]
+    many: tuple[bool, ...]
     space: int
     span: Span
     symbol: str

@@ -236,13 +236,14 @@ class _Reducer:
 
     def together(self, step: Together, here: _Frame) -> Slot:
         sources = [here.slots[n] for n in step.sources]
-        sequences = [source for source in sources if isinstance(source, Elements)]
-        for source in sources:
-            if source is None or isinstance(source, Absent):
+        lengths = []
+        for source, many in zip(sources, step.many, strict=True):
+            if isinstance(source, Elements):
+                lengths.append(source.length)
+            elif many:
                 return source
-        lengths = {each.length for each in sequences}
-        if len(lengths) > 1:
-            first, second = (each.length for each in sequences)
+        if len(set(lengths)) > 1:
+            first, second = lengths
             message = f"`{step.symbol}` stands between sequences of {first} and of {second} elements"
             return Absent(message, "both must have the same number", here.origin(step.span))
         space = self.space(step.space, here)
@@ -253,7 +254,7 @@ class _Reducer:
                 holes.append((yield source.element(number)) if isinstance(source, Elements) else source)
             return (yield self.body(step.body, holes, space, here))
 
-        return Elements(lengths.pop(), make, space)
+        return Elements(lengths[0], make, space)
 
     def sift(self, code: Code, source: Elements, origin: Origin | None, here: _Frame) -> Process:
         if source.length > MOST:

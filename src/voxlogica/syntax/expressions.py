@@ -227,7 +227,7 @@ class _Reader:
         while stack:
             node = stack.pop()
             for child in parts(node):
-                if id(child) not in leaves:
+                if id(child) not in leaves and isinstance(child, Call):
                     stack.append(child)
                     if not one_chain(node, child):
                         brackets.append((child.span.start, child.span.end))
