@@ -223,7 +223,7 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
     if len(arguments) != len(operator.parameters):
         raise ValueError(f"{operator} takes {len(operator.parameters)} arguments, not {len(arguments)}")
     for (name, wanted), argument in zip(operator.parameters, arguments, strict=True):
-        if not wanted.accepts(argument.type):
+        if argument.type is not wanted and not wanted.accepts(argument.type):
             raise TypeError(f"{operator}: {name} is a {wanted}, not a {argument.type}")
         if argument.space is not None:
             if space is not None and argument.space is not space and argument.space.id != space.id:

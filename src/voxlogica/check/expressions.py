@@ -105,7 +105,7 @@ class Expressions:
                 inner = self.inner(body, node)
                 stack.append((node, 1 + len(inner)))
                 stack += [(part, 0) for part in reversed(inner)]
-                if isinstance(node, Call) and messages.is_symbol(node.name) and self.meaning(body, node.name) is None:
+                if isinstance(node, Call) and self.is_no_operator(body, node.name):
                     as_functions |= {id(argument) for argument in node.arguments}
             else:
                 given = operands[len(operands) - stage + 1 :]
@@ -115,8 +115,10 @@ class Expressions:
 
     def inner(self, body: Body, node: Expression) -> tuple[Expression, ...]:
         """The parts of an expression that are values: not the function given to `map`, nor a namespace."""
-        if isinstance(node, Call) and isinstance(self.meaning(body, node.name), Form) and node.name == "map":
-            return node.arguments[1:]
+        if isinstance(node, Call):
+            if node.name == "map" and isinstance(self.meaning(body, node.name), Form):
+                return node.arguments[1:]
+            return node.arguments
         if isinstance(node, Field) and self.qualified(body, node):
             return ()
         return parts(node)
@@ -137,6 +139,10 @@ class Expressions:
             case Field():
                 return self.field(body, node, given)
         raise TypeError(f"{node} is no expression")
+
+    def is_no_operator(self, body: Body, symbol: str) -> bool:
+        """Whether a symbol means nothing."""
+        return messages.is_symbol(symbol) and built_in(symbol) is None and self.scope.find(symbol, body.moment) is None
 
     # Names
 
@@ -194,11 +200,14 @@ class Expressions:
         if isinstance(meaning, Form):
             return (yield from sequences.form(self, body, node, meaning, given))
         if isinstance(meaning, Overloaded):
-            fitting = [each for each in meaning.alternatives if len(self.wanted(each)) == len(given)]
+            fitting = meaning.chosen.get(len(given))
+            if fitting is None:
+                fitting = [each for each in meaning.alternatives if len(self.wanted(each)) == len(given)]
+                meaning.chosen[len(given)] = fitting
             if len(fitting) == 1:
                 meaning = fitting[0]
             elif fitting:
-                return (yield from self.overloaded(body, node, meaning.symbol, fitting, given))
+                return (yield from self.overloaded(body, node, meaning, fitting, given))
         wanted = self.wanted(meaning)
         if meaning is None or isinstance(meaning, (Value, Overloaded)) or len(wanted) != len(given):
             if isinstance(meaning, Overloaded):
@@ -229,18 +238,28 @@ class Expressions:
         return self.invoke(body, node, meaning, made, given)
 
     def overloaded(
-        self, body: Body, node: Call, symbol: str, alternatives: Sequence[Operator | Function], given: list[Operand]
+        self,
+        body: Body,
+        node: Call,
+        meaning: Overloaded,
+        alternatives: Sequence[Operator | Function],
+        given: list[Operand],
     ) -> Checking:
         """A symbol with several meanings, told apart by the types of its arguments."""
+        types = tuple([kind for operand in given if (kind := type_of(operand)) is not None])
+        chosen = meaning.chosen.get(types) if len(types) == len(given) else None
         if any(operand.slot < 0 or operand.kind is None for operand in given):
             return BAD
-        chosen = self.choose(alternatives, [operand.kind for operand in given])
+        if chosen is None:
+            chosen = self.choose(alternatives, [operand.kind for operand in given])
+            if len(types) == len(given):
+                meaning.chosen[types] = chosen
         if not chosen:
             self.report_overload(body, node, alternatives, given)
             return BAD
-        if any(isinstance(known(operand.kind), Unknown) for operand in given):
+        if len(types) < len(given):
             return Operand(0, Unknown())
-        if any(kind.element for operand in given if (kind := type_of(operand)) is not None):
+        if any(kind.element for kind in types):
             return (yield from sequences.together(self, body, node, given))
         return (yield from self.known_call(body, node, chosen[0], given))
 
@@ -405,8 +424,10 @@ class Expressions:
         meaning = self.scope.find(name, body.moment)
         if meaning is None:
             return built_in(name)
-        owners = meaning.alternatives if isinstance(meaning, Overloaded) else (meaning,)
-        body.uses |= {each.owner for each in owners if not isinstance(each, Operator)}
+        if isinstance(meaning, Overloaded):
+            body.uses |= meaning.owners
+        else:
+            body.uses.add(meaning.owner)
         return meaning
 
     def wanted(self, meaning: Meaning | None) -> Sequence[tuple[str, Type | None]]:

@@ -6,8 +6,9 @@ A definition sees what was bound before it. So every binding has its moment, and
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 from voxlogica.check.spaces import Place
@@ -162,12 +163,21 @@ class Trace:
     name: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Overloaded:
-    """Operators and definitions of the bundled libraries that share a symbol, told apart by their types."""
+    """Operators and definitions of the bundled libraries that share a symbol, told apart by their types.
+
+    `chosen` remembers which ones take so many arguments, and which ones arguments of such types.
+    """
 
     symbol: str
     alternatives: tuple[Operator | Function, ...]
+    chosen: dict[int | tuple[Type, ...], Sequence[Operator | Function]] = field(default_factory=dict)
+
+    @cached_property
+    def owners(self) -> frozenset[int]:
+        """The definitions among them."""
+        return frozenset([each.owner for each in self.alternatives if isinstance(each, Function)])
 
 
 @dataclass(frozen=True)

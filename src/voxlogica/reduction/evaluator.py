@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from voxlogica._collector import collector_paused
 from voxlogica.errors import Refusal, Span
 from voxlogica.formula import Formula, Formulas, Leaf, Origin
 from voxlogica.operators.sequences import argmax, items, refuse
@@ -51,7 +52,8 @@ class Reduced:
         return len(self._reducer.main)
 
     def __getitem__(self, slot: int) -> Formula | None:
-        made = _run(self._reducer.gathered(self._reducer.main[slot]))
+        with collector_paused():
+            made = _run(self._reducer.gathered(self._reducer.main[slot]))
         assert made is None or isinstance(made, Formula)
         return made
 
@@ -72,7 +74,8 @@ def reduce(
     Linear in steps plus distinct calls plus turns of loops.
     """
     reducer = _Reducer(table or Formulas(), leaves, spaces, parameters, replace)
-    _run(reducer.run(main, _Frame(main, reducer.main, None, None, None)))
+    with collector_paused():
+        _run(reducer.run(main, _Frame(main, reducer.main, None, None, None)))
     return Reduced(reducer)
 
 
@@ -163,9 +166,11 @@ class _Reducer:
         for argument in arguments:
             if type(argument) is not Formula:
                 return _first_absent(arguments)
-        space = self.space(step.space, here)
-        if space is None and step.space >= 0:
-            return None
+        space = None
+        if step.space >= 0:
+            space = self.space(step.space, here)
+            if space is None:
+                return None
         return self.table.apply(step.operator, arguments, space, here.origin(step.span))  # type: ignore[arg-type]
 
     def atom(self, step: Step) -> Formula:

@@ -5,11 +5,9 @@ After an error the parser goes on at the next command.
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
+from voxlogica._collector import collector_paused
 from voxlogica.errors import ProgramError, Source, Span
 from voxlogica.syntax import messages
 from voxlogica.syntax.ast import Command, Import, Let, Load, Parameter, Print, Program, Save, String
@@ -47,7 +45,7 @@ def _parse(source: Source, dialect: int | None, brackets: list[tuple[int, int]] 
     known = value in ("1", "2")
     if dialect is None and known:
         dialect = int(value)
-    with _collector_paused():
+    with collector_paused():
         cursor = Cursor(source, dialect)
         cursor.brackets = brackets
         commands = _Parser(cursor).commands()
@@ -56,20 +54,6 @@ def _parse(source: Source, dialect: int | None, brackets: list[tuple[int, int]] 
     if cursor.problems:
         raise ProgramError(*sorted(cursor.problems, key=lambda problem: problem.span.start if problem.span else 0))
     return Program(tuple(commands), dialect)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """A tree is many small objects without a cycle: to search it for cycles again and again as it grows more than
-    doubles the time of a long program (100 000 lines: 13 s instead of 6 s).
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class _Parser:
