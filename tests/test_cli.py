@@ -15,6 +15,7 @@ from typing import NamedTuple
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
 import voxlogica
 from voxlogica.cli import main
@@ -104,6 +105,47 @@ def test_names_in_strings_are_set_or_taken_from_the_environment(
     assert voxlogica_("run", program, "--set", "case_2=b", "--set", "CASE=a").out == "a b $ a_x=p\n"
 
 
+def test_a_string_parameter_may_have_names_in_it(voxlogica_: Voxlogica) -> None:
+    program = write('let p = "$QQ" let q = "a${QQ}b$$" print "1" p print "2" q')
+    assert voxlogica_("run", program, "--set", "QQ=v").out == "1=v\n2=avb$\n"
+    assert voxlogica_("run", program, "--set", "QQ=v", "--set", "p=$w").out == "1=$w\n2=avb$\n"
+
+
+def test_a_picture_without_a_place_for_text_has_its_origin_beside_it(voxlogica_: Voxlogica) -> None:
+    Image.fromarray(np.arange(20, dtype=np.uint8).reshape(4, 5)).save("flat.png")
+    program = write('load flat = "flat.png"\nsave "m.bmp" intensity(flat) >. 7')
+    assert voxlogica_("run", program) == Said(0, "", "")
+    assert json.loads(Path("m.bmp.json").read_text())["expression"] == "intensity(flat) >. 7"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [("run p.imgql", 1), ("run p.imgql --json", 1), ("version", 1), ("run wrong.imgql", 2)],
+)
+def test_a_full_disk_behind_stdout_is_said(tmp_path: Path, arguments: str, status: int) -> None:
+    (tmp_path / "p.imgql").write_text('print "one" 1')
+    (tmp_path / "wrong.imgql").write_text('print "one" absent')
+    command = f"{shlex.quote(sys.executable)} -m voxlogica {arguments} > /dev/full"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (status, False)
+    assert ("the output cannot be written: no space left on device" in done.stderr) == (status == 1)
+
+
+def test_what_the_terminal_s_encoding_lacks_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "p.imgql").write_text('print "é" 1', "utf-8")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "voxlogica", "run", "p.imgql"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\\xe9=1\n", "")
+
+
+def test_what_the_system_refuses_is_said(voxlogica_: Voxlogica) -> None:
+    Path("loop.nii.gz").symlink_to("loop.nii.gz")
+    for name in ("x" * 300 + ".nii.gz", "loop.nii.gz"):
+        status, _, err = voxlogica_("run", write(SCAN + f'save "{name}" image'))
+        assert (status, err.splitlines()[0].startswith("error[output]: "), "Traceback" in err) == (3, True, False)
+
+
 def test_json_is_one_object_with_everything(voxlogica_: Voxlogica) -> None:
     text = (
         SCAN
@@ -133,12 +175,10 @@ def test_check_says_what_a_program_needs_and_makes(voxlogica_: Voxlogica) -> Non
     print "n" volume(intensity(scan) >. hi)
     save "m.nii" intensity(scan) >. hi"""
     status, out, err = voxlogica_("check", write(text), "--set", "CASE=a")
+    goals = '  print   "n"      number\n  save    "m.nii"  mask\n'
     assert (status, err) == (0, "")
-    assert out == (
-        "p.imgql is right\n"
-        '  loads   scan = "$CASE.nii"\n  sets    hi = 0.5\n  needs   --set CASE=…\n'
-        '  print   "n"      number\n  save    "m.nii"  mask\n'
-    )
+    assert out == f'p.imgql is right\n  loads   scan = "$CASE.nii"\n  sets    hi = 0.5\n{goals}'
+    assert "  needs   --set CASE=…\n" in voxlogica_("check", "p.imgql").out
     status, out, err = voxlogica_("check", write(text), "--json")
     data = json.loads(out)
     assert data["goals"][1] == {"kind": "save", "text": "m.nii", "type": "mask"}

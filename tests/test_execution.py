@@ -20,86 +20,18 @@ import pytest
 
 from voxlogica.errors import InternalError, Refusal, Source, Span
 from voxlogica.execution import limits
-from voxlogica.execution.engine import Broken, ExecutionEngine, Finished, GoalOutcome
+from voxlogica.execution.engine import Broken, ExecutionEngine, Finished
 from voxlogica.execution.messages import Event
-from voxlogica.formula import IMAGE, MASK, NUMBER, Formula, Formulas, Leaf, Operator, Origin, Type, below
-from voxlogica.storage import Claim, Done, Failed, MemoryStorage, StoreFull, TaskError
+from voxlogica.formula import IMAGE, MASK, NUMBER, Formula, Formulas, Leaf, Operator, Origin, below
+from voxlogica.storage import Claim, Done, Failed, MemoryStorage, Missing, StoreFull, TaskError
 from voxlogica.values import Space
-
-SOON = 60
+from world import SOON, World, at_once, outcomes, soon, values
 
 
 @pytest.fixture
 def engine() -> Iterator[ExecutionEngine]:
     with ExecutionEngine(MemoryStorage(), jobs=2) as engine:
         yield engine
-
-
-class World:
-    """Operators on numbers that count how often they run, in a table of formulas."""
-
-    def __init__(self) -> None:
-        self.table = Formulas()
-        self.ran: Counter[str] = Counter()
-        self.lock = threading.Lock()
-
-    def operator(
-        self,
-        name: str,
-        body: Callable[..., object],
-        parameters: int,
-        cost: str = "scalar",
-        result: Type = NUMBER,
-        **more: bool,
-    ) -> Operator:
-        def counted(*arguments: object, **threads: int) -> object:
-            with self.lock:
-                self.ran[name] += 1
-            return body(*arguments, **threads)
-
-        named = tuple((f"a{n}", NUMBER) for n in range(parameters))
-        return Operator(name, name, 1, named, result, counted, "", cost=cost, **more)  # type: ignore[arg-type]
-
-    def __call__(self, name: str, body: Callable[..., object], *arguments: object, cost: str = "") -> Formula:
-        """The formula of a new operator over formulas and numbers; published unless it has a cost."""
-        return self.table.apply(self.operator(name, body, len(arguments), cost), self.formulas(arguments))
-
-    def formulas(self, arguments: tuple[object, ...]) -> tuple[Formula, ...]:
-        return tuple(a if isinstance(a, Formula) else self.table.constant(a) for a in arguments)  # type: ignore[arg-type]
-
-
-def outcomes(engine: ExecutionEngine, *goals: Formula, **more: object) -> dict[Formula, GoalOutcome]:
-    return dict(engine.run(goals, **more))  # type: ignore[arg-type]
-
-
-def values(engine: ExecutionEngine, *goals: Formula) -> list[object]:
-    """The goals' values; an error where one has none."""
-    found = outcomes(engine, *goals)
-    return [outcome.value if isinstance(outcome := found[goal], Finished) else outcome.error for goal in goals]
-
-
-def soon(event: threading.Event) -> None:
-    assert event.wait(SOON), "it never happened"
-
-
-def at_once(*actions: Callable[[], None]) -> None:
-    """Runs functions in threads of their own, and raises what they raise."""
-    errors: list[BaseException] = []
-
-    def guarded(action: Callable[[], None]) -> None:
-        try:
-            action()
-        except AssertionError as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(action,), daemon=True) for action in actions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(SOON)
-        assert not thread.is_alive(), "blocked"
-    if errors:
-        raise errors[0]
 
 
 # Values
@@ -344,6 +276,70 @@ def test_a_stored_value_that_was_collected_is_computed_again():
     assert world.ran == {"b": 1, "a": 1}
 
 
+def test_goals_that_are_stored_are_opened_one_by_one_and_take_no_worker():
+    """Nobody opens the next before the last was taken; and all workers may be busy."""
+    world = World()
+    running, go = threading.Event(), threading.Event()
+    opened: list[str] = []
+
+    class Opening(MemoryStorage):
+        def known(self, ids):  # type: ignore[no-untyped-def]
+            return {id: Done(Seen(outcome.ref)) for id, outcome in super().known(ids).items()}
+
+    class Seen:
+        def __init__(self, ref):  # type: ignore[no-untyped-def]
+            self.ref, self.nbytes = ref, ref.nbytes
+
+        def open(self):  # type: ignore[no-untyped-def]
+            opened.append("one")
+            return self.ref.open()
+
+    def kernel() -> float:
+        running.set()
+        soon(go)
+        return 0.0
+
+    goals = [world(f"goal{n}", lambda n=n: float(n)) for n in range(5)]
+    told: list[Event] = []
+    with ExecutionEngine(Opening(), jobs=1) as engine:
+        outcomes(engine, *goals)
+        busy = engine.run([world("busy", kernel)])
+        soon(running)
+        run = engine.run(goals, listen=told.append)
+        for n, (goal, outcome) in enumerate(run):
+            assert (goal, outcome.value, len(opened)) == (goals[n], float(n), n + 1)  # type: ignore[union-attr]
+        assert (run.counts.tasks, run.counts.reused, [event.kind for event in told]) == (5, 5, ["reused"] * 5)
+        go.set()
+        list(busy)
+
+
+def test_stored_goals_that_are_lost_before_they_are_opened_are_computed_again():
+    world = World()
+
+    class Lost:
+        nbytes = 8
+
+        def open(self):  # type: ignore[no-untyped-def]
+            raise Missing
+
+    class Losing(MemoryStorage):
+        losing = False
+
+        def known(self, ids):  # type: ignore[no-untyped-def]
+            found = super().known(ids)
+            if self.losing:
+                self._rows.clear()
+            return {id: Done(Lost()) for id in found} if self.losing else found
+
+    storage = Losing()
+    goals = [world(f"goal{n}", lambda n=n: float(n)) for n in range(3)]
+    with ExecutionEngine(storage, jobs=2) as engine:
+        assert values(engine, *goals) == [0.0, 1.0, 2.0]
+        storage.losing = True
+        assert values(engine, *goals) == [0.0, 1.0, 2.0]
+    assert set(world.ran.values()) == {2}
+
+
 # Failures
 
 
@@ -414,7 +410,7 @@ def test_a_definite_failure_is_an_answer_and_a_circumstance_is_tried_again():
             found = outcomes(engine, after, circumstance)
             assert [type(outcome) for outcome in found.values()] == [Broken, Broken]
             assert found[after].formula is definite  # type: ignore[union-attr]
-    assert world.ran == {"definite": 1, "circumstance": 2}
+    assert world.ran == {"definite": 1, "circumstance": 4}, "each run tries it twice"
 
 
 def test_a_private_failure_is_stored_in_the_name_of_the_claim_and_still_names_its_cause():
@@ -433,11 +429,11 @@ def test_a_private_failure_is_stored_in_the_name_of_the_claim_and_still_names_it
 
 def test_a_store_that_takes_nothing_costs_no_answer():
     class Full(MemoryStorage):
-        def store(self, claim, value, made):  # type: ignore[no-untyped-def]
+        def store(self, claim, value, made, *, goal=False):  # type: ignore[no-untyped-def]
             raise StoreFull
 
     class Broken(MemoryStorage):
-        def store(self, claim, value, made):  # type: ignore[no-untyped-def]
+        def store(self, claim, value, made, *, goal=False):  # type: ignore[no-untyped-def]
             raise OSError("disk gone")
 
     for backend in (Full(), Broken()):
@@ -547,12 +543,32 @@ def test_one_run_is_cancelled_and_the_other_that_shares_its_work_goes_on():
     assert world.ran == {"slow": 1, "after": 1}
 
 
-def test_ctrl_c_reaches_the_main_thread_while_it_waits(engine: ExecutionEngine):
+@pytest.fixture
+def ctrl_c() -> Iterator[Callable[[], None]]:
+    """Presses Ctrl-C until Python has noticed: one that comes just before the main thread blocks, it does not see."""
+    noticed = threading.Event()
+
+    def handler(*_: object) -> None:
+        if not noticed.is_set():
+            noticed.set()
+            raise KeyboardInterrupt
+
+    def press() -> None:
+        while not noticed.wait(0.02):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, handler)
+    yield press
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_reaches_the_main_thread_while_it_waits(engine: ExecutionEngine, ctrl_c: Callable[[], None]):
+    """What has not begun does not begin, its claims are given back, and what was being computed is stored."""
     world = World()
     go = threading.Event()
 
     def kernel() -> float:
-        os.kill(os.getpid(), signal.SIGINT)
+        ctrl_c()
         soon(go)
         return 1.0
 
@@ -562,7 +578,8 @@ def test_ctrl_c_reaches_the_main_thread_while_it_waits(engine: ExecutionEngine):
         list(engine.run([after]))
     go.set()
     assert values(engine, world("next", lambda: 5.0)) == [5.0]
-    assert world.ran["after"] == 0
+    assert values(engine, slow) == [1.0]
+    assert world.ran == {"slow": 1, "next": 1}
 
 
 def test_closing_ends_all_threads_and_wakes_who_waits():
@@ -688,7 +705,8 @@ def test_who_listens_is_told_in_order_and_in_the_thread_that_iterates(engine: Ex
     assert threads == {threading.get_ident()}
     kinds = [(event.kind, event.formula.label) for event in told]
     assert kinds[:2] == [("started", "a"), ("done", "a")]
-    rest = [kind for kind in kinds[2:] if kind != ("freed", "a")]
+    assert ("persisted", "a") in kinds
+    rest = [kind for kind in kinds[2:] if kind not in (("freed", "a"), ("persisted", "a"))]
     assert rest == [("reused", "a"), ("started", "bad"), ("failed", "bad"), ("skipped", "skipped")]
     assert told[1].seconds > 0
     assert told[1].bytes > 0

@@ -300,6 +300,23 @@ def test_correlation_across_tiles(shape: Shape, k: int) -> None:
     assert_correlation(a, b, random_mask(shape, 0.5, 4), (3, 2, 4), -1.5, 1.5, k, at)
 
 
+@law
+@given(
+    shape=shapes, seed=seeds, radius=st.tuples(*[st.integers(0, 4)] * 3), background=st.sampled_from((0.0, 1.0, 9.0)),
+    k=st.sampled_from((2, 5)),
+)  # fmt: skip
+def test_correlation_around_an_object(
+    shape: Shape, seed: int, radius: Sequence[int], background: float, k: int
+) -> None:
+    """Windows with the bin of the first voxel only, or with voxels in no bin only, are scored without being summed."""
+    rng = np.random.default_rng(seed)
+    a = np.full(shape, background, np.float32)
+    corner = [int(rng.integers(n)) for n in shape]
+    box = tuple(slice(c, c + int(rng.integers(4))) for c in corner)
+    a[box] = rng.integers(0, 4, a[box].shape)
+    assert_correlation(a, a, random_mask(shape, 0.5, seed), radius, 0, 4, k)
+
+
 @pytest.mark.parametrize("radius", [(30, 31, 10), (2**40, 31, 10), (60, 60, 60)])
 def test_correlation_with_windows_too_large_for_16_bits(radius: Sequence[int]) -> None:
     shape = (11, 62, 61)

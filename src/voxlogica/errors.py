@@ -17,6 +17,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
+from unicodedata import combining, east_asian_width
 
 
 class Source:
@@ -189,10 +190,11 @@ def _marked(text: str, number: int, source: Source, marks: list[Mark]) -> list[s
     out = [f"{number:>7} | {prefix}{shown}{suffix}".rstrip()]
     signs, labels = "", []
     for column, mark in columns:
-        start = column - window + len(prefix)
-        if start > _EXCERPT:
+        if column - window > _EXCERPT:
             continue
-        width = max(1, min(mark.span.end - mark.span.start, len(text) - column, len(shown) + len(prefix) - start))
+        start = len(prefix) + _wide(shown[: column - window])
+        marked = shown[column - window :][: min(mark.span.end - mark.span.start, len(text) - column)]
+        width = max(1, _wide(marked))
         signs = signs.ljust(start)[:start] + mark.sign * width
         if mark.label:
             labels.append((start, mark.label))
@@ -200,6 +202,13 @@ def _marked(text: str, number: int, source: Source, marks: list[Mark]) -> list[s
     out.append(f"        | {signs}{' ' + last[1] if last else ''}")
     out += [f"        | {'':{start}}{label}" for start, label in reversed(labels)]
     return out
+
+
+def _wide(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _chain(chain: tuple[Frame, ...]) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from voxlogica import identity
 from voxlogica.errors import Frame, Span
-from voxlogica.identity import Id
+from voxlogica.identity import Id, Plain
 from voxlogica.values import Space, Value
 
 
@@ -57,6 +57,7 @@ MASK = Type("mask", spatial=True)
 LABELS = Type("labels", spatial=True)
 NOTHING = Type("nothing")  # of the elements of `[]`, which go with any others
 BYTES = Type("bytes")  # an encoded file; no program can name it
+FORMULAS = Type("formulas")  # of what a task returns several of; who reads it gets their values, as a tuple
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,9 @@ class Operator:
 
     `name` and `version` enter content ids; `symbol` is how programs write it, and `also` are symbols that it shares
     with others, told apart by their types. All spatial arguments and a spatial result share one space; `needs_space`
-    says that the body takes it first, without the user giving it. `cost` names the class of its running time.
+    says that the body takes it first, without the user giving it. `cost` names the class of its running time; `isolate`
+    has the body run in a process of its own, for what may crash or must be killable; `dynamic` says that the body
+    returns formulas (see `Builder`); `library` is the package that computes it, if not ours: its version is in the ids.
     """
 
     name: str
@@ -73,14 +76,17 @@ class Operator:
     version: int
     parameters: tuple[tuple[str, Type], ...]
     result: Type
-    body: Callable[..., Value]
+    body: Callable[..., Value | Formula | Sequence[Formula]]
     doc: str
-    also: tuple[str, ...] = ()
     cost: str = "voxels"
     needs_space: bool = False
     takes_threads: bool = False
     commutative: bool = False
     hidden: bool = False
+    isolate: bool = False
+    dynamic: bool = False
+    library: str = ""
+    also: tuple[str, ...] = ()
 
     @property
     def signature(self) -> str:
@@ -207,11 +213,20 @@ class Formulas:
         if known is not None:
             return known
         here = _space(operator, arguments, space)
-        id = identity.applied(operator.name, operator.version, here.id if here else None, [a.id for a in arguments])
+        ids, made_by = [a.id for a in arguments], _versions(operator.library) if operator.library else ()
+        id = identity.applied(operator.name, operator.version, here.id if here else None, ids, made_by)
         result_space = here if operator.result.spatial else None
         known = Formula(id, operator.result, result_space, operator, arguments, None, None, origin)
         self._applied[key] = known
         return known
+
+
+@cache
+def _versions(library: str) -> tuple[str, ...]:
+    """A library and its version, as part of an id: another version may give other results."""
+    from importlib.metadata import version
+
+    return library, version(library)
 
 
 def _by_id(formula: Formula) -> Id:
@@ -247,3 +262,131 @@ def below(goals: Sequence[Formula]) -> Iterator[Formula]:
             stack.append((formula, True))
             stack += [(a, False) for a in reversed(formula.arguments) if id(a) not in seen]
     # A formula may stand twice on the stack before its first visit; `seen` makes the second visit a no-op.
+
+
+# Formulas as outcomes
+
+
+class Builder:
+    """What the body of a dynamic operator gets as its first argument, to make the formulas with that it returns.
+
+    `arguments` are the formulas whose values the body gets besides: those it returns may have them below. One formula
+    is returned where the operator's result is a type of values, of that type and in the task's space: the task *is*
+    then that formula. Where it is `FORMULAS`, any number.
+    """
+
+    def __init__(self, task: Formula) -> None:
+        self.arguments = task.arguments
+        self._table, self._origin = Formulas(), task.origin
+
+    def constant(self, value: bool | float | str) -> Formula:
+        """A constant."""
+        return self._table.constant(value, self._origin)
+
+    def apply(self, operator: Operator, *arguments: Formula, space: Space | None = None) -> Formula:
+        """An operator over formulas."""
+        return self._table.apply(operator, arguments, space, self._origin)
+
+
+class Unreadable(LookupError):
+    """Stored formulas that cannot be had again: of an operator or a version that is not here, or damaged."""
+
+
+def returned(task: Formula, result: object) -> tuple[Formula, ...]:
+    """The formulas that the body of a dynamic task has returned. Raises `TypeError` when it should have others."""
+    single = task.type is not FORMULAS
+    found = (result,) if single else tuple(result) if isinstance(result, (tuple, list)) else (None,)
+    formulas = tuple([formula for formula in found if isinstance(formula, Formula)])
+    if len(formulas) != len(found):
+        raise TypeError(f"{task.operator} is to return {'a formula' if single else 'formulas'}, not {result!r}")
+    if single:
+        (formula,) = formulas
+        here, there = task.space, formula.space
+        if not task.type.accepts(formula.type) or (here and here.id) != (there and there.id):
+            raise TypeError(f"{task.operator} is to return a {task.type} in its space, not {formula}")
+    return formulas
+
+
+def encode(task: Formula, formulas: Sequence[Formula]) -> bytes:
+    """What a task returned, as canonical bytes: equal formulas, returned by equal tasks, have equal bytes.
+
+    `("formulas", FORMAT, nodes, roots)`: the nodes come after those they name, by number, in depth-first order:
+
+    - `("argument", n)` the task's n-th argument, and all that is below it;
+    - `("constant", value)`;
+    - `("file", id)` a file's value that is somewhere below the task;
+    - `("apply", name, version, arguments, space)` an operator over nodes; the space, all its fields, only where no
+      argument has one.
+
+    So the bytes say nothing of what the task reads, and stay short however deep that is. Raises `ValueError` for a file
+    that the task does not read: nobody who opens the bytes could find it.
+    """
+    known = {argument.id: n for n, argument in reversed(list(enumerate(task.arguments)))}
+    numbers: dict[Id, int] = {}
+    nodes: list[Plain] = []
+    for formula in _above(formulas, known):
+        if formula.id not in numbers:
+            numbers[formula.id] = len(nodes)
+            nodes.append(_node(task, formula, known, numbers))
+    return identity.canonical(("formulas", identity.FORMAT, nodes, [numbers[formula.id] for formula in formulas]))
+
+
+def _above(formulas: Sequence[Formula], known: Mapping[Id, int]) -> Iterator[Formula]:
+    """What formulas are made of, down to these, arguments before what uses them."""
+    seen: set[Id] = set()
+    stack = [(formula, False) for formula in reversed(formulas)]
+    while stack:
+        formula, done = stack.pop()
+        if done:
+            yield formula
+        elif formula.id not in seen:
+            seen.add(formula.id)
+            stack.append((formula, True))
+            if formula.id not in known:
+                stack += [(a, False) for a in reversed(formula.arguments)]
+
+
+def _node(task: Formula, formula: Formula, known: Mapping[Id, int], numbers: Mapping[Id, int]) -> Plain:
+    if formula.id in known:
+        return ("argument", known[formula.id])
+    operator = formula.operator
+    if operator is not None:
+        space = None if any(argument.space for argument in formula.arguments) else formula.space
+        arguments = [numbers[argument.id] for argument in formula.arguments]
+        return ("apply", operator.name, operator.version, arguments, space.fields if space else None)
+    if formula.file is None:
+        return ("constant", formula.value)
+    if all(leaf.id != formula.id for leaf in below([task])):
+        raise ValueError(f"{task.operator} returned a formula over a file that it does not read")
+    return ("file", formula.id)
+
+
+def decode(task: Formula, data: bytes, operators: Callable[[str], Operator | None]) -> tuple[Formula, ...]:
+    """The formulas that `encode` gave these bytes. Raises `Unreadable`."""
+    table, formulas, files = Formulas(), list[Formula](), dict[Id, Formula]()
+    try:
+        content: Any = identity.plain(data)
+        kind, version, nodes, roots = content
+        if (kind, version) != ("formulas", identity.FORMAT):
+            raise Unreadable(f"formulas in the format {version!r}")
+        for node in nodes:
+            match node:
+                case ("argument", int(n)):
+                    formulas.append(task.arguments[n])
+                case ("constant", value):
+                    formulas.append(table.constant(value, task.origin))
+                case ("file", id):
+                    files = files or {f.id: f for f in below([task]) if f.file is not None}
+                    formulas.append(files[id])
+                case ("apply", str(name), int(number), arguments, fields):
+                    operator = operators(name)
+                    if operator is None or operator.version != number:
+                        raise Unreadable(f"formulas of the operator {name} {number}")
+                    space = Space(*fields) if fields is not None else None
+                    above = tuple([formulas[n] for n in arguments])
+                    formulas.append(table.apply(operator, above, space, task.origin))
+                case _:
+                    raise Unreadable(f"{node!r} is not a formula")
+        return returned(task, formulas[roots[0]] if task.type is not FORMULAS else [formulas[n] for n in roots])
+    except (ValueError, TypeError, LookupError) as error:
+        raise Unreadable(str(error)) from error

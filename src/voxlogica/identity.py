@@ -58,6 +58,40 @@ def _encode(value: Plain, parts: list[bytes]) -> None:
             _encode(item, parts)
 
 
+def plain(data: bytes) -> Plain:
+    """The value that has these canonical bytes, sequences as tuples. Raises `ValueError` when nothing has."""
+    value, end = _decode(data, 0)
+    if end != len(data) or canonical(value) != data:
+        raise ValueError("these are not canonical bytes")
+    return value
+
+
+def _decode(data: bytes, at: int) -> tuple[Plain, int]:
+    tag, at = data[at : at + 1], at + 1
+    if tag in b"ntf" and tag:
+        return {b"n": None, b"t": True, b"f": False}[tag], at
+    if len(data) < at + 8 or tag not in (b"b", b"s", b"i", b"d", b"l"):
+        raise ValueError("these are not canonical bytes")
+    if tag == b"d":
+        return struct.unpack_from("<d", data, at)[0], at + 8
+    (length,) = struct.unpack_from("<Q", data, at)
+    at += 8
+    if length > len(data) - at:  # an item of a list takes a byte at least
+        raise ValueError("these are not canonical bytes")
+    if tag == b"l":
+        items = []
+        for _ in range(length):
+            item, at = _decode(data, at)
+            items.append(item)
+        return tuple(items), at
+    body, at = data[at : at + length], at + length
+    if tag == b"b":
+        return body, at
+    if tag == b"s":
+        return body.decode("utf-8", "surrogatepass"), at
+    return int.from_bytes(body, "little", signed=True), at
+
+
 def normal(number: float) -> float:
     """The number that stands for all that compare equal to it: −0.0 is 0.0, and there is one NaN."""
     return math.nan if number != number else number + 0.0

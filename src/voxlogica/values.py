@@ -7,9 +7,10 @@ coordinates are LPS millimetres, as in ITK and DICOM: x grows to the patient's l
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import prod
+from math import isfinite, prod
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from voxlogica import identity
@@ -52,7 +53,12 @@ class Space:
     @cached_property
     def id(self) -> Id:
         """The content id."""
-        return identity.space((self.size, self.spacing, self.origin, self.direction, self.native))
+        return identity.space(self.fields)
+
+    @property
+    def fields(self) -> tuple[tuple[Plain, ...], ...]:
+        """All that tells it from others: `Space(*space.fields)` is the same space."""
+        return (self.size, self.spacing, self.origin, self.direction, self.native)
 
     @property
     def dimensions(self) -> int:
@@ -194,3 +200,32 @@ class Model(_Volume):
 Scalar = bool | float | str
 Value: TypeAlias = "Scalar | Mask | Image | Model | bytes | tuple[Value, ...]"
 """What a formula may stand for; a tuple is a sequence."""
+
+
+Printable: TypeAlias = "Scalar | tuple[Printable, ...]"
+"""What a `print` shows."""
+
+
+def shown(value: Printable) -> str:
+    """A scalar as text (C19): the fewest digits that read back exactly, integral numbers without `.0`."""
+    if isinstance(value, tuple):
+        inside = [json.dumps(each, ensure_ascii=False) if isinstance(each, str) else shown(each) for each in value]
+        return f"[{', '.join(inside)}]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    number = float(value)
+    return str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
+
+
+def plain(value: Printable) -> bool | float | int | str | list[Any]:
+    """A scalar for JSON, which knows neither infinity nor not-a-number: those as text; integral numbers as integers."""
+    if isinstance(value, tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, (bool, str)):
+        return value
+    number = float(value)
+    if not isfinite(number):
+        return str(number)
+    return int(number) if number.is_integer() and abs(number) < 1e16 else number

@@ -7,6 +7,7 @@ checked when they are used.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +42,7 @@ class Checker:
         self.functions: list[Function] = []
         self.values: dict[int, Value] = {}  # by owner
         self.problems: list[tuple[int, Problem]] = []  # with the owner, the command it is found in
-        self.uses: dict[int, set[int]] = {}  # owner → owners
+        self.used: dict[int, set[int]] = {}  # owner → owners
         self.steps: dict[int, range] = {}  # owner → its steps of the main code
         self.edges: list[tuple[int, int, Place, int]] = []
         self.makers: list[tuple[int, Free, int]] = []
@@ -119,7 +120,7 @@ class Checker:
                 self._bind(command.name, self._overloaded(function) if file.bundled else function)
             case Save() | Print():
                 self._goal(owner, command)
-        self.uses[owner] = self.uses.get(owner, set()) | body.uses
+        self.used[owner] = self.used.get(owner, set()) | body.uses
         self.steps[owner] = range(start, len(body.code.steps))
         self.problems += [(owner, problem) for problem in body.problems]
         self.edges += [(*edge, owner) for edge in body.edges]
@@ -235,7 +236,7 @@ class Checker:
             operand = self._run(self.expressions.expression(body, function.definition.body))
             function.general = Instance(body.code, kinds, operand.kind, body.problems)
             function.recursive = body.recursive
-            self.uses[function.owner] = body.uses
+            self.used[function.owner] = body.uses
         return function.general
 
     def current(self) -> Let | Load | None:
@@ -250,6 +251,11 @@ class Checker:
             self._later = {command.name: command.name_span for command in definitions}
         return self._later.get(name)
 
+    def uses(self, name: str, other: str) -> bool:
+        """Whether the last definition of a name in the whole program speaks of another name."""
+        later = next((c for _, c in reversed(self.commands) if isinstance(c, Let) and c.name == name), None)
+        return later is not None and re.search(rf"\b{re.escape(other)}\b", later.body.span.text) is not None
+
     # The end
 
     def _needed(self) -> set[int]:
@@ -258,7 +264,7 @@ class Checker:
         needed |= {owner for owner, (_, command) in enumerate(self.commands) if isinstance(command, (Save, Print))}
         stack = list(needed)
         while stack:
-            for owner in self.uses.get(stack.pop(), ()):
+            for owner in self.used.get(stack.pop(), ()):
                 if owner not in needed:
                     needed.add(owner)
                     stack.append(owner)

@@ -66,6 +66,10 @@ class Definitions(Protocol):
         """Where the whole program defines a name last."""
         ...
 
+    def uses(self, name: str, other: str) -> bool:
+        """Whether the last definition of a name in the whole program speaks of another name."""
+        ...
+
     def general(self, function: Function) -> Instance:
         """A function checked for arguments of unknown types."""
         ...
@@ -498,6 +502,8 @@ class Expressions:
         later = self.definitions.later(name)
         if later is not None and later.source is span.source and later.start > span.start:
             help = "a definition sees only what stands above it: move this one up"
+            if isinstance(current, Let) and self.definitions.uses(name, current.name):
+                help = "there is no recursion: two definitions cannot use each other"
             mark = Mark(later, "defined here")
             return Diagnostic("name", f"`{name}` is used before it is defined", span, "", (mark,), help=help)
         inside = body.names()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -102,7 +102,7 @@ class _Gathering:
             text = read_text(path, name)
             program = parse(Source(name, text))
         except ProgramError as error:
-            self.problems += error.diagnostics
+            self.problems += [d if d.span else replace(d, span=command.path.span) for d in error.diagnostics]
             return None
         return File(path, name, program, command.path.span)
 
@@ -116,7 +116,7 @@ class _Gathering:
 
     def _missing(self, file: File, command: Import) -> Diagnostic:
         wanted = command.path.value
-        close = get_close_matches(wanted, library.names(), 1, 0.75)
+        close = get_close_matches(wanted, [*library.names(), *self._beside(file)], 1, 0.75)
         places = [f"  {directory}" for directory in self.search]
         return Diagnostic(
             "import",
@@ -131,6 +131,11 @@ class _Gathering:
                 "  among the libraries that come with VoxLogicA",
             ),
         )
+
+    def _beside(self, file: File) -> list[str]:
+        """The programs that lie beside a file."""
+        directory = file.path.parent if file.path is not None else Path()
+        return [each for path in directory.glob("*.imgql") if path != file.path for each in (path.name, path.stem)]
 
 
 @cache

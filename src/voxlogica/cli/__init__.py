@@ -5,8 +5,10 @@ Commands are imported when they are called, so that `voxlogica version` costs wh
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from voxlogica.cli.arguments import COMMANDS, command
 from voxlogica.errors import (
@@ -27,13 +29,21 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a stream's encoding lacks is shown by its number
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return _main(given)
+        status = _main(given)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:
         _close_stdout()
         return 1
+    except OSError as error:
+        return _unheard(error)
     except Exception as error:  # noqa: BLE001  # the outermost border: a bug of ours, said with what to send
         from voxlogica.cli.text import complain
         from voxlogica.session.running import unexpected
@@ -60,11 +70,26 @@ def _refused(error: VoxLogicAError, given: Sequence[str]) -> int:
     from voxlogica.cli.text import complain, complain_as_data
 
     status = STATUS.get(type(error), STATUS[InternalError])
-    if "--json" in given:
-        complain_as_data(error.diagnostics, status)
-    else:
-        complain(error.diagnostics, quiet=bool({"-q", "--quiet"} & set(given)))
+    with suppress(OSError):  # the status is right even where nobody can read the message
+        if "--json" in given:
+            complain_as_data(error.diagnostics, status)
+        else:
+            complain(error.diagnostics, quiet=bool({"-q", "--quiet"} & set(given)))
     return status
+
+
+def _unheard(error: OSError) -> int:
+    """The system refused something that no command foresaw: nearly always that stdout takes no more."""
+    from voxlogica.cli.text import complain
+    from voxlogica.errors import Diagnostic
+
+    reason = (error.strerror or str(error)).lower()
+    message = f"{error.filename}: {reason}" if error.filename else f"the output cannot be written: {reason}"
+    with suppress(OSError):
+        complain([Diagnostic("machine", message)])
+    with suppress(OSError):
+        _close_stdout()
+    return STATUS[MachineError]
 
 
 def _interrupted() -> int:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from voxlogica.check import StringName, names
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import complain, emit, number, sorted_out
+from voxlogica.cli.text import complain, emit, sorted_out
 from voxlogica.errors import Diagnostic, ProgramError
 from voxlogica.session import Given, Program, Session, read
 from voxlogica.session.settings import program_names, settable, unset, unset_diagnostic
 from voxlogica.syntax.parser import parse
+from voxlogica.values import plain
 
 
 def check(options: Options) -> int:
@@ -36,7 +37,7 @@ def check(options: Options) -> int:
         return 0
     complain(said, options.quiet)
     if not options.quiet:
-        print("\n".join(_described(program)))
+        print("\n".join(_described(program, given)))
     return 0
 
 
@@ -51,14 +52,15 @@ def _sorted(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
     return sorted(diagnostics, key=lambda d: (sources.index(d.span.source), d.span.start) if d.span else (-1, 0))
 
 
-def _described(program: Program) -> list[str]:
+def _described(program: Program, given: Sequence[Given]) -> list[str]:
     """What a person wants to know of a program that is right."""
     checked = program.checked
     lines = [f"{program.source.name} is right"]
     lines += [f"  loads   {each.name} = {each.path.span.text}" for each in checked.inputs]
     lines += [f"  sets    {each.name} = {each.literal.span.text}" for each in checked.parameters.values()]
     names = dict.fromkeys(each.name for each in checked.names)
-    lines += [f"  needs   --set {name}=…" for name in names if name not in program_names(program.path)]
+    there = program_names(program.path).keys() | {each.name for each in given}
+    lines += [f"  needs   --set {name}=…" for name in names if name not in there]
     width = max((len(goal.text.span.text) for goal in checked.goals), default=0)
     lines += [f"  {goal.word:<6}  {goal.text.span.text:<{width}}  {goal.type}" for goal in checked.goals]
     return lines
@@ -66,7 +68,7 @@ def _described(program: Program) -> list[str]:
 
 def _as_data(program: Program) -> dict[str, object]:
     checked = program.checked
-    values = {name: number(value) if isinstance(value, float) else value for name, value in program.parameters.items()}
+    values = {name: plain(value) for name, value in program.parameters.items()}
     return {
         "program": program.source.name,
         "inputs": [{"name": each.name, "path": each.path.value} for each in checked.inputs],

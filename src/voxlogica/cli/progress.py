@@ -6,10 +6,11 @@ which only reads.
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from threading import Timer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voxlogica.execution.messages import Counts, Event
 from voxlogica.formula import Formula
@@ -18,25 +19,34 @@ from voxlogica.identity import Id
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
+    from rich.progress import Progress as Bar
 
 PATIENCE = 1.0
 """Seconds before anything is shown."""
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 class Progress:
     """What a run is doing, shown on stderr when somebody looks and it takes long enough."""
 
-    def __init__(self, name: str, goals: int, shown: bool) -> None:
+    def __init__(self, name: str, goals: int, jobs: int, shown: bool) -> None:
         self._title = f"{name}   {goals} goal{'' if goals == 1 else 's'}"
+        self._jobs = jobs
         self._shown = shown and sys.stderr.isatty()
         self._start = time.monotonic()
         self._running: dict[Id, Formula] = {}
         self._counts = Counts()
         self._live: Live | None = None
         self._timer: Timer | None = None
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Progress:
         if self._shown:
+            for number in (signal.SIGTERM, signal.SIGHUP):  # whoever ends us so finds the cursor where it was
+                self._before[number] = signal.signal(number, _interrupt)
             self._timer = Timer(PATIENCE, self._begin)
             self._timer.daemon = True
             self._timer.start()
@@ -44,6 +54,8 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self.pause()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     @property
     def watcher(self) -> Progress | None:
@@ -87,9 +99,8 @@ class Progress:
         from rich.text import Text
 
         counts = self._counts
-        done = counts.done + counts.reused + counts.failed + counts.skipped
-        filled = round(24 * min(1.0, done / max(counts.tasks, 1)))
-        parts = [f" {'█' * filled}{'░' * (24 - filled)}  tasks {done}/{counts.tasks}"]
+        filled = round(24 * min(1.0, counts.ended / max(counts.tasks, 1)))
+        parts = [f" {'█' * filled}{'░' * (24 - filled)}  tasks {counts.ended}/{counts.tasks}"]
         if counts.reused:
             parts.append(f"reused {counts.reused}")
         parts.append(f"computed {counts.done}")
@@ -99,7 +110,53 @@ class Progress:
             if running.origin is not None:
                 place = f" (line {running.origin.span.source.position(running.origin.span.start)[0]})"
             parts.append(f"{running.label}{place}")
+        elif counts.waiting:
+            parts.append(f"waiting for {counts.waiting} that others compute")
         elif not counts.tasks:
-            parts = [" reading the inputs"]
-        parts.append(f"{time.monotonic() - self._start:.0f} s")
+            parts = [" preparing"]
+        usage = counts.usage
+        if usage.budget:
+            parts.append(f"{(usage.live + usage.reserved) / 1e9:.1f} of {usage.budget / 1e9:.1f} GB")
+        remaining = counts.remaining(self._jobs)
+        seconds = time.monotonic() - self._start
+        parts.append(f"about {remaining:.0f} s" if remaining else f"{seconds:.0f} s so far")
         return Text(f"{self._title}\n{'   '.join(parts)}", no_wrap=True, overflow="ellipsis")
+
+
+class Rows:
+    """How far a study is: a bar on stderr while it runs, when somebody looks. Rows pass above it."""
+
+    def __init__(self, name: str, total: int, shown: bool) -> None:
+        self._name, self._total = name, total
+        self._shown = shown and sys.stderr.isatty()
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> Rows:
+        if self._shown:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TextColumn("rows"),
+                TextColumn("[red]{task.fields[failed]}"), TimeElapsedColumn(), TextColumn("about"),
+                TimeRemainingColumn(), console=Console(stderr=True), transient=True,
+                redirect_stdout=sys.stdout.isatty(), redirect_stderr=True,
+            )  # fmt: skip
+            self._bar.add_task(self._name, total=self._total, failed="")
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def update(self, done: int, failed: int) -> None:
+        """So many rows are there, and so many of them failed."""
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=done, failed=f"{failed} failed" if failed else "")
+
+    def stop(self) -> None:
+        """Takes the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

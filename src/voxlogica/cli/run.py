@@ -6,39 +6,52 @@ import sys
 
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
+from voxlogica.cli.forecast import explain
 from voxlogica.cli.progress import Progress
-from voxlogica.cli.text import complain, emit, number, sorted_out
+from voxlogica.cli.text import complain, emit, notice, sorted_out
+from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, Diagnostic, InternalError
-from voxlogica.session import Given, Printed, Run, Saved, Session, Trouble
+from voxlogica.session import Effort, Given, Printed, Run, Saved, Session, Trouble, Watcher
 from voxlogica.session import Options as RunOptions
 from voxlogica.storage import MemoryStorage
+from voxlogica.values import plain
 
 
 def run(options: Options) -> int:
     """Runs a program."""
     given = [Given.text(setting) for setting in options.settings]
     dialect = int(options.dialect) if options.dialect else None
-    storage = MemoryStorage(limit=0)  # for one run: what it needs again is held by the engine
-    with Session(storage=storage, jobs=options.jobs, memory=options.memory) as session:
+    # Without a store nothing needs to be kept in its place: what one run needs again is held by the engine.
+    storage = MemoryStorage(limit=0) if options.no_store else None
+    tell = (lambda text: None) if options.quiet or options.json else notice
+    with Session(store=options.store, storage=storage, jobs=options.jobs, memory=options.memory, tell=tell) as session:
         program = session.load(options.program, dialect=dialect)
         prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, session.jobs))
         said = list(program.warnings)
         if not options.json:
             complain(said, options.quiet)
-        with Progress(program.source.name, len(program.goals), shown=not (options.quiet or options.json)) as progress:
+        shown = not (options.quiet or options.json)
+        with Progress(program.source.name, len(program.goals), session.jobs, shown) as progress:
             bound = prepared.bind()
             if bound.warnings and not options.json:
                 complain(bound.warnings, options.quiet, after=bool(said))
             said += bound.warnings
-            running = Run(prepared, bound)
-            return _follow(running, progress, options, said)
+            effort = Effort(options.timeout, options.task_timeout, options.retry_failed)
+            running = Run(prepared, bound, effort)
+            if options.why or options.dry_run:
+                progress.pause()
+                explain(running, options)
+            if options.dry_run:
+                return 0
+            with Watchers(progress, options.events, options.profile) as watchers:
+                return _follow(running, progress, watchers.watcher, options, said)
 
 
-def _follow(running: Run, progress: Progress, options: Options, said: list[Diagnostic]) -> int:
+def _follow(running: Run, progress: Progress, watcher: Watcher | None, options: Options, said: list[Diagnostic]) -> int:
     """Shows what happens; returns the exit status."""
     printed: list[Printed] = []
     watched = sys.stderr.isatty() and not options.quiet
-    for each in running.happenings(progress.watcher):
+    for each in running.happenings(watcher):
         if isinstance(each, Trouble):
             if not options.json:
                 progress.pause()
@@ -53,9 +66,7 @@ def _follow(running: Run, progress: Progress, options: Options, said: list[Diagn
             print(f"saved {each.path}", file=sys.stderr, flush=True)
     status = _status(said)
     if options.json:
-        values = [
-            {"label": p.label, "value": number(p.value) if isinstance(p.value, float) else p.value} for p in printed
-        ]
+        values = [{"label": p.label, "value": plain(p.value)} for p in printed]
         emit({"print": values, "save": [str(path) for path in running.saved], **sorted_out(said), "status": status})
     return status
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TextIO
 
 from voxlogica.errors import Diagnostic, as_data, render
@@ -37,6 +36,11 @@ def _paint(text: str, severity: str) -> str:
     return f"{colour}{head}]{_PLAIN}{rest}".replace("\n  help: ", f"\n  {_COLOURS['help']}help:{_PLAIN} ")
 
 
+def notice(text: str) -> None:
+    """Says something that is neither an error nor a warning about the program."""
+    print(f"note: {text}", file=sys.stderr, flush=True)
+
+
 def complain_as_data(diagnostics: Sequence[Diagnostic], status: int) -> None:
     """The same as JSON on stdout, when a command did not come to have results."""
     emit({**sorted_out(diagnostics), "status": status})
@@ -55,8 +59,13 @@ def emit(data: Mapping[str, object]) -> None:
     print(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False), flush=True)
 
 
-def number(value: float) -> float | int | str:
-    """A number for JSON, which knows neither infinity nor not-a-number: those as text."""
-    if not math.isfinite(value):
-        return str(value)
-    return int(value) if value.is_integer() and abs(value) < 1e16 else value
+def columns(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
+    """Rows of cells as lines, the columns aligned; those in `right` to the right."""
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    return [
+        "  ".join(
+            f"{cell:>{w}}" if n in right else f"{cell:<{w}}"
+            for n, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -10,26 +10,31 @@ outcomes mean to people, and in which order they are shown, is the session's bus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import count
-from typing import TypeAlias
+from threading import Lock
+from typing import NamedTuple, TypeAlias
 
 from voxlogica.errors import InternalError
-from voxlogica.execution import limits
-from voxlogica.execution.messages import Begin, Cancel, Counts, Delivered, Event
-from voxlogica.execution.threads import Collapse, Outbound, Workers, planned
-from voxlogica.formula import Formula, below
+from voxlogica.execution import inside, limits
+from voxlogica.execution.messages import Begin, Cancel, Counts, Delivered, Event, Expire, Over
+from voxlogica.execution.planning import planned
+from voxlogica.execution.reporting import too_late
+from voxlogica.execution.threads import Collapse, Held, Operators, Outbound, Workers
+from voxlogica.formula import Formula, Operator, below
 from voxlogica.identity import Id
-from voxlogica.storage import Pins, StorageBackend, TaskError
-from voxlogica.values import Value
+from voxlogica.plan import Workplan
+from voxlogica.storage import Done, Missing, Pins, Ref, StorageBackend, TaskError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finished:
-    """A goal's value."""
+    """A goal's value; a tuple of values for a goal that returned several formulas."""
 
-    value: Value
+    value: Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +48,72 @@ class Broken:
 GoalOutcome: TypeAlias = Finished | Broken
 
 
+class Token:
+    """Cancels the runs that carry it, those that are begun afterwards too; may travel between threads."""
+
+    def __init__(self) -> None:
+        self.cancelled = False
+        self._runs: list[Run] = []
+        self._lock = Lock()
+
+    def cancel(self) -> None:
+        """Cancels them, from any thread, at any time, more than once."""
+        with self._lock:
+            self.cancelled = True
+            runs, self._runs = self._runs, []
+        for run in runs:
+            run.cancel()
+
+    def join(self, run: Run) -> None:
+        """A run carries this token."""
+        with self._lock:
+            if not self.cancelled:
+                self._runs.append(run)
+                return
+        run.cancel()
+
+    def leave(self, run: Run) -> None:
+        """A run has ended."""
+        with self._lock:
+            if run in self._runs:
+                self._runs.remove(run)
+
+
+def find_operator(name: str) -> Operator | None:
+    """The operator with a name: of the logic, or `module:qualname` of a user's."""
+    if ":" in name:
+        module, _, path = name.partition(":")
+        try:
+            found: object = import_module(module)
+            for part in path.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError):
+            return None
+        return found if isinstance(found, Operator) else None
+    from voxlogica.operators import operators
+
+    return operators().get(name)
+
+
 class ExecutionEngine:
     """Computes goals on this process's threads, with one store.
 
     `jobs` kernels at most run at once; values and running kernels together keep within `memory` bytes as long as one
-    kernel alone does. Both default to what this process may use.
+    kernel alone does. Both default to what this process may use. `operators` finds those that stored formulas name.
     """
 
-    def __init__(self, storage: StorageBackend, *, jobs: int | None = None, memory: int | None = None) -> None:
+    def __init__(
+        self,
+        storage: StorageBackend,
+        *,
+        jobs: int | None = None,
+        memory: int | None = None,
+        operators: Operators = find_operator,
+    ) -> None:
         self.storage = storage
         self.jobs = jobs or limits.processors()
         self.memory = memory or int(limits.memory() * limits.SHARE)
-        self._workers = Workers(storage, self.jobs, self.memory)
+        self._workers = Workers(storage, self.jobs, self.memory, operators)
         self._numbers = count(1)
         self._closed = False
 
@@ -73,16 +132,43 @@ class ExecutionEngine:
         """How many values the store could not take."""
         return self._workers.unstored
 
-    def run(self, goals: Sequence[Formula], *, listen: Callable[[Event], None] | None = None) -> Run:
+    def run(
+        self,
+        goals: Sequence[Formula],
+        *,
+        listen: Callable[[Event], None] | None = None,
+        timeout: float | None = None,
+        task_timeout: float | None = None,
+        retry_failed: bool = False,
+        token: Token | None = None,
+    ) -> Run:
         """Starts computing the goals; iterate over the result for the outcomes.
 
-        `listen` is called while the result is iterated over, in that thread, with what happens, in order.
+        `listen` is called while the result is iterated over, in that thread, with what happens, in order; the iteration
+        then lasts until the store has taken what was computed. Goals that are not finished `timeout` seconds from now
+        fail, and so do those that need a task which takes longer than `task_timeout`: for this run only, with a failure
+        that is not stored. `retry_failed` tries again what is stored as failed. `token` can cancel it.
         """
-        if self._workers.includes_this_thread():
+        if inside.a_kernel():
             raise RuntimeError("an operator may not run programs")  # its worker would wait for itself
         if self._closed:
             raise RuntimeError("the engine is closed")
-        return Run(self._workers, self.storage, next(self._numbers), goals, listen)
+        asked = Asked(listen, task_timeout, Counts(), retry_failed)
+        run = Run(self._workers, self.storage, self._numbers, goals, asked, token)
+        if timeout is not None:
+            error = too_late(None, timeout)
+            self._workers.alarms.set(timeout, lambda: run.expire(error))
+        if token is not None:
+            token.join(run)
+        return run
+
+    def suspect(self, ids: Iterable[Id]) -> None:
+        """These tasks may have crashed their process: from now on they run isolated."""
+        self._workers.machine.suspects.update(ids)
+
+    def story(self, id: Id) -> list[str]:
+        """What a task went through lately, and how it is now; for finding out why something does not move."""
+        return self._workers.machine.story(id)
 
     def close(self, wait: bool = True) -> None:
         """Cancels what runs and ends the threads; with `wait`, when the kernels that run have ended."""
@@ -91,31 +177,60 @@ class ExecutionEngine:
             self._workers.stop(wait)
 
 
+class Asked(NamedTuple):
+    """How a run is to go, as `ExecutionEngine.run` says; `direct`: goals that are stored are opened by the run."""
+
+    listen: Callable[[Event], None] | None
+    task_timeout: float | None
+    counts: Counts
+    retry_failed: bool = False
+    direct: bool = True
+
+
 class Run:
     """Goals being computed; iterating yields (formula, outcome), each distinct goal once, in the order they finish.
 
-    Leaving the iteration early, by `break` or by an exception, cancels: what runs ends and is stored, what only this
-    run needs is not begun. `counts` says how far it is.
+    Goals that are stored come first, each opened when its turn comes, so that no more of them are in memory than the
+    consumer keeps. Leaving the iteration early, by `break` or by an exception, cancels: what runs ends and is stored,
+    what only this run needs is not begun. `counts` says how far it is.
     """
 
     def __init__(
         self,
         workers: Workers,
         storage: StorageBackend,
-        number: int,
+        numbers: Iterator[int],
         goals: Sequence[Formula],
-        listen: Callable[[Event], None] | None,
+        asked: Asked,
+        token: Token | None = None,
     ) -> None:
-        self.counts = Counts()
-        self._workers, self._number, self._listen = workers, number, listen
-        plan, failed = planned(storage, goals)
+        self.counts, self.number = asked.counts, next(numbers)
+        self._workers, self._storage, self._numbers, self._asked = workers, storage, numbers, asked
+        self._token = token
+        self._again: Run | None = None  # for goals that were lost between planning and opening
+        plan, failed, stored = planned(storage, goals, retry_failed=asked.retry_failed)
         self._goals = {goal.id: goal for goal in plan.goals}
         self._below: dict[Id, Formula] | None = None
-        self._ready = [goal for goal in plan.goals if goal.operator is None and goal.file is None]  # constants
-        self._remaining = len(plan.goals) - len(self._ready)
         self._pins: Pins = storage.pin([formula.id for formula in plan.known])
-        self._box = workers.open_box(number)
-        workers.post(Begin(number, plan, failed, self.counts, listen is not None))
+        self._constants = [goal for goal in plan.goals if goal.operator is None and goal.file is None]
+        self._stored: list[tuple[Formula, Ref]] = []
+        rest: list[Formula] = []
+        for goal in plan.goals:
+            outcome = stored.get(goal.id)
+            if isinstance(outcome, Done) and asked.direct and not (goal.operator and goal.operator.dynamic):
+                self._stored.append((goal, outcome.ref))
+            elif goal.operator is not None or goal.file is not None:
+                rest.append(goal)
+        self._stored.reverse()
+        self.counts.tasks += len(self._stored)
+        self.counts.reused += len(self._stored)
+        self._remaining = len(rest)
+        self._over = not rest or asked.listen is None
+        self._box = workers.open_box(self.number)
+        if rest:
+            plan = Workplan(tuple(rest), plan.tasks, plan.known)
+            listening = asked.listen is not None
+            workers.post(Begin(self.number, plan, failed, self.counts, listening, asked.task_timeout))
 
     def __enter__(self) -> Run:
         return self
@@ -125,17 +240,29 @@ class Run:
 
     def cancel(self) -> None:
         """Gives the goals up that are not finished; may be called from any thread, at any time, more than once."""
-        self._workers.post(Cancel(self._number))
-        self._workers.close_box(self._number)
+        self._constants, self._stored = [], []
+        self._workers.post(Cancel(self.number))
+        self._workers.close_box(self.number)
         self._pins.close()
+        if self._again is not None:
+            self._again.cancel()
+        if self._token is not None:
+            self._token.leave(self)
+
+    def expire(self, error: TaskError) -> None:
+        """The goals that are not finished fail."""
+        self._workers.post(Expire(self.number, error))
+        if self._again is not None:
+            self._again.expire(error)
 
     def __iter__(self) -> Iterator[tuple[Formula, GoalOutcome]]:
         try:
-            while self._ready:
-                constant = self._ready.pop()
+            while self._constants:
+                constant = self._constants.pop()
                 assert constant.value is not None
                 yield constant, Finished(constant.value)
-            while self._remaining:
+            yield from self._opened()
+            while self._remaining or not self._over:
                 post = self._box.get()  # woken by an event, and by Ctrl-C
                 if post is None:
                     return
@@ -151,10 +278,32 @@ class Run:
                         del item
                         yield pair
                         del pair
-                    elif self._listen is not None:
-                        self._listen(item)
+                    elif isinstance(item, Over):
+                        self._over = True
+                    elif self._asked.listen is not None:
+                        self._asked.listen(item)
+            if self._again is not None:
+                yield from self._again
         finally:
             self.cancel()
+
+    def _opened(self) -> Iterator[tuple[Formula, GoalOutcome]]:
+        """The goals that are stored; those that were lost meanwhile are asked for again."""
+        listen, lost = self._asked.listen, list[Formula]()
+        while self._stored:
+            goal, ref = self._stored.pop()
+            try:
+                value = ref.open()
+            except Missing:
+                lost.append(goal)
+                continue
+            if listen is not None:
+                listen(Event("reused", goal.id, goal, time.perf_counter(), 0.0, ref.nbytes))
+            yield goal, Finished(value)
+            del value
+        if lost:
+            asked = self._asked._replace(retry_failed=False, direct=False)
+            self._again = Run(self._workers, self._storage, self._numbers, lost, asked)
 
     def _pair(self, item: Outbound) -> tuple[Formula, GoalOutcome]:
         """A goal and its outcome in this run's own formulas: another run may have had equal ones, from another text."""

@@ -1,14 +1,13 @@
 """What the state machine is told and what it orders: plain data, and the only way in and out of it.
 
 An instruction with a number is answered by exactly one event with that number, whatever becomes of it; `ANSWERS` says
-by which. `Free` and `Tell` have none: they are carried out on the spot. An event that answers nothing outstanding is
-late, and is ignored.
+by which. The others are carried out on the spot. An event that answers nothing outstanding is late, and is ignored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
 from voxlogica.formula import Formula
@@ -19,27 +18,55 @@ from voxlogica.storage import TaskError
 RunId: TypeAlias = int
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+Happened: TypeAlias = Literal[
+    "started", "done", "failed", "skipped", "reused", "waited", "retried", "overdue", "evicted", "lost", "freed",
+    "persisted", "unstored",
+]  # fmt: skip
+
+
+class Event(NamedTuple):
     """Something that happened to a task, as those who listen to a run are told it.
 
-    `started done failed skipped` speak of work; `reused` of a value that was stored, or that another run is computing;
-    `freed` of a value whose last use is over.
+    `started done failed skipped` speak of work, `retried` of a second attempt after a circumstance, `overdue` of a task
+    given up for its time; `reused` of a value that was stored, or that another run is computing (a hit); `waited` of
+    the end of a claim elsewhere, after `seconds`; `evicted lost freed` of a value dropped for want of memory, no longer
+    stored, and past its last use; `persisted unstored` of one that the store has taken, or could not.
+
+    `at` is when, in seconds of the driver's monotonic clock: of `done` and `failed` the end of the kernel, which took
+    `seconds`. `bytes` is what the value takes in memory. `worker` is the number of the thread, or -1.
     """
 
-    kind: Literal["started", "done", "failed", "skipped", "reused", "freed"]
+    kind: Happened
     id: Id
     formula: Formula
+    at: float = 0.0
     seconds: float = 0.0
     bytes: int = 0
+    worker: int = -1
+
+
+@dataclass(slots=True)
+class Usage:
+    """The memory of an engine, in bytes: values that live, what running kernels and loads will take, and the budget.
+
+    `storing` is the part of the living that the store is being told of.
+    """
+
+    budget: int = 0
+    live: int = 0
+    reserved: int = 0
+    storing: int = 0
 
 
 @dataclass(slots=True)
 class Counts:
     """How far a run is; written by the state machine, read by anybody at any time.
 
-    `tasks` is how many it needs computed, each in the end counted as `done`, `reused` (stored already, or computed for
-    another run), `failed` or `skipped`, or dropped when its goal fails. `running` is how many kernels run for it now.
+    `tasks` is how many it needs, each in the end counted as `done`, `reused` (stored already, or computed for another
+    run), `failed`, `skipped`, or `dropped` when what needed it failed. `running` is how many kernels run for it now,
+    `waiting` how many tasks are claimed elsewhere. `expected` is the estimate, made beforehand, of the seconds that all
+    tasks to be computed take, `settled` the part of it that is no longer ahead; `seconds` is what kernels have taken so
+    far, and `estimated` what they should have.
     """
 
     tasks: int = 0
@@ -47,22 +74,45 @@ class Counts:
     reused: int = 0
     failed: int = 0
     skipped: int = 0
+    dropped: int = 0
     running: int = 0
+    waiting: int = 0
+    expected: float = field(default=0.0, compare=False)
+    settled: float = field(default=0.0, compare=False)
+    seconds: float = field(default=0.0, compare=False)
+    estimated: float = field(default=0.0, compare=False)
+    usage: Usage = field(default_factory=Usage, compare=False)
+
+    @property
+    def ended(self) -> int:
+        """How many tasks are no longer ahead."""
+        return self.done + self.reused + self.failed + self.skipped + self.dropped
+
+    def remaining(self, jobs: int) -> float | None:
+        """Seconds still to go with so many kernels at once, as far as can be told; None before there is a measure.
+
+        The estimates say how the tasks compare, what was measured says how fast this machine is; that the rest divides
+        among all jobs is hope, so that near the end it may be longer. What others have claimed is not in it.
+        """
+        if self.seconds < 0.1 or not self.estimated:
+            return None
+        return max(0.0, self.expected - self.settled) * self.seconds / self.estimated / jobs
 
 
 # Instructions
 
 
 class Claim(NamedTuple):
-    """Claim a published task, without waiting."""
+    """Claim a published task, without waiting. `bytes` is an estimate of its value's."""
 
     number: int
     formula: Formula
     tiny: bool
+    bytes: int
 
 
 class Wait(NamedTuple):
-    """Learn what becomes of a task that somebody else has claimed; takes no worker."""
+    """Learn what becomes of a task that somebody else has claimed, or inherit the claim; takes no worker."""
 
     number: int
     formula: Formula
@@ -76,21 +126,40 @@ class Load(NamedTuple):
 
 
 class Compute(NamedTuple):
-    """Run the operator, or read the file; all inputs are at hand. `threads` is the kernel's share."""
+    """Run the operator of `how`, or read the file; all inputs are in memory. `threads` is the kernel's share.
+
+    `isolated` asks for a process of its own, which `Kill` may end.
+    """
 
     number: int
     formula: Formula
+    how: Formula
     threads: int
     tiny: bool
+    isolated: bool = False
+
+
+class Gather(NamedTuple):
+    """Make the value of a task whose outcome is formulas out of theirs, which are at hand."""
+
+    number: int
+    formula: Formula
 
 
 class Store(NamedTuple):
-    """Publish the value under the claim, or offer it where there is none."""
+    """Publish the value under the claim, or offer it where there is none; of formulas, the formulas.
+
+    The value is there when this is given; it may be freed before it is answered. `rule` is the rewrite that made it; a
+    `goal` is some run's result.
+    """
 
     number: int
     formula: Formula
+    rule: str
     claimed: bool
     seconds: float
+    bytes: int
+    goal: bool
 
 
 class Mark(NamedTuple):
@@ -119,9 +188,42 @@ class Deliver(NamedTuple):
 
 
 class Free(NamedTuple):
-    """Forget the value."""
+    """Forget the value, and the formulas it was made of."""
 
     formula: Formula
+
+
+class Alarm(NamedTuple):
+    """Say `Overdue` to a run if this instruction is not answered `seconds` after it was given.
+
+    `waiting` says that it is to wait for somebody else.
+    """
+
+    run: RunId
+    number: int
+    formula: Formula
+    seconds: float
+    waiting: bool
+
+
+class Replace(NamedTuple):
+    """A kernel is overdue and keeps its thread: start another."""
+
+
+class Retire(NamedTuple):
+    """An overdue kernel has returned: one thread too many."""
+
+
+class Kill(NamedTuple):
+    """End the isolated process that carries an instruction out; it is answered all the same."""
+
+    number: int
+
+
+class Over(NamedTuple):
+    """Nothing more will be told of a run."""
+
+    run: RunId
 
 
 class Tell(NamedTuple):
@@ -131,19 +233,26 @@ class Tell(NamedTuple):
     event: Event
 
 
-Instruction: TypeAlias = Claim | Wait | Load | Compute | Store | Mark | Release | Deliver | Free | Tell
+Instruction: TypeAlias = (
+    Claim | Wait | Load | Compute | Gather | Store | Mark | Release | Deliver
+    | Free | Alarm | Replace | Retire | Kill | Over | Tell
+)  # fmt: skip
 
 # Events from outside
 
 
 class Begin(NamedTuple):
-    """A run wants the goals of a plan. `failed` are known failures among what the plan takes as known."""
+    """A run wants the goals of a plan. `failed` are known failures among what the plan takes as known.
+
+    A task that takes longer than `limit` seconds fails for this run.
+    """
 
     run: RunId
     plan: Workplan
     failed: Mapping[Id, TaskError]
     counts: Counts
     listening: bool = False
+    limit: float | None = None
 
 
 class Cancel(NamedTuple):
@@ -152,13 +261,29 @@ class Cancel(NamedTuple):
     run: RunId
 
 
+class Expire(NamedTuple):
+    """A run's time is over: the goals that are not finished fail."""
+
+    run: RunId
+    error: TaskError
+
+
+class Overdue(NamedTuple):
+    """An instruction has not been answered for as long as a run wants to wait."""
+
+    run: RunId
+    number: int
+    error: TaskError
+
+
 # Events that answer an instruction
 
 
 class Granted(NamedTuple):
-    """The claim is ours."""
+    """The claim is ours; or the store cannot take anything, so that none is needed."""
 
     number: int
+    claimed: bool = True
 
 
 class Busy(NamedTuple):
@@ -195,11 +320,28 @@ class Gone(NamedTuple):
 
 
 class Computed(NamedTuple):
-    """The value is at hand."""
+    """The value is at hand. `at` is when the kernel ended, `worker` where it ran."""
 
     number: int
     bytes: int
     seconds: float
+    at: float = 0.0
+    worker: int = -1
+
+
+class Extended(NamedTuple):
+    """The value, computed or opened, is formulas: the task is completed by them.
+
+    They are the goals of `plan`, `failed` the known failures in it. `bytes` is what they take when stored.
+    """
+
+    number: int
+    plan: Workplan
+    failed: Mapping[Id, TaskError]
+    bytes: int = 0
+    seconds: float = 0.0
+    at: float = 0.0
+    worker: int = -1
 
 
 class Raised(NamedTuple):
@@ -208,12 +350,16 @@ class Raised(NamedTuple):
     number: int
     error: TaskError
     stored: bool = False
+    at: float = 0.0
+    worker: int = -1
 
 
 class Written(NamedTuple):
-    """The store was told, or could not be; the claim has ended."""
+    """The store was told, or could not be; the claim has ended. `stored` says whether a value is there now."""
 
     number: int
+    stored: bool = True
+    seconds: float = 0.0
 
 
 class Delivered(NamedTuple):
@@ -222,14 +368,17 @@ class Delivered(NamedTuple):
     number: int
 
 
-Answer: TypeAlias = Granted | Busy | Found | Abandoned | Loaded | Gone | Computed | Raised | Written | Delivered
-Input: TypeAlias = Begin | Cancel | Answer
+Answer: TypeAlias = (
+    Granted | Busy | Found | Abandoned | Loaded | Gone | Computed | Extended | Raised | Written | Delivered
+)  # fmt: skip
+Input: TypeAlias = Begin | Cancel | Expire | Overdue | Answer
 
 ANSWERS: Mapping[type, tuple[type, ...]] = {
     Claim: (Granted, Busy, Found, Raised),
-    Wait: (Found, Raised, Abandoned),
-    Load: (Loaded, Gone, Raised),
-    Compute: (Computed, Raised),
+    Wait: (Granted, Found, Raised, Abandoned),
+    Load: (Loaded, Extended, Gone, Raised),
+    Compute: (Computed, Extended, Raised),
+    Gather: (Computed, Raised),
     Store: (Written,),
     Mark: (Written,),
     Release: (Written,),

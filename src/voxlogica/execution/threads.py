@@ -1,30 +1,30 @@
 """The driver that carries the state machine's instructions out with threads: enough, since kernels release the GIL.
 
 It decides nothing. A worker takes the lock, tells the machine what has happened, and routes what it orders: tiny tasks
-and words with the store it does itself, kernels go to whichever worker is free, waiting for a foreign claim to a thread
-of its own. Events from outside (a run begins, is cancelled, takes an outcome) are posted and handled by workers, so
-that the machine is never in the hands of a thread that Ctrl-C may interrupt.
+and words with the store it does itself, kernels go to whichever worker is free, large values to a thread that writes,
+waiting for a foreign claim to a thread of its own. Events from outside (a run begins, is cancelled, takes an outcome,
+an alarm goes off) are posted; the desk, a thread that takes no kernels and so is always at hand, handles them. The
+machine is never in the hands of a thread that Ctrl-C may interrupt.
 """
 
 from __future__ import annotations
 
-import platform
-import sys
 import time
-import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
-from importlib.metadata import version
+from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from queue import SimpleQueue
-from threading import Lock, Thread, current_thread
-from typing import Any, NamedTuple, TypeAlias
+from threading import Lock, Thread
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast, runtime_checkable
 
 from voxlogica import storage
-from voxlogica.errors import MachineError, Refusal
+from voxlogica.execution import inside
+from voxlogica.execution.alarms import Alarms
+from voxlogica.execution.children import Children
 from voxlogica.execution.machine import Machine
 from voxlogica.execution.messages import (
     Abandoned,
+    Alarm,
     Answer,
     Busy,
     Cancel,
@@ -33,29 +33,52 @@ from voxlogica.execution.messages import (
     Computed,
     Deliver,
     Event,
+    Extended,
     Found,
     Free,
+    Gather,
     Gone,
     Granted,
     Input,
     Instruction,
+    Kill,
     Load,
     Loaded,
     Mark,
+    Over,
+    Overdue,
     Raised,
     Release,
+    Replace,
+    Retire,
     RunId,
     Store,
     Tell,
     Wait,
     Written,
 )
-from voxlogica.formula import Formula, below
+from voxlogica.execution.planning import planned
+from voxlogica.execution.reporting import DIED, Elsewhere, failure, provenance, too_late
+from voxlogica.formula import FORMULAS, Builder, Formula, Operator, Unreadable, decode, encode, returned
 from voxlogica.identity import Id
-from voxlogica.plan import Workplan, plan, space_of
-from voxlogica.storage import Done, Failed, Missing, Outcome, Provenance, StorageBackend, StoreFull, TaskError, size
-from voxlogica.storage.interface import Kind
-from voxlogica.values import Value
+from voxlogica.plan import space_of
+from voxlogica.storage import Done, Failed, Missing, Outcome, StorageBackend, StoreFull, TaskError, size
+from voxlogica.values import Space, Value
+
+Operators: TypeAlias = Callable[[str], Operator | None]
+"""Finds an operator by name, to read stored formulas."""
+
+Held: TypeAlias = Value
+"""What is in memory for a task; several values for one that returned several formulas."""
+
+WRITE_BEHIND = 1 << 16
+"""Bytes from which on a value is written by a thread of its own, so that what depends on it does not wait."""
+HELPERS = 64
+"""Threads at most that wait for foreign claims; more waits queue up for them."""
+SUSPICIONS = 2
+"""So many times a task may be running when its process dies before it runs isolated."""
+DEATHS = 3
+"""So many times a task may take its process with it before that is its answer for everybody."""
 
 
 class Outbound(NamedTuple):
@@ -63,7 +86,7 @@ class Outbound(NamedTuple):
 
     number: int
     formula: Formula
-    value: Value | None
+    value: Held | None
     error: TaskError | None
     cause: Formula | None
 
@@ -74,18 +97,69 @@ class Collapse(NamedTuple):
     error: BaseException
 
 
-Post: TypeAlias = list[Outbound | Event] | Collapse | None
+Post: TypeAlias = list[Outbound | Event | Over] | Collapse | None
 """What a run finds in its box: what happened, in order; None when it was cancelled or the engine closed."""
+
+
+class _Grown(NamedTuple):
+    """The formulas that a task returned, and their canonical bytes."""
+
+    formulas: tuple[Formula, ...]
+    data: bytes
+
+
+class _Writing(NamedTuple):
+    """A `Store` and what is to be stored, which may be freed before its turn comes."""
+
+    order: Store
+    value: Value
+
+    @property
+    def formula(self) -> Formula:
+        return self.order.formula
+
+
+class Slots(Protocol):
+    """Where a process notes what its workers run, for those who come after it."""
+
+    def running(self, slot: int, id: Id | None) -> None:
+        """A worker runs a task; None when it has ended."""
+        ...
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """What a store that outlives processes has besides: it knows what they were running when they died."""
+
+    @property
+    def live(self) -> Slots | None:
+        """This process's notes; None when it may not write."""
+        ...
+
+    def suspects(self) -> dict[Id, tuple[int, int]]:
+        """How often each task was running when its process died, and how often it was alone."""
+        ...
+
+    def killed(self, id: Id) -> int:
+        """Notes that a task died alone in a process of its own; how often it has."""
+        ...
+
+
+_slots = count()
 
 
 class _Hand:
     """What one worker is about: instructions to carry out, the one it is at and since when, answers not yet told."""
 
-    __slots__ = ("answers", "current", "helper", "since", "todo")
+    __slots__ = ("answers", "current", "helps", "number", "since", "slot", "source", "todo")
 
-    def __init__(self, todo: Iterable[Instruction] = (), helper: bool = False) -> None:
-        self.todo: deque[Instruction] = deque(todo)
-        self.helper = helper  # ends when it has posted its answers
+    def __init__(
+        self, number: int, source: Callable[[], Any], helps: bool = False, todo: Iterable[Instruction] = ()
+    ) -> None:
+        self.todo: deque[Any] = deque(todo)
+        self.number, self.source = number, source
+        self.slot = next(_slots)  # of the process's notes: several engines may share a store
+        self.helps = helps  # only posts its answers, and ends when the source gives None
         self.answers: list[Input] = []
         self.current: Any = None
         self.since = 0.0
@@ -94,23 +168,36 @@ class _Hand:
 class Workers:
     """Threads around one machine and one store. `unstored` counts the values the store could not take."""
 
-    def __init__(self, backend: StorageBackend, jobs: int, memory: int) -> None:
+    def __init__(self, backend: StorageBackend, jobs: int, memory: int, operators: Operators) -> None:
         self.machine = Machine(jobs, memory)
         self.unstored = 0
         self.broken: BaseException | None = None
-        self._backend = backend
+        self.alarms, self.children = Alarms(), Children()
+        self._backend, self._operators = backend, operators
+        self._lasting = backend if isinstance(backend, Lasting) else None
+        self._live = self._lasting.live if self._lasting else None
+        if self._lasting:
+            found = self._lasting.suspects()
+            self.machine.suspects = {id for id, (times, _) in found.items() if times >= SUSPICIONS}
         self._lock = Lock()  # guards the machine, and with it the boxes; a value's entry is guarded by its references
-        self._values: dict[Id, Value] = {}
+        self._values: dict[Id, Held] = {}
+        self._grown: dict[Id, _Grown] = {}
         self._claims: dict[Id, storage.Claim] = {}
+        self._deaths: dict[Id, int] = {}
         self._boxes: dict[RunId, SimpleQueue[Post]] = {}
         self._posted: deque[Input] = deque()
-        self._kernels: SimpleQueue[Instruction | str] = SimpleQueue()  # what idle workers wait on; also takes signals
+        self._signals: SimpleQueue[str] = SimpleQueue()  # what the desk waits on
+        self._kernels: SimpleQueue[Instruction | str] = SimpleQueue()  # what idle workers wait on
+        self._writes: SimpleQueue[_Writing | None] = SimpleQueue()
+        self._waits: deque[Wait] = deque()  # those for which no helper is free
+        self._helpers = 0
         self._woken = self._stopped = False
-        self._threads = [
-            Thread(target=self._main, args=(_Hand(),), daemon=True, name=f"voxlogica-{n}") for n in range(jobs)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._alive = 0
+        self._threads: list[Thread] = []
+        self._writer: Thread | None = None
+        self._desk = self._start(_Hand(-1, self._signals.get))
+        for _ in range(jobs):
+            self._start_worker()
 
     # From outside
 
@@ -133,11 +220,11 @@ class Workers:
     def post(self, event: Input) -> None:
         """Tells the machine, soon. Takes no lock: safe where a KeyboardInterrupt may strike."""
         self._posted.append(event)
-        # One signal is enough for all that is posted before a worker sees it. The worker clears the flag first and
-        # looks afterwards, so what is posted in between finds it cleared, or is seen.
+        # One signal is enough for all that is posted before the desk sees it. The desk clears the flag first and looks
+        # afterwards, so what is posted in between finds it cleared, or is seen.
         if not self._woken:
             self._woken = True
-            self._kernels.put("posted")
+            self._signals.put("posted")
 
     def stop(self, wait: bool) -> None:
         """Ends the threads, each when what it is about is finished, and wakes all who wait for outcomes."""
@@ -145,23 +232,35 @@ class Workers:
         for run in list(self._boxes):
             self.post(Cancel(run))
             self.close_box(run)
-        for _ in self._threads:
-            self._kernels.put("stop")
-        if wait:
-            for thread in self._threads:
+        self.alarms.stop()
+        self._signals.put("stop")  # which the desk hands on when it has handled all that was posted before
+        while wait:
+            threads = [thread for thread in (*self._threads, self._desk, self._writer) if thread and thread.is_alive()]
+            for thread in threads:
                 thread.join()
-
-    def includes_this_thread(self) -> bool:
-        """Whether the caller is a kernel."""
-        return current_thread() in self._threads
+            wait = bool(threads)  # one may have been started meanwhile
 
     # Workers
 
+    def _start_worker(self) -> None:
+        self._alive += 1
+        self._threads.append(self._start(_Hand(len(self._threads), self._kernels.get)))
+
+    def _start(self, hand: _Hand) -> Thread:
+        name = "voxlogica-helper" if hand.helps else "voxlogica-desk" if hand.number < 0 else f"voxlogica-{hand.number}"
+        thread = Thread(target=self._main, args=(hand,), daemon=True, name=name)
+        thread.start()
+        return thread
+
     def _main(self, hand: _Hand) -> None:
         """A worker's life. The one place where any exception is caught: what a kernel raises becomes an event."""
+        inside.enter()
         while True:
             try:
-                self._work(hand)
+                if hand.helps:
+                    self._help(hand)
+                else:
+                    self._work(hand)
                 return
             except BaseException as error:  # noqa: BLE001 - the worker's outermost loop; nothing may be lost or escape
                 if hand.current is None:
@@ -171,54 +270,118 @@ class Workers:
                 hand.current = None
 
     def _work(self, hand: _Hand) -> None:
-        carry_out, todo, answers = _CARRY_OUT, hand.todo, hand.answers
+        carry_out, todo, answers, clock = _CARRY_OUT, hand.todo, hand.answers, time.perf_counter
         while True:
             while todo:
                 hand.current = instruction = todo.popleft()
-                hand.since = time.perf_counter()
+                hand.since = clock()
                 answers.append(carry_out[type(instruction)](self, instruction, hand))
                 hand.current = None
-            if hand.helper:
-                for answer in answers:
-                    self.post(answer)
-                return
-            if not answers and not self._posted:
-                order = self._kernels.get()
-                if order == "stop":
-                    return
+            if not answers:
+                order = hand.source()
+                if type(order) is not str:
+                    todo.append(order)
+                    continue
                 if order == "posted":
                     self._woken = False
-                else:
-                    todo.append(order)  # type: ignore[arg-type]
+                elif order == "stop" and hand.number < 0:
+                    self._turn(hand)
+                    self._kernels.put(order)
                     continue
+                else:
+                    self._leave(order, hand)
+                    return
             self._turn(hand)
+
+    def _leave(self, order: str, hand: _Hand) -> None:
+        """A worker ends; the last one ends the desk and the writer, which have nothing more to expect."""
+        if hand.number < 0:
+            return
+        if order == "stop":
+            self._kernels.put(order)  # for the next one
+        with self._lock:
+            self._alive -= 1
+            if not self._alive:
+                self._writes.put(None)
+                self._signals.put("end")
+
+    def _help(self, hand: _Hand) -> None:
+        """The life of a thread that decides nothing: one that writes, or waits."""
+        while True:
+            while hand.answers:
+                self.post(hand.answers.pop())
+            order = hand.todo.popleft() if hand.todo else hand.source()
+            if order is None:
+                return
+            hand.current, hand.since = order, time.perf_counter()
+            hand.answers.append(_CARRY_OUT[type(order)](self, order, hand))
+            hand.current = None
+
+    def _next_wait(self) -> Wait | None:
+        with self._lock:
+            if self._waits:
+                return self._waits.popleft()
+            self._helpers -= 1
+            return None
 
     def _turn(self, hand: _Hand) -> None:
         """Tells the machine what has happened and routes what it orders."""
         with self._lock:
             while self._posted:
                 hand.answers.append(self._posted.popleft())
-            orders = self.machine.handle_all(hand.answers)
+            orders = self.machine.handle_all(hand.answers, time.perf_counter())
             hand.answers.clear()
-            posts: dict[RunId, list[Outbound | Event]] = {}
+            posts: dict[RunId, list[Outbound | Event | Over]] = {}
             for order in orders:
                 kind = type(order)
                 if kind is Free:
-                    del self._values[order.formula.id]  # type: ignore[union-attr]
-                elif kind is Compute and not order.tiny:  # type: ignore[union-attr]
-                    self._kernels.put(order)
-                elif kind is Wait:
-                    Thread(target=self._main, args=(_Hand([order], helper=True),), daemon=True).start()
+                    self._values.pop(order.formula.id, None)  # type: ignore[union-attr]
+                    self._grown.pop(order.formula.id, None)  # type: ignore[union-attr]
                 elif kind is Tell:
                     posts.setdefault(order.run, []).append(order.event)  # type: ignore[union-attr]
                 elif kind is Deliver:
                     posts.setdefault(order.run, []).append(self._outbound(order))  # type: ignore
+                elif kind is Over:
+                    posts.setdefault(order.run, []).append(order)  # type: ignore
                 else:
-                    hand.todo.append(order)
+                    self._route(order, kind, hand)
             for run, post in posts.items():
                 box = self._boxes.get(run)
                 if box is not None:
                     box.put(post)
+
+    def _route(self, order: Any, kind: type, hand: _Hand) -> None:
+        if kind is Compute and not order.tiny:
+            if order.isolated:
+                self.children.expect(order.number)
+            self._kernels.put(order)
+        elif kind is Store:
+            id = order.formula.id
+            grown = self._grown.get(id)
+            writing = _Writing(order, grown.data if grown is not None else self._values[id])
+            if order.bytes < WRITE_BEHIND:
+                hand.todo.append(writing)
+            else:
+                self._writes.put(writing)
+                if self._writer is None:
+                    self._writer = self._start(_Hand(-1, self._writes.get, helps=True))
+        elif kind is Wait:
+            if self._helpers < HELPERS:
+                self._helpers += 1
+                self._start(_Hand(-1, self._next_wait, helps=True, todo=[order]))
+            else:
+                self._waits.append(order)
+        elif kind is Alarm:
+            error = too_late(order.formula, order.seconds, order.waiting)
+            self.alarms.set(order.seconds, lambda: self.post(Overdue(order.run, order.number, error)))
+        elif kind is Replace:
+            self._start_worker()
+        elif kind is Retire:
+            self._kernels.put("retire")
+        elif kind is Kill:
+            self.children.kill(order.number)
+        else:
+            hand.todo.append(order)
 
     def _outbound(self, order: Deliver) -> Outbound:
         value = self._values[order.formula.id] if order.error is None else None
@@ -229,70 +392,160 @@ class Workers:
         self.broken = error
         for box in list(self._boxes.values()):
             box.put(Collapse(error))
-        for _ in self._threads:
-            self._kernels.put("stop")
+        self._kernels.put("stop")
+        self._signals.put("end")
 
     # One method per instruction; each returns the event that answers it
 
     def _claim(self, order: Claim, _: _Hand) -> Answer:
-        answer = self._backend.claim(order.formula.id)
-        if isinstance(answer, storage.Claim):
-            self._claims[order.formula.id] = answer
-            return Granted(order.number)
-        if answer is None:
-            return Busy(order.number)
-        return _settled(order.number, answer)
+        id = order.formula.id
+        try:
+            if not self._backend.accepts(order.bytes):  # whoever waited for the claim would not get the value
+                outcome = self._backend.lookup(id)
+                return Found(order.number) if isinstance(outcome, Done) else Granted(order.number, claimed=False)
+            return self._claimed(order.number, id, self._backend.claim(id)) or Busy(order.number)
+        except StoreFull:
+            return Granted(order.number, claimed=False)
 
     def _wait(self, order: Wait, _: _Hand) -> Answer:
-        outcome = self._backend.wait_for_completion(order.formula.id)
-        return Abandoned(order.number) if outcome is None else _settled(order.number, outcome)
-
-    def _load(self, order: Load, _: _Hand) -> Answer:
         id = order.formula.id
-        outcome = self._backend.lookup(id)
+        answer = self._backend.claim(id, timeout=None)
+        if isinstance(answer, Failed) and self._could_do_better(answer.error):
+            return Abandoned(order.number)
+        return self._claimed(order.number, id, answer) or Abandoned(order.number)
+
+    def _claimed(self, number: int, id: Id, answer: storage.Claim | Outcome | None) -> Answer | None:
+        """The event for what the store said to a claim; None when somebody else has it."""
+        if isinstance(answer, storage.Claim):
+            self._claims[id] = answer
+            return Granted(number)
+        if isinstance(answer, Failed):
+            return Raised(number, answer.error, stored=True)
+        return None if answer is None else Found(number)
+
+    def _could_do_better(self, error: TaskError) -> bool:
+        """Whether a failure by circumstance met limits that are narrower than ours."""
+        ours = dict(self._limits)
+        return error.kind == "circumstance" and any(limit < ours.get(name, 0) for name, limit in error.limits)
+
+    @property
+    def _limits(self) -> tuple[tuple[str, float], ...]:
+        return (("memory", self.machine.memory), ("jobs", self.machine.jobs))
+
+    def _load(self, order: Load, hand: _Hand) -> Answer:
+        formula, unreadable = order.formula, False
+        outcome = self._backend.lookup(formula.id)
         if isinstance(outcome, Done):
             try:
-                self._values[id] = outcome.ref.open()
-            except Missing:
-                outcome = None
-            else:
+                value = outcome.ref.open()
+                if formula.operator is not None and formula.operator.dynamic:
+                    assert isinstance(value, bytes)
+                    return self._extended(order.number, formula, decode(formula, value, self._operators), value)
+                self._values[formula.id] = value
                 return Loaded(order.number, outcome.ref.nbytes)
-        return Gone(order.number, *planned(self._backend, [order.formula], without=id))
+            except Missing:
+                pass
+            except Unreadable:
+                unreadable = True
+        made, failed, _ = planned(self._backend, [formula], without=formula.id, unclaimed=unreadable)
+        return Gone(order.number, made, failed)
 
     def _compute(self, order: Compute, hand: _Hand) -> Answer:
         formula = order.formula
-        value = self._value(formula, order.threads)
-        self._values[formula.id] = value
-        return Computed(order.number, 0 if order.tiny else size(value), time.perf_counter() - hand.since)
+        if order.isolated:
+            result: object = self._isolated(order)
+        elif order.tiny or self._live is None:
+            result = self._called(order)
+        else:  # should it take this process with it, one will know
+            self._live.running(hand.slot, formula.id)
+            try:
+                result = self._called(order)
+            finally:
+                self._live.running(hand.slot, None)
+        ended = time.perf_counter()
+        if formula.operator is not None and formula.operator.dynamic:
+            formulas = returned(formula, result)
+            answer = self._extended(order.number, formula, formulas, encode(formula, formulas))
+            return answer._replace(seconds=ended - hand.since, at=ended, worker=hand.number)
+        self._values[formula.id] = value = cast(Value, result)
+        return Computed(order.number, 0 if order.tiny else size(value), ended - hand.since, ended, hand.number)
 
-    def _value(self, formula: Formula, threads: int) -> Value:
-        operator, values = formula.operator, self._values
+    def _called(self, order: Compute) -> object:
+        formula, operator = order.how, order.how.operator
         if operator is None:
             from voxlogica import images
 
             read: Callable[..., Value] = images.read  # type: ignore[attr-defined,unused-ignore]
             return read(formula.file, formula.space)
+        arguments = self._arguments(formula, operator)
+        if operator.dynamic:
+            arguments.insert(0, Builder(formula))
+        if operator.takes_threads:
+            return operator.body(*arguments, threads=order.threads)
+        return operator.body(*arguments)
+
+    def _arguments(self, formula: Formula, operator: Operator) -> list[Any]:
+        values = self._values
         arguments: list[Any] = [
             a.value if a.operator is None and a.file is None else values[a.id] for a in formula.arguments
         ]
         if operator.needs_space:
             arguments.insert(0, space_of(formula))
-        if operator.takes_threads:
-            return operator.body(*arguments, threads=threads)
-        return operator.body(*arguments)
+        return arguments
 
-    def _store(self, order: Store, _: _Hand) -> Answer:
-        id = order.formula.id
-        made = _provenance(order.formula, self._values[id], order.seconds)
-        if not order.claimed:
-            self._backend.offer(id, self._values[id], made)
+    def _isolated(self, order: Compute) -> Value:
+        """The value from a process of its own; deaths are counted, with those in the store, until that is enough."""
+        id, operator = order.formula.id, order.how.operator
+        assert operator is not None
+        arguments: list[Value | Space] = self._arguments(order.how, operator)
+        options = {"threads": order.threads} if operator.takes_threads else {}
+        try:
+            value = self.children.run(order.number, operator.body, arguments, options)
+        except Elsewhere as error:
+            if error.type == DIED and not self.children.was_killed(order.number):
+                self._count_death(id, error)
+            raise
+        self._deaths.pop(id, None)
+        return value
+
+    def _count_death(self, id: Id, error: Elsewhere) -> None:
+        if self._lasting:
+            deaths = self._lasting.killed(id)
         else:
-            with self._claims.pop(id) as claim:
-                try:
-                    self._backend.store(claim, self._values[id], made)
-                except StoreFull:
-                    self.unstored += 1
-        return Written(order.number)
+            outcome = self._backend.lookup(id)
+            before = outcome.error.attempt if isinstance(outcome, Failed) and outcome.error.type == DIED else 0
+            deaths = self._deaths[id] = max(before, self._deaths.get(id, 0)) + 1
+        error.deaths = deaths
+        if deaths >= DEATHS:
+            error.kind = "definite"
+            error.message = f"it killed its worker {deaths} times: {error.message}"
+
+    def _extended(self, number: int, formula: Formula, formulas: tuple[Formula, ...], data: bytes) -> Extended:
+        made, failed, _ = planned(self._backend, formulas)
+        self._grown[formula.id] = _Grown(formulas, data)
+        return Extended(number, made, failed, len(data))
+
+    def _gather(self, order: Gather, _: _Hand) -> Answer:
+        id, values = order.formula.id, self._values
+        found = [f.value if f.operator is None and f.file is None else values[f.id] for f in self._grown[id].formulas]
+        values[id] = cast(Held, tuple(found) if order.formula.type is FORMULAS else found[0])
+        return Computed(order.number, 0, 0.0)
+
+    def _store(self, writing: _Writing, hand: _Hand) -> Answer:
+        order, value = writing
+        id = order.formula.id
+        made = provenance(order.formula, size(value), order.seconds, order.rule)
+        stored = True
+        try:
+            if order.claimed:
+                with self._claims.pop(id) as claim:
+                    self._backend.store(claim, value, made, goal=order.goal)
+            else:
+                self._backend.offer(id, value, made)
+        except StoreFull:
+            self.unstored += 1
+            stored = False
+        return Written(order.number, stored, time.perf_counter() - hand.since)
 
     def _mark(self, order: Mark, _: _Hand) -> Answer:
         with self._claims.pop(order.formula.id) as claim:
@@ -306,35 +559,14 @@ class Workers:
     def _failure(self, hand: _Hand, error: BaseException) -> Answer:
         """The event for an instruction that raised. What the store does not take is lost to others, not to this run."""
         order = hand.current
-        if isinstance(order, (Store, Mark, Release)):
+        if isinstance(order, _Writing):
             self.unstored += 1
-            return Written(order.number)
-        return Raised(order.number, self._described(order.formula, error, time.perf_counter() - hand.since))
-
-    def _described(self, formula: Formula, error: BaseException, seconds: float) -> TaskError:
-        limits: tuple[tuple[str, float], ...] = ()
-        trace, message = "", str(error)
-        if isinstance(error, (MemoryError, OSError, MachineError)):
-            kind: Kind = "circumstance"
-            message = message or "out of memory"
-            limits = (("memory", self.machine.memory), ("jobs", self.machine.jobs))
-        else:
-            kind = "definite"
-        if not isinstance(error, Refusal):
-            trace = "".join(traceback.format_exception(error))
-        return TaskError(
-            kind=kind,
-            type=type(error).__name__,
-            message=message,
-            details=error.details if isinstance(error, Refusal) else (),
-            help=error.help if isinstance(error, Refusal) else "",
-            traceback=trace,
-            task=formula.id,
-            operator=formula.operator.name if formula.operator else "load",
-            position=_position(formula),
-            limits=limits,
-            duration=seconds,
-        )
+            return Written(order.order.number, False)
+        if isinstance(order, (Mark, Release)):
+            return Written(order.number, False)
+        now = time.perf_counter()
+        described = failure(order.formula, error, now - hand.since, self._limits)
+        return Raised(order.number, described, at=now, worker=hand.number)
 
 
 _CARRY_OUT: Mapping[type, Callable[[Workers, Any, _Hand], Answer]] = {
@@ -342,63 +574,8 @@ _CARRY_OUT: Mapping[type, Callable[[Workers, Any, _Hand], Answer]] = {
     Wait: Workers._wait,
     Load: Workers._load,
     Compute: Workers._compute,
-    Store: Workers._store,
+    Gather: Workers._gather,
+    _Writing: Workers._store,
     Mark: Workers._mark,
     Release: Workers._release,
 }
-
-
-def planned(
-    backend: StorageBackend, goals: Sequence[Formula], without: Id | None = None
-) -> tuple[Workplan, dict[Id, TaskError]]:
-    """The workplan for the goals with what is stored, and the stored failures among it. `without` is known to be lost.
-
-    Goals are looked up first: when all are known, as in a run that was made before, nothing else is.
-    """
-    outcomes = backend.known([goal.id for goal in goals])
-    known = {id: outcome for id, outcome in outcomes.items() if id != without and _answers(outcome)}
-    if any(goal.id not in known for goal in goals):
-        outcomes = backend.known([f.id for f in below(goals) if f.operator is not None or f.file is not None])
-        known = {id: outcome for id, outcome in outcomes.items() if id != without and _answers(outcome)}
-    failed = {id: outcome.error for id, outcome in known.items() if isinstance(outcome, Failed)}
-    return plan(goals, known), failed
-
-
-def _answers(outcome: Outcome) -> bool:
-    """A failure by circumstance is no answer for who comes later."""
-    return isinstance(outcome, Done) or outcome.error.kind == "definite"
-
-
-def _settled(number: int, outcome: Outcome) -> Answer:
-    return Found(number) if isinstance(outcome, Done) else Raised(number, outcome.error, stored=True)
-
-
-def _position(formula: Formula) -> str:
-    return str(formula.origin.span) if formula.origin is not None else ""
-
-
-def _provenance(formula: Formula, value: Value, seconds: float) -> Provenance:
-    operator = formula.operator
-    return Provenance(
-        operator=operator.name if operator else "load",
-        version=operator.version if operator else 0,
-        arguments=tuple([argument.id for argument in formula.arguments]),
-        seconds=seconds,
-        bytes=size(value),
-        when=time.time(),
-        host=_host(),
-        libraries=_libraries("numpy" in sys.modules, "SimpleITK" in sys.modules),
-        position=_position(formula),
-    )
-
-
-@cache
-def _host() -> str:
-    return platform.node()
-
-
-@cache
-def _libraries(*imported: bool) -> tuple[tuple[str, str], ...]:
-    """Versions of what may have had part in a value; a library that is not imported had none."""
-    names = [name for name, there in zip(("numpy", "SimpleITK"), imported, strict=True) if there]
-    return (("python", platform.python_version()), *((name, version(name)) for name in names))

@@ -17,7 +17,18 @@ from voxlogica.formula import Leaf
 from voxlogica.images import files, nifti, pictures, volumes
 from voxlogica.images.files import File, Inflated, Plain
 from voxlogica.images.grids import Difference, difference, table
-from voxlogica.images.outputs import FLAT, check_output, check_writable, format_of, known_format, listed, write
+from voxlogica.images.memo import Memo, header, settled
+from voxlogica.images.memo import space as space_noted
+from voxlogica.images.outputs import (
+    FLAT,
+    WITHOUT_TEXT,
+    check_output,
+    check_writable,
+    format_of,
+    known_format,
+    listed,
+    write,
+)
 from voxlogica.images.pictures import clamped
 from voxlogica.values import Image, Mask, Model, Space, Value
 
@@ -26,7 +37,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "WITHOUT_TEXT",
     "Difference",
+    "Memo",
     "bind",
     "check_output",
     "check_writable",
@@ -72,17 +85,26 @@ _ADVICE = {
 }
 
 
-def bind(path: str | Path) -> Leaf:
-    """What a file is: verified completely, digested, its space known; its voxels are not kept."""
+def bind(path: str | Path, memo: Memo | None = None) -> Leaf:
+    """What a file is: verified completely, digested, its space known; its voxels are not kept.
+
+    A file that `memo` knows and that has not changed since is not read again.
+    """
     name = str(path)
     files.check_readable(name)
     format = known_format(name)
     if format is None:
         raise _unknown(name)
     reader = _READERS[format]
+    reader_name, absolute = reader.name + pictures.decoder(format), str(Path(name).absolute())
     try:
         with Path(name).open("rb") as handle:
             status = files.status(handle)
+            old_enough = settled(status)
+            noted = memo.recall(absolute, status) if memo and old_enough else None
+            known = space_noted(noted[1], reader_name, reader.version) if noted else None
+            if noted and known:
+                return Leaf(File(name, absolute, format, status), noted[0], reader_name, reader.version, known)
             if status[2] == 0:
                 raise Refusal(f"{name} is empty", help=files.AGAIN)
             digest = identity.file_digest(files.blocks(handle))
@@ -94,8 +116,9 @@ def bind(path: str | Path) -> Leaf:
         raise
     except OSError as error:
         raise files.unreadable(name, error) from error
-    file = File(name, str(Path(name).absolute()), format, status)
-    return Leaf(file, digest, reader.name + pictures.decoder(format), reader.version, space)
+    if memo:
+        memo.remember(absolute, status, digest, header(reader_name, reader.version, space), old_enough)
+    return Leaf(File(name, absolute, format, status), digest, reader_name, reader.version, space)
 
 
 def read(file: object, space: Space) -> Model:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from voxlogica.errors import Refusal
+from voxlogica.values import Mask
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,6 +80,8 @@ def check_memory(name: str, count: int) -> None:
 
 def check_readable(name: str) -> None:
     """Refuses what is no file at all; looks at nothing inside it."""
+    if not name:
+        raise Refusal("the name of the file is empty", help="write it between the quotes")
     try:
         mode = Path(name).stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -246,6 +249,13 @@ def filled(
                 part[:] = numbers
     stream.finish()
     return out
+
+
+def mask_bytes(mask: Mask) -> bytes | memoryview:
+    """The voxels of a mask as bytes 0 and 1, x fastest."""
+    from voxlogica.kernels import masks
+
+    return masks.unpack(mask.words(), mask.space.size[0]).data.cast("B")
 
 
 def deflated(parts: Iterable[bytes | memoryview]) -> bytes:

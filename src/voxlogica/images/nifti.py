@@ -25,7 +25,7 @@ from math import prod
 from typing import TYPE_CHECKING, cast
 
 from voxlogica.errors import Refusal
-from voxlogica.images.files import Plain, check_memory, damaged, filled, header_only
+from voxlogica.images.files import Plain, check_memory, damaged, filled, header_only, mask_bytes
 from voxlogica.images.spaces import at_right_angles, check_axes, check_components, check_spacing, placed, skewed
 from voxlogica.values import Image, Mask, Model, Space
 
@@ -295,7 +295,7 @@ def encode(value: Mask | Image | Model, provenance: str) -> Iterator[bytes | mem
     data: bytes | memoryview = value.data
     if isinstance(value, Mask):
         header = replace(header, datatype=2)
-        data = value.numpy().T.tobytes()
+        data = mask_bytes(value)
     elif isinstance(value, Model) and value.components > 1:
         header, data = _colours(header, value)
     elif sys.byteorder == "big":

@@ -13,6 +13,8 @@ from voxlogica.values import Space
 
 EXTENSIONS = (".nii", ".nii.gz", ".png", ".jpg", ".jpeg", ".bmp", ".nrrd", ".mha")
 FLAT = ("png", "jpg", "bmp")  # formats of pictures: 2-D, 8 bits
+WITHOUT_TEXT = ("jpg", "bmp")
+"""The formats in which a file cannot say where it comes from."""
 
 
 def listed(word: str) -> str:
@@ -31,6 +33,8 @@ def known_format(path: str | Path) -> str | None:
 
 def format_of(path: str | Path) -> str:
     """The format in which a file of this name is written: `nii.gz`, `png`, …; refuses names without one."""
+    if not str(path):
+        raise Refusal("the name of the file is empty", help="write it between the quotes")
     format = known_format(path)
     if format is None:
         suffix = Path(path).suffix
@@ -53,8 +57,19 @@ def check_writable(format: str, type: Type, space: Space | None, path: str) -> N
 
 def check_output(path: str | Path) -> None:
     """Refuses places where no file can be written, as far as that can be known without writing one."""
+    try:
+        _check_output(path)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
+        why = reason(error) if isinstance(error, OSError) else "its name is a link that leads to itself"
+        raise _refused(path, why, "choose another name; nothing has been computed") from error
+
+
+def _check_output(path: str | Path) -> None:
     if Path(path).is_dir():
         raise _refused(path, "it is a directory", "choose another name; nothing has been computed")
+    os.path.lexists(path)  # asks the system whether there can be such a name
+    with suppress(FileNotFoundError, NotADirectoryError):
+        Path(path).stat()
     help = "choose another directory; nothing has been computed"
     for parent in Path(path).parents:
         if parent.is_dir():

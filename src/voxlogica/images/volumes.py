@@ -16,7 +16,7 @@ from math import hypot, prod
 from typing import TYPE_CHECKING
 
 from voxlogica.errors import Refusal
-from voxlogica.images.files import Plain, check_memory, damaged, deflated, filled, header_only, zlib_stream
+from voxlogica.images.files import Plain, check_memory, damaged, deflated, filled, header_only, mask_bytes, zlib_stream
 from voxlogica.images.spaces import at_right_angles, check_axes, check_components, check_spacing, placed, skewed
 from voxlogica.values import Image, Mask, Model, Space
 
@@ -315,7 +315,7 @@ def _components(value: Mask | Image | Model) -> int:
 def _data(value: Mask | Image | Model) -> bytes | memoryview:
     """The voxels, little-endian, x fastest, components of a voxel beside each other; a mask's as bytes 0 and 1."""
     if isinstance(value, Mask):
-        return value.numpy().T.tobytes()
+        return mask_bytes(value)
     return value.data if sys.byteorder == "little" else value.array().byteswap().tobytes()
 
 

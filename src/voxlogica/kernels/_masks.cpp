@@ -9,12 +9,15 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string_view.h>
 
+#include <array>
 #include <stdexcept>
 #include <string_view>
 
+#include "include/ball.hpp"
 #include "include/bits.hpp"
 #include "include/components.hpp"
 #include "include/convert.hpp"
+#include "include/logic.hpp"
 #include "include/measure.hpp"
 #include "include/near.hpp"
 
@@ -101,12 +104,28 @@ void bind_unary(Words words, std::size_t nx, int threads, WordsOut out) {
     kernel(words.data(), grid, threads, out.data());
 }
 
+template <Combination words>
+void bind_combine(Words a, Words b, int threads, WordsOut out) {
+    same_shape(a, b);
+    same_shape(a, out);
+    const Unlocked unlocked;
+    combine(a.data(), b.data(), a.size(), words, threads, out.data());
+}
+
 void bind_through(Words a, Words b, std::size_t nx, int threads, WordsOut out) {
     const Grid grid = grid_of(b, nx);
     same_shape(a, b);
     same_shape(a, out);
     const Unlocked unlocked;
     through(a.data(), b.data(), grid, threads, out.data());
+}
+
+void bind_within(Words words, std::size_t nx, std::array<double, 3> spacing, float limit, int threads, WordsOut out) {
+    const Grid grid = grid_of(words, nx);
+    same_shape(words, out);
+    if (!(limit >= 0)) throw std::invalid_argument("a distance is not negative");
+    const Unlocked unlocked;
+    dilate_ball(words.data(), grid, spacing, limit, threads, out.data());
 }
 
 void bind_components(Words words, int threads, std::size_t limit, Array<float> out) {
@@ -129,9 +148,19 @@ NB_MODULE(_masks, m) {
     m.def("between", &bind_between, array("field"), nb::arg("low"), nb::arg("high"), nb::arg("threads"), array("out"));
     m.def("count", &bind_count, array("words"));
     m.def("bounding_box", &bind_bounding_box, array("words"), nb::arg("nx"));
+    const auto combination = [&](const char* name, auto function) {
+        m.def(name, function, array("a"), array("b"), nb::arg("threads"), array("out"));
+    };
+    combination("conjunction", &bind_combine<&and_words>);
+    combination("disjunction", &bind_combine<&or_words>);
+    combination("difference", &bind_combine<&and_not_words>);
+    combination("exclusive", &bind_combine<&xor_words>);
+    m.def("complement", &bind_unary<&complement>, array("words"), nb::arg("nx"), nb::arg("threads"), array("out"));
     m.def("near", &bind_unary<&join_box<Dilate>>, array("words"), nb::arg("nx"), nb::arg("threads"), array("out"));
     m.def("interior", &bind_unary<&join_box<Erode>>, array("words"), nb::arg("nx"), nb::arg("threads"), array("out"));
     m.def("through", &bind_through, array("a"), array("b"), nb::arg("nx"), nb::arg("threads"), array("out"));
+    m.def("within", &bind_within, array("words"), nb::arg("nx"), nb::arg("spacing"), nb::arg("limit"),
+          nb::arg("threads"), array("out"));
     m.def("components", &bind_components, array("words"), nb::arg("threads"), nb::arg("limit"), array("out"));
     m.def("largest", &bind_unary<&largest>, array("words"), nb::arg("nx"), nb::arg("threads"), array("out"));
 }

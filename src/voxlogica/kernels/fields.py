@@ -202,7 +202,7 @@ def absolute(i: Floats) -> Floats:
     return np.absolute(_checked(i, "i"))
 
 
-def masked(i: Floats, words: Words) -> Floats:
+def masked(i: Floats, words: Words, *, threads: int = 1) -> Floats:
     """Keep the voxels where the mask is true; the others are 0.
 
     >>> masked(np.array([[[1, 2, 3]]], np.float32), np.array([[[5]]], np.uint64)).tolist()
@@ -210,7 +210,7 @@ def masked(i: Floats, words: Words) -> Floats:
     """
     i, words = _checked_with_mask(i, words)
     out = np.empty_like(i)
-    _fields.masked(i, words, 1, out)
+    _fields.masked(i, words, thread_count(threads), out)
     return out
 
 
@@ -330,7 +330,7 @@ def distance(words: Words, nx: int, spacing: Sequence[float], *, threads: int = 
     >>> distance(np.array([[[0b01111100]]], np.uint64), 9, (1, 1, 1)).tolist()
     [[[2.0, 1.0, -0.0, -1.0, -2.0, -1.0, -0.0, 1.0, 2.0]]]
     """
-    threads = _thread_count(threads)
+    threads = thread_count(threads)
     sizes = _checked_spacing(spacing)
     contour = masks.difference(words, masks.interior(words, nx, threads=threads))
     shape = (*words.shape[:2], operator.index(nx))
@@ -362,7 +362,7 @@ def percentiles(field: Floats, words: Words, c: float, *, threads: int = 1) -> F
     """
     field, words = _checked_with_mask(field, words)
     out = np.empty_like(field)
-    if not _fields.percentiles(field, words, float(_float32(c)), _thread_count(threads), out):
+    if not _fields.percentiles(field, words, float(_float32(c)), thread_count(threads), out):
         raise ValueError("NaN in the population")
     return out
 
@@ -427,7 +427,7 @@ def correlation(
     # A window that reaches beyond the image on both sides is not changed by a larger radius.
     cut = (min(radii[0], a.shape[2]), min(radii[1], a.shape[1]), min(radii[2], a.shape[0]))
     out = np.empty_like(a)
-    _fields.correlation(a, b, phi_words, cut, float(low), float(high), k, _thread_count(threads), out)
+    _fields.correlation(a, b, phi_words, cut, float(low), float(high), k, thread_count(threads), out)
     return out
 
 
@@ -532,6 +532,13 @@ def _checked_mask(words: object, shape: tuple[int, ...]) -> Words:
     return held
 
 
+def checked_mask_and_spacing(words: object, nx: int, spacing: Sequence[float]) -> tuple[Words, Triple]:
+    """Check a mask with rows of nx voxels, and the sizes of a voxel."""
+    if not isinstance(words, np.ndarray) or words.ndim != 3:
+        raise TypeError(f"words: expected a NumPy array with axes (z, y, word), not {type(words).__name__}")
+    return _checked_mask(words, (*words.shape[:2], operator.index(nx))), _checked_spacing(spacing)
+
+
 def _checked_shape(shape: Sequence[int]) -> Shape:
     """Check the shape of a field."""
     sizes = tuple(operator.index(size) for size in shape)
@@ -548,7 +555,7 @@ def _checked_spacing(spacing: Sequence[float]) -> Triple:
     return sizes[0], sizes[1], sizes[2]
 
 
-def _thread_count(threads: int) -> int:
+def thread_count(threads: int) -> int:
     """Check a number of threads."""
     threads = operator.index(threads)
     if threads < 1:

@@ -21,6 +21,7 @@ Numbers about fields (minimum, mean, percentiles, distances) are in `fields.py`;
 """
 
 import operator
+from collections.abc import Callable
 from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -164,56 +165,63 @@ def border(shape: Shape, *, dimensions: int) -> Words:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Logic. NumPy on words is already as fast as memory.
+# Logic
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def complement(words: Words, nx: int) -> Words:
+def complement(words: Words, nx: int, *, threads: int = 1) -> Words:
     """Where the mask is false.
 
     >>> complement(np.array([[[5]]], np.uint64), 3).tolist()
     [[[2]]]
     """
     held, nx = _checked_words(words, nx)
-    return np.bitwise_xor(held, _row_of_ones(nx))
+    out = np.empty_like(held)
+    _masks.complement(held, nx, _thread_count(threads), out)
+    return out
 
 
-def conjunction(a: Words, b: Words) -> Words:
+def conjunction(a: Words, b: Words, *, threads: int = 1) -> Words:
     """Where both masks are true.
 
     >>> conjunction(np.array([[[5]]], np.uint64), np.array([[[6]]], np.uint64)).tolist()
     [[[4]]]
     """
-    return np.bitwise_and(*_checked_pair(a, b))
+    return _combined(_masks.conjunction, a, b, threads)
 
 
-def disjunction(a: Words, b: Words) -> Words:
+def disjunction(a: Words, b: Words, *, threads: int = 1) -> Words:
     """Where at least one of the masks is true.
 
     >>> disjunction(np.array([[[5]]], np.uint64), np.array([[[6]]], np.uint64)).tolist()
     [[[7]]]
     """
-    return np.bitwise_or(*_checked_pair(a, b))
+    return _combined(_masks.disjunction, a, b, threads)
 
 
-def difference(a: Words, b: Words) -> Words:
+def difference(a: Words, b: Words, *, threads: int = 1) -> Words:
     """Where `a` is true and `b` is not.
 
     >>> difference(np.array([[[5]]], np.uint64), np.array([[[6]]], np.uint64)).tolist()
     [[[1]]]
     """
-    a, b = _checked_pair(a, b)
-    out = np.bitwise_not(b)
-    return np.bitwise_and(a, out, out=out)
+    return _combined(_masks.difference, a, b, threads)
 
 
-def exclusive(a: Words, b: Words) -> Words:
+def exclusive(a: Words, b: Words, *, threads: int = 1) -> Words:
     """Where exactly one of the masks is true.
 
     >>> exclusive(np.array([[[5]]], np.uint64), np.array([[[6]]], np.uint64)).tolist()
     [[[3]]]
     """
-    return np.bitwise_xor(*_checked_pair(a, b))
+    return _combined(_masks.exclusive, a, b, threads)
+
+
+def _combined(kernel: Callable[[Words, Words, int, Words], None], a: object, b: object, threads: int) -> Words:
+    held_a, held_b = _checked_pair(a, b)
+    out = np.empty_like(held_a)
+    kernel(held_a, held_b, _thread_count(threads), out)
+    return out
 
 
 # ---------------------------------------------------------------------------------------------------------------------

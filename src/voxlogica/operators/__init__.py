@@ -29,11 +29,11 @@ _Body = TypeVar("_Body", bound=Callable[..., Value])
 
 FRAGMENTS = (
     "scalars", "geometry", "logic", "arithmetic", "comparison", "aggregates", "spatial", "colour", "similarity",
-    "files",
+    "filters", "measures", "files",
 )  # fmt: skip
 """The files of this room, in the order of the manual."""
 
-COSTS = ("scalar", "voxels", "neighbourhood", "components", "distance", "histogram", "window", "file")
+COSTS = ("scalar", "bits", "voxels", "neighbourhood", "components", "distance", "histogram", "window", "file")
 """The classes of running time an operator may declare."""
 
 _TYPES: dict[str, Type] = {
@@ -56,11 +56,15 @@ def operator(
     cost: str = "voxels",
     commutative: bool = False,
     hidden: bool = False,
+    isolate: bool = False,
+    library: str = "",
 ) -> Callable[[_Body], _Body]:
     """Declares the decorated function as an operator of the logic, and returns it unchanged.
 
     `symbol` is how programs write it, the function's name unless given, and `also` what else they may write where the
-    types say that it is meant; `version` is raised when its results change.
+    types say that it is meant; `version` is raised when its results change; `isolate` has it run in a process of its
+    own, for external tools and code that may crash or never end; `library` is the package that computes it, if that is
+    not ours: its version enters the ids.
     Raises `DeclarationError` at import when the declaration is not whole.
     """
 
@@ -91,6 +95,8 @@ def operator(
             takes_threads=takes_threads,
             commutative=commutative,
             hidden=hidden,
+            isolate=isolate,
+            library=library,
         )
         return body
 

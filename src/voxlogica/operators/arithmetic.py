@@ -139,7 +139,7 @@ def abs_(a: Image) -> Image:
 
 
 @operator()
-def mask(a: Image, b: Mask) -> Image:
+def mask(a: Image, b: Mask, *, threads: int = 1) -> Image:
     """a where b holds, and 0 elsewhere.
 
     >>> value("mask(a, b)", a=[1, 2, 3], b="011")
@@ -147,7 +147,7 @@ def mask(a: Image, b: Mask) -> Image:
     """
     from voxlogica.kernels import fields
 
-    return Image.of(a.space, fields.masked(a.array(), b.words()))
+    return Image.of(a.space, fields.masked(a.array(), b.words(), threads=threads))
 
 
 @operator(symbol="max")

@@ -15,37 +15,37 @@ if TYPE_CHECKING:
 
 
 @operator(symbol=".=", also=("==",))
-def equal(k: float, a: Image) -> Mask:
+def equal(k: float, a: Image, *, threads: int = 1) -> Mask:
     """True where a = k.
 
     >>> holds("2 .= a", a=[1, 2, 3])
     '010'
     """
-    return _compare(a, "==", k)
+    return _compare(a, "==", k, threads)
 
 
 @operator(symbol=".<=", also=("<=",))
-def at_least_constant(k: float, a: Image) -> Mask:
+def at_least_constant(k: float, a: Image, *, threads: int = 1) -> Mask:
     """True where k ≤ a.
 
     >>> holds("2 .<= a", a=[1, 2, 3])
     '011'
     """
-    return _compare(a, ">=", k)
+    return _compare(a, ">=", k, threads)
 
 
 @operator(symbol=".>=", also=(">=",))
-def at_most_constant(k: float, a: Image) -> Mask:
+def at_most_constant(k: float, a: Image, *, threads: int = 1) -> Mask:
     """True where k ≥ a.
 
     >>> holds("2 .>= a", a=[1, 2, 3])
     '110'
     """
-    return _compare(a, "<=", k)
+    return _compare(a, "<=", k, threads)
 
 
 @operator()
-def between(low: float, high: float, a: Image) -> Mask:
+def between(low: float, high: float, a: Image, *, threads: int = 1) -> Mask:
     """True where low ≤ a ≤ high.
 
     >>> holds("between(2, 3, a)", a=[1, 2, 3, 4])
@@ -53,7 +53,7 @@ def between(low: float, high: float, a: Image) -> Mask:
     """
     from voxlogica.kernels import masks
 
-    return Mask.of(a.space, masks.between(a.array(), low, high))
+    return Mask.of(a.space, masks.between(a.array(), low, high, threads=threads))
 
 
 @operator(symbol="==")
@@ -116,10 +116,10 @@ def at_least_image(a: Image, b: Image) -> Mask:
     return _compare_images(a, ">=", b)
 
 
-def _compare(a: Image, comparison: Comparison, k: float) -> Mask:
+def _compare(a: Image, comparison: Comparison, k: float, threads: int) -> Mask:
     from voxlogica.kernels import masks
 
-    return Mask.of(a.space, masks.compare(a.array(), comparison, k))
+    return Mask.of(a.space, masks.compare(a.array(), comparison, k, threads=threads))
 
 
 def _compare_images(a: Image, comparison: Comparison | Literal["!="], b: Image) -> Mask:

@@ -6,6 +6,8 @@ from voxlogica.errors import Refusal
 from voxlogica.operators import operator
 from voxlogica.values import Image, Mask
 
+_MOST_BINS = 2**31
+
 
 @operator(cost="histogram")
 def percentiles(a: Image, b: Mask, c: float, *, threads: int = 1) -> Image:
@@ -23,8 +25,8 @@ def percentiles(a: Image, b: Mask, c: float, *, threads: int = 1) -> Image:
         return Image.of(a.space, fields.percentiles(a.array(), b.words(), c, threads=threads))
     except ValueError as problem:
         raise Refusal(
-            "`percentiles` met voxels that are not numbers (NaN) in its population", (str(problem),),
-            "leave them out of the mask, for instance   percentiles(a, b & (a >=. min(a)), c)",
+            "`percentiles` met voxels that are not numbers (NaN) among those it ranks",
+            help="leave them out of the mask: what is true of   a >=. -1e38   is a number",
         ) from problem  # fmt: skip
 
 
@@ -44,8 +46,7 @@ def crosscorrelation(
     """
     from voxlogica.kernels import fields
 
-    if not 1 <= bins < 2**31:
-        raise Refusal(f"`crossCorrelation` needs at least one bin, not {bins:g}")
+    _check_bins("crossCorrelation", bins)
     if not rho >= 0 or rho > 1e9:
         raise Refusal(f"`crossCorrelation` needs a radius in mm that is not negative, not {rho:g}")
     radius = fields.window_radius(rho, a.space.spacing3)
@@ -66,6 +67,19 @@ def otsu(a: Image, b: Mask, bins: float) -> Mask:
     """
     from voxlogica.kernels import fields
 
-    if not 1 <= bins < 2**31:
-        raise Refusal(f"`otsu` needs at least one bin, not {bins:g}")
-    return Mask.of(a.space, fields.otsu(a.array(), b.words(), int(bins)))
+    _check_bins("otsu", bins)
+    try:
+        return Mask.of(a.space, fields.otsu(a.array(), b.words(), int(bins)))
+    except ValueError as problem:
+        raise Refusal(
+            f"`otsu` cannot make a histogram: {problem}",
+            help="leave what is no ordinary number out of the mask, for instance by   a >=. -1e38",
+        ) from problem
+
+
+def _check_bins(name: str, bins: float) -> None:
+    """A histogram has at least one bin, and no more than memory could ever hold."""
+    if bins != bins or bins < 1:
+        raise Refusal(f"`{name}` needs at least one bin, not {bins:g}")
+    if bins >= _MOST_BINS:
+        raise Refusal(f"`{name}` cannot count in {bins:g} bins", help="for images, 10 to 1000 bins are usual")

@@ -179,6 +179,8 @@ class _Reducer:
             case Constant(value, span):
                 return self.table.constant(value, Origin(span))
             case Setting(name, default, span):
+                if name not in self.parameters and isinstance(default, str):
+                    default = self.replace(default, span)
                 return self.table.constant(self.parameters.get(name, default), Origin(span))
             case Text(template, span):
                 return self.table.constant(self.replace(template, span), Origin(span))

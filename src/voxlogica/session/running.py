@@ -16,13 +16,13 @@ from voxlogica.check.result import GoalSlot
 from voxlogica.errors import Diagnostic, Refusal, Span
 from voxlogica.execution.engine import Broken, ExecutionEngine, Finished, GoalOutcome
 from voxlogica.execution.messages import Counts, Event
-from voxlogica.formula import MASK, MODEL, Formula
+from voxlogica.formula import BYTES, MASK, MODEL, Formula
 from voxlogica.identity import Id
 from voxlogica.operators import operators
 from voxlogica.session.binding import Bound, Output, refused
-from voxlogica.session.settings import Scalar, Settings
+from voxlogica.session.settings import Settings
 from voxlogica.storage import TaskError
-from voxlogica.values import Value
+from voxlogica.values import Printable, Value, shown
 
 EIGHT_BITS = ("png", "jpg", "bmp")
 """The formats whose numbers are clamped (C9)."""
@@ -30,10 +30,11 @@ EIGHT_BITS = ("png", "jpg", "bmp")
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """A `print` whose turn has come."""
+    """A `print` whose turn has come; `number` is its place among the program's goals."""
 
     label: str
-    value: Scalar | tuple[Value, ...]
+    value: Printable
+    number: int = 0
 
     def __str__(self) -> str:
         return f"{self.label}={shown(self.value)}"
@@ -56,6 +57,13 @@ class Trouble:
 Happening: TypeAlias = Printed | Saved | Trouble
 
 
+def _printable(value: Value) -> Printable:
+    if isinstance(value, tuple):
+        return tuple([_printable(each) for each in value])
+    assert isinstance(value, (bool, float, str))
+    return value
+
+
 class Watcher(Protocol):
     """Somebody who wants to see how a run goes."""
 
@@ -68,31 +76,18 @@ class Watcher(Protocol):
         ...
 
 
-def shown(value: Value) -> str:
-    """A value as text (C19): the fewest digits that read back exactly, integral numbers without `.0`."""
-    if isinstance(value, tuple):
-        inside = [json.dumps(each, ensure_ascii=False) if isinstance(each, str) else shown(each) for each in value]
-        return f"[{', '.join(inside)}]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return value
-    assert isinstance(value, float)
-    if value.is_integer() and abs(value) < 1e16:
-        return str(int(value))
-    return repr(value)
-
-
 @dataclass
-class _Goal:
-    """A goal of the program while it runs."""
+class Goal:
+    """A goal of the program while it runs: `formula` is what is computed for it."""
 
     formula: Formula
     words: str  # as in the program: print "label"
     span: Span
+    number: int  # its place among the program's goals
     label: str = ""
     output: Output | None = None
     clamped: Formula | None = None
+    beside: str = ""  # what is written beside a file whose format has no place for it
     failed: bool = False
 
 
@@ -102,104 +97,144 @@ class _Failure:
 
     error: TaskError
     formula: Formula
-    goals: list[_Goal] = field(default_factory=list)
+    goals: list[Goal] = field(default_factory=list)
+
+
+class Ledger:
+    """The goals of one run while their outcomes come; `formulas` are what is to be computed for them."""
+
+    def __init__(self, goals: Sequence[Goal]) -> None:
+        self._goals = goals
+        self._prints = [goal for goal in goals if goal.output is None]
+        self._by_id: dict[Id, list[Goal]] = {}
+        self.formulas: dict[Id, Formula] = {}
+        for goal in goals:
+            for formula in (goal.formula, goal.clamped):
+                if formula is not None:
+                    self._by_id.setdefault(formula.id, []).append(goal)
+                    self.formulas[formula.id] = formula
+        self.lacking = set(self.formulas)
+        self._known: dict[Id, GoalOutcome] = {}
+        self._printed = 0
+        self._failures: dict[Id, _Failure] = {}
+        self._late: list[Diagnostic] = []
+
+    def take(self, formula: Formula, outcome: GoalOutcome) -> Iterator[Happening]:
+        """Does what the goals that wait for a formula ask for; yields what happens. Each formula is taken once."""
+        self.lacking.discard(formula.id)
+        concerned = self._by_id[formula.id]
+        if isinstance(outcome, Broken):
+            self._failed(outcome, concerned)
+        for goal in concerned:
+            if goal.output is None:
+                self._known[formula.id] = outcome
+            elif isinstance(outcome, Finished) and goal.clamped is not None and formula.id == goal.clamped.id:
+                assert isinstance(outcome.value, float)
+                if outcome.value:
+                    yield Trouble(_clamped(goal, outcome.value))
+            elif isinstance(outcome, Finished):
+                try:
+                    assert isinstance(outcome.value, bytes)
+                    images.write(goal.output.path, outcome.value)
+                    if goal.beside:
+                        images.write(f"{goal.output.path}.json", goal.beside.encode())
+                except Refusal as refusal:
+                    goal.failed = True
+                    self._late.append(refused("output", refusal, goal.output.goal.text.span))
+                else:
+                    yield Saved(goal.output.path)
+        del outcome
+        yield from self._in_order()
+
+    def _in_order(self) -> Iterator[Printed]:
+        """The prints whose turn has come."""
+        prints = self._prints
+        while self._printed < len(prints) and (ready := self._known.get(prints[self._printed].formula.id)) is not None:
+            if isinstance(ready, Finished):
+                goal = prints[self._printed]
+                yield Printed(goal.label, _printable(ready.value), goal.number)
+            self._printed += 1
+
+    def _failed(self, outcome: Broken, concerned: Sequence[Goal]) -> None:
+        cause = outcome.error.task or outcome.formula.id
+        failure = self._failures.setdefault(cause, _Failure(outcome.error, outcome.formula))
+        for goal in concerned:
+            if not goal.failed:
+                goal.failed = True
+                failure.goals.append(goal)
+
+    def rest(self) -> Iterator[Trouble]:
+        """What failed, each root cause once, in the order of the first goal it took."""
+        order = {id(goal): n for n, goal in enumerate(self._goals)}
+        whole = [failure for failure in self._failures.values() if failure.goals]
+        found = sorted(whole, key=lambda failure: min(order[id(goal)] for goal in failure.goals))
+        for failure in found:
+            yield Trouble(_failed(failure, sorted(failure.goals, key=lambda goal: order[id(goal)])))
+        for diagnostic in self._late:
+            yield Trouble(diagnostic)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How far a run goes: seconds for all of it and for each task, and whether what failed earlier is tried again."""
+
+    timeout: float | None = None
+    task_timeout: float | None = None
+    retry_failed: bool = False
+
+
+EFFORT = Effort()
+"""Without limits, taking stored failures for answers."""
 
 
 def happenings(
-    bound: Bound,
-    checked: Checked,
-    settings: Settings,
-    program: str,
-    engine: ExecutionEngine,
-    watcher: Watcher | None = None,
+    goals: Sequence[Goal], engine: ExecutionEngine, watcher: Watcher | None = None, effort: Effort = EFFORT
 ) -> Iterator[Happening]:
     """Computes the goals and does what they ask for; yields what happens, failures last.
 
     Leaving the iteration early cancels what runs.
     """
-    goals = _goals(bound, checked, settings, program)
-    wanted = {formula.id: formula for goal in goals for formula in (goal.formula, goal.clamped) if formula is not None}
-    by_id: dict[Id, list[_Goal]] = {}
-    for goal in goals:
-        by_id.setdefault(goal.formula.id, []).append(goal)
-        if goal.clamped is not None:
-            by_id.setdefault(goal.clamped.id, []).append(goal)
-    prints = [goal for goal in goals if goal.output is None]
-    known: dict[Id, GoalOutcome] = {}
-    next_print = 0
-    failures: dict[Id, _Failure] = {}
-    late: list[Diagnostic] = []
-    run = engine.run(list(wanted.values()), listen=watcher.event if watcher else None)
+    ledger = Ledger(goals)
+    run = engine.run(
+        list(ledger.formulas.values()),
+        listen=watcher.event if watcher else None,
+        timeout=effort.timeout,
+        task_timeout=effort.task_timeout,
+        retry_failed=effort.retry_failed,
+    )
     if watcher:
         watcher.begin(run.counts)
     for formula, outcome in run:
-        concerned = by_id[formula.id]
-        if isinstance(outcome, Broken):
-            cause = outcome.error.task or outcome.formula.id
-            failure = failures.setdefault(cause, _Failure(outcome.error, outcome.formula))
-            for goal in concerned:
-                if not goal.failed:
-                    goal.failed = True
-                    failure.goals.append(goal)
-        for goal in concerned:
-            if goal.output is not None and isinstance(outcome, Finished):
-                if formula is goal.clamped:
-                    if outcome.value:
-                        yield Trouble(_clamped(goal, outcome.value))
-                    continue
-                try:
-                    assert isinstance(outcome.value, bytes)
-                    images.write(goal.output.path, outcome.value)
-                except Refusal as refusal:
-                    goal.failed = True
-                    late.append(refused("output", refusal, goal.output.goal.text.span))
-                else:
-                    yield Saved(goal.output.path)
-            elif goal.output is None:
-                known[formula.id] = outcome
+        yield from ledger.take(formula, outcome)
         del outcome
-        while next_print < len(prints) and (ready := known.get(prints[next_print].formula.id)) is not None:
-            if isinstance(ready, Finished):
-                assert isinstance(ready.value, (bool, float, str, tuple))
-                yield Printed(prints[next_print].label, ready.value)
-            next_print += 1
-    order = {id(goal): n for n, goal in enumerate(goals)}
-    found = sorted(failures.values(), key=lambda f: min(order[id(goal)] for goal in f.goals))
-    for failure in found:
-        yield Trouble(_failed(failure, sorted(failure.goals, key=lambda goal: order[id(goal)])))
-    for diagnostic in late:
-        yield Trouble(diagnostic)
+    yield from ledger.rest()
 
 
-def _goals(bound: Bound, checked: Checked, settings: Settings, program: str) -> list[_Goal]:
-    goals = []
+def goals(bound: Bound, checked: Checked, settings: Settings, program: str) -> list[Goal]:
+    """The program's goals, in order; `program` is its name, for the files' provenance."""
+    found = []
     for number, goal in enumerate(checked.goals):
         if goal.word == "save" and number not in bound.outputs:
             continue  # the run was asked to save nothing
         formula = bound.slots[goal.slot]
         assert formula is not None, "a goal without a formula passed the checker"
         text = settings.replace(goal.text.value, goal.text.span)
-        made = _Goal(formula, f'{goal.word} "{text}"', goal.span, label=text)
+        made = Goal(formula, f'{goal.word} "{text}"', goal.span, number, label=text)
         output = bound.outputs.get(number)
         if output is not None:
             made.output = output
-        if output is not None and formula.type.spatial:
-            made.formula, made.clamped = _encoded(bound, checked, settings, program, output, formula)
-        goals.append(made)
-    return goals
+            origin = provenance(bound, checked, settings, program, output)
+            made.formula, made.clamped = _encoded(bound, output, formula, origin)
+            made.beside = origin + "\n" if output.format in images.WITHOUT_TEXT else ""
+        found.append(made)
+    return found
 
 
-def _encoded(
-    bound: Bound, checked: Checked, settings: Settings, program: str, output: Output, formula: Formula
-) -> tuple[Formula, Formula | None]:
+def _encoded(bound: Bound, output: Output, formula: Formula, origin: str) -> tuple[Formula, Formula | None]:
     """The formula of a file's bytes and, for eight bits, that of how many values are clamped."""
     table, kind = bound.table, formula.type
     suffix = "mask" if kind is MASK else "model" if kind is MODEL else "image"
-    constants = (
-        table.constant(output.format),
-        formula,
-        table.constant(provenance(bound, checked, settings, program, output)),
-    )
+    constants = (table.constant(output.format), formula, table.constant(origin))
     encoded = table.apply(operators()[f"encode_{suffix}"], constants, origin=formula.origin)
     clamped = None
     if output.format in EIGHT_BITS and suffix != "mask":
@@ -214,7 +249,7 @@ def provenance(bound: Bound, checked: Checked, settings: Settings, program: str,
     parameters = {name: each.literal.value for name, each in checked.parameters.items()} | dict(settings.parameters)
     inputs = {
         each.name: {
-            "file": Path(settings.replace(each.path.value, each.path.span)).name,
+            "file": Path(settings.path(each)).name,
             "sha256": leaf.digest.hex(),
         }
         for each, leaf in zip(checked.inputs, bound.leaves, strict=True)
@@ -235,7 +270,7 @@ def _expression(goal: GoalSlot) -> str:
     return goal.span.source.text[goal.text.span.end : goal.span.end].strip()
 
 
-def _clamped(goal: _Goal, count: Value) -> Diagnostic:
+def _clamped(goal: Goal, count: float) -> Diagnostic:
     assert goal.output is not None
     assert isinstance(count, float)
     values = "1 value is" if count == 1 else f"{shown(count)} values are"
@@ -249,15 +284,23 @@ def _clamped(goal: _Goal, count: Value) -> Diagnostic:
     )
 
 
-def _failed(failure: _Failure, goals: Sequence[_Goal]) -> Diagnostic:
+def _failed(failure: _Failure, goals: Sequence[Goal]) -> Diagnostic:
     """One root cause: what is wrong, where, through which calls, and what is not done because of it."""
     error, origin = failure.error, failure.formula.origin
     undone = f"not done: {', '.join(goal.words for goal in goals)}"
     span, chain = (origin.span, origin.chain) if origin is not None else (goals[0].span, ())
     if failure.formula.operator is None:  # a file that was right when it was bound
         return Diagnostic("input", error.message, span, details=(*error.details, undone), help=error.help)
+    first = goals[0]
+    if failure.formula.operator.result is BYTES and first.output is not None and not error.traceback:
+        at = first.output.goal.text.span
+        return Diagnostic("output", f"{first.output.text} cannot be written: {error.message}", at, help=error.help)
+    if error.type == "MemoryError":
+        help = "give it less to do at once with   --jobs 1   or run it on a machine with more memory"
+        message = f"there is not enough memory for `{failure.formula.label}`"
+        return Diagnostic("machine", message, span, chain=chain, details=(error.message, undone), help=help)
     if error.kind == "circumstance":
-        help = error.help or "what is stored is kept: when the cause is gone, run again"
+        help = error.help or "when the cause is gone, run again: what has been stored is kept"
         return Diagnostic("machine", error.message, span, chain=chain, details=(*error.details, undone), help=help)
     if error.traceback:
         return _bug(error, span, undone)

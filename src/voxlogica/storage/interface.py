@@ -170,8 +170,15 @@ class StorageBackend(Protocol):
         """Gives a claim back, nothing stored; does nothing to one that has ended."""
         ...
 
-    def store(self, claim: Claim, value: Value, made: Provenance) -> Done:
-        """Publishes a value, then ends the claim. Raises `StoreFull`, which ends the claim too."""
+    def accepts(self, bytes: int) -> bool:
+        """Whether a value of this size would be taken now. If not, better not claim it: nobody would get it."""
+        ...
+
+    def store(self, claim: Claim, value: Value, made: Provenance, *, goal: bool = False) -> Done:
+        """Publishes a value, then ends the claim. Raises `StoreFull`, which ends the claim too.
+
+        A `goal` is somebody's result, and may be kept safer than the rest.
+        """
         ...
 
     def offer(self, id: TaskId, value: Value, made: Provenance) -> None:

@@ -199,7 +199,11 @@ class MemoryStorage:
 
     # Publishing
 
-    def store(self, claim: Claim, value: Value, made: Provenance) -> Done:
+    def accepts(self, bytes: int) -> bool:
+        """Always: a value over the limit reaches those who wait, and only then is collected."""
+        return True
+
+    def store(self, claim: Claim, value: Value, made: Provenance, *, goal: bool = False) -> Done:
         """Publishes a value, then ends the claim."""
         done = Done(MemoryRef(value, size(value)))
         with self._lock:

@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -15,6 +16,10 @@
 #include <limits>
 #include <stdexcept>
 #include <string_view>
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#endif
 
 #include "bits.hpp"
 #include "parallel.hpp"
@@ -54,31 +59,92 @@ inline KeyRange keys_compared(std::string_view op, float constant) {
     throw std::invalid_argument("unknown comparison: expected one of ==, >=, <=, >, <");
 }
 
-/// Is the key of each of n voxels in the range, as bytes of 0 or 1.
+/// Is the key of each of n voxels in the range, which is not empty, as bytes of 0 or 1.
 inline void hold_compared(const float* voxels, std::size_t n, KeyRange keys, std::uint8_t* held) {
+    const auto low = static_cast<std::uint32_t>(keys.low), span = static_cast<std::uint32_t>(keys.high) - low;
     for (std::size_t b = 0; b < n; ++b) {
-        const std::int32_t key = order_key(voxels[b]);
-        held[b] = (key >= keys.low) & (key <= keys.high);
+        // One comparison for both ends: what is below the range wraps around, and is too large.
+        held[b] = static_cast<std::uint32_t>(order_key(voxels[b])) - low <= span;
     }
 }
 
-/// One row of floats to bits: true where the key is in the range. The clones took 1.7 ms where the baseline took 2.7
-/// (155 x 240 x 240 voxels).
-VOXLOGICA_CLONES
-static void compare_row(const float* voxels, std::size_t nx, KeyRange keys, Word* out) {
+/// 64 floats to a word: true where the key is in the range.
+inline Word compare_word(const float* voxels, KeyRange keys) {
     alignas(word_bits) std::uint8_t held[word_bits];
-    for (; nx >= word_bits; nx -= word_bits, voxels += word_bits) {
-        hold_compared(voxels, word_bits, keys, held);  // a constant count: straight vector code
-        *out++ = gather_word(held);
+    hold_compared(voxels, word_bits, keys, held);  // a constant count: straight vector code
+    return gather_word(held);
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+// The same by the masks that the comparisons of vectors give, which no compiler makes of the above: as quick as the
+// floats can be read, where it was a third slower.
+
+__attribute__((target("avx512f"))) inline Word compare_word_avx512(const float* voxels, KeyRange keys) {
+    const __m512i low = _mm512_set1_epi32(keys.low), span = _mm512_set1_epi32(keys.high - keys.low);
+    Word word = 0;
+    for (unsigned k = 0; k < 4; ++k) {
+        const auto bits = reinterpret_cast<__v16si>(_mm512_loadu_si512(voxels + 16 * k));
+        const auto key = reinterpret_cast<__m512i>(bits ^ ((bits >> 31) & 0x7fffffff));
+        word |= Word{_mm512_cmple_epu32_mask(_mm512_sub_epi32(key, low), span)} << (16 * k);
     }
+    return word;
+}
+
+__attribute__((target("avx2"))) inline Word compare_word_avx2(const float* voxels, KeyRange keys) {
+    const __m256i low = _mm256_set1_epi32(keys.low), span = _mm256_set1_epi32(keys.high - keys.low);
+    const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
+    Word word = 0;
+    for (unsigned k = 0; k < 8; ++k) {
+        const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(voxels + 8 * k));
+        const __m256i key = _mm256_xor_si256(bits, _mm256_and_si256(_mm256_srai_epi32(bits, 31), magnitude));
+        const __m256i above = _mm256_sub_epi32(key, low);
+        const __m256i held = _mm256_cmpeq_epi32(_mm256_min_epu32(above, span), above);
+        word |= Word{static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(held)))} << (8 * k);
+    }
+    return word;
+}
+#endif
+
+/// One row of floats to bits, by one of the ways above.
+template <Word way(const float*, KeyRange)>
+[[gnu::always_inline]] inline void compare_row_by(const float* voxels, std::size_t nx, KeyRange keys, Word* out) {
+    for (; nx >= word_bits; nx -= word_bits, voxels += word_bits) *out++ = way(voxels, keys);
     if (nx > 0) {
-        std::memset(held, 0, sizeof held);
+        alignas(word_bits) std::uint8_t held[word_bits] = {};
         hold_compared(voxels, nx, keys, held);
         *out = gather_word(held);
     }
 }
 
+using CompareRow = void (*)(const float*, std::size_t, KeyRange, Word*);
+
+inline void compare_row(const float* voxels, std::size_t nx, KeyRange keys, Word* out) {
+    compare_row_by<compare_word>(voxels, nx, keys, out);
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+__attribute__((target("avx512f"))) inline void compare_row_avx512(const float* v, std::size_t nx, KeyRange k, Word* out) {
+    compare_row_by<compare_word_avx512>(v, nx, k, out);
+}
+
+__attribute__((target("avx2"))) inline void compare_row_avx2(const float* v, std::size_t nx, KeyRange k, Word* out) {
+    compare_row_by<compare_word_avx2>(v, nx, k, out);
+}
+
+inline CompareRow best_compare_row() {
+    if (__builtin_cpu_supports("avx512f")) return compare_row_avx512;
+    return __builtin_cpu_supports("avx2") ? compare_row_avx2 : compare_row;
+}
+#else
+inline CompareRow best_compare_row() { return compare_row; }
+#endif
+
 inline void compare(const float* field, const Grid& grid, KeyRange keys, int threads, Word* out) {
+    if (keys.low > keys.high) {
+        std::fill_n(out, grid.rows() * grid.nw, Word{0});
+        return;
+    }
+    const CompareRow compare_row = best_compare_row();
     parallel_chunks(grid.rows(), row_grain(grid), threads, [&](std::size_t begin, std::size_t end) {
         for (std::size_t row = begin; row < end; ++row)
             compare_row(field + row * grid.nx, grid.nx, keys, out + row * grid.nw);

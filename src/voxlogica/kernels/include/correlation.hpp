@@ -8,7 +8,8 @@
 // the three sums over bins. Everything but the first step is a vector operation on consecutive x, and the work does not
 // depend on the size of the window. (Moving histograms: T. Huang, G. Yang, G. Tang, IEEE Trans. ASSP 27(1), 1979; with
 // columns, S. Perreault, P. Hebert, "Median filtering in constant time", IEEE Trans. Image Processing 16(9), 2007.)
-// Counters are 16 bits while a window has less than 65,536 voxels, else 32.
+// Counters are 16 bits while a window has less than 65,536 voxels, else 32. Where a window holds one bin only, that of the
+// image's first voxel (the background, in most images), the sums follow from the size of the window: `Backdrop`.
 //
 // More bins, `slide`: one histogram per row, moved along x by whole faces. The work grows with the face of the window
 // and not with the number of bins.
@@ -37,8 +38,9 @@ struct BinRows {
     const Counter* entering;  // rows of the columns that come into the window, or null at the border
     const Counter* leaving;
     std::size_t stride;       // from one bin to the next, in both
-    std::size_t columns;      // how many columns of the tile are in the image
+    std::size_t columns;      // how many columns there are
     std::size_t first;        // where they begin in a row of `sums`
+    std::size_t begin;        // where the window of the first voxel begins in it
     Counter* sums;            // counts over z and y, bin after bin; zero outside the image
     std::size_t sums_length;
     Counter* scratch;         // of the same length
@@ -98,7 +100,7 @@ template <class Counter, class Sum>
             const Counter* gone = rows.leaving + bin * rows.stride;
             for (std::size_t x = 0; x < columns; ++x) inside[x] = static_cast<Counter>(inside[x] - gone[x]);
         }
-        sum_neighbours(sums, n, length, rows.scratch, window);
+        sum_neighbours(sums + rows.begin, n, length, rows.scratch, window);
         // Each sum stays below the square of the window's size, or below that times a half of a count: it fits.
         const auto low = static_cast<Counter>(reference[bin]), high = static_cast<Counter>(reference[bin] >> half);
         Counter* __restrict total = row.total;
@@ -155,6 +157,84 @@ struct Radius {
     std::size_t x, y, z;
 };
 
+/// Half-open ranges of y and x; those that hold nothing are empty.
+struct Rectangle {
+    std::size_t y0, y1, x0, x1;
+
+    bool empty() const { return y0 >= y1 || x0 >= x1; }
+
+    void include(const Rectangle& other) {
+        y0 = std::min(y0, other.y0);
+        y1 = std::max(y1, other.y1);
+        x0 = std::min(x0, other.x0);
+        x1 = std::max(x1, other.x1);
+    }
+};
+
+/// The voxels whose windows hold only the bin of the image's first voxel: where they are, and their scores.
+class Backdrop {
+public:
+    Backdrop(const std::uint8_t* bins, const Grid& grid, Radius radius, const Reference& reference, int threads)
+        : grid_(grid), radius_(radius), reference_(reference), bin_(bins[0]), other_(grid.nz, nothing()) {
+        parallel_chunks(grid.nz, 4, threads, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t z = begin; z < end; ++z) find(bins + z * grid.ny * grid.nx, other_[z]);
+        });
+    }
+
+    /// The voxels of plane z whose windows may hold other bins.
+    Rectangle busy(std::size_t z) const {
+        Rectangle found = nothing();
+        const std::size_t end = std::min(grid_.nz, z + radius_.z + 1);
+        for (std::size_t w = z - std::min(z, radius_.z); w < end; ++w) found.include(other_[w]);
+        if (found.empty()) return nothing();
+        return {found.y0 - std::min(found.y0, radius_.y), std::min(grid_.ny, found.y1 + radius_.y),
+                found.x0 - std::min(found.x0, radius_.x), std::min(grid_.nx, found.x1 + radius_.x)};
+    }
+
+    /// The scores of voxels [x0, x1) of a row, as if their windows held one bin.
+    void score_row(std::size_t z, std::size_t y, std::size_t x0, std::size_t x1, float* row) const {
+        const std::uint64_t face = extent(z, radius_.z, grid_.nz) * extent(y, radius_.y, grid_.ny);
+        std::uint64_t last = 0;
+        float value = 0;
+        for (std::size_t x = x0; x < x1; ++x) {
+            const std::uint64_t size = face * extent(x, radius_.x, grid_.nx);
+            if (size != last) value = score_of(size);
+            last = size;
+            row[x] = value;
+        }
+    }
+
+private:
+    Rectangle nothing() const { return {grid_.ny, 0, grid_.nx, 0}; }
+
+    static std::uint64_t extent(std::size_t at, std::size_t radius, std::size_t n) {
+        return std::min(n, at + radius + 1) - (at - std::min(at, radius));
+    }
+
+    float score_of(std::uint64_t size) const {
+        if (bin_ >= reference_.counts.size()) return score({}, reference_);
+        return score({size, size * size, size * reference_.counts[bin_]}, reference_);
+    }
+
+    void find(const std::uint8_t* plane, Rectangle& found) const {
+        const auto differs = [this](std::uint8_t bin) { return bin != bin_; };
+        for (std::size_t y = 0; y < grid_.ny; ++y) {
+            const std::uint8_t *row = plane + y * grid_.nx, *end = row + grid_.nx;
+            if (static_cast<std::size_t>(std::count(row, end, bin_)) == grid_.nx) continue;  // in vectors
+            const std::uint8_t* last = end;
+            while (!differs(last[-1])) --last;
+            const auto first = static_cast<std::size_t>(std::find_if(row, end, differs) - row);
+            found.include({y, y + 1, first, static_cast<std::size_t>(last - row)});
+        }
+    }
+
+    const Grid grid_;
+    const Radius radius_;
+    const Reference& reference_;
+    const std::uint8_t bin_;
+    std::vector<Rectangle> other_;  // by plane, the bounds of the voxels in other bins
+};
+
 /// What all ways share. `bins` has the bin of each voxel, the number of bins for one that has none.
 template <class Index>
 struct Correlation {
@@ -173,11 +253,11 @@ struct Tile {
 template <class Counter, class Sum>
 class BoxSums {
 public:
-    BoxSums(const Correlation<std::uint8_t>& task, const Tile& tile)
-        : task_(task), tile_(tile), bins_(task.reference.counts.size()),
-          left_(tile.x0 - std::min(tile.x0, task.radius.x)), top_(tile.y0 - std::min(tile.y0, task.radius.y)),
-          width_(std::min(task.grid.nx, tile.x1 + task.radius.x) - left_),
-          height_(std::min(task.grid.ny, tile.y1 + task.radius.y) - top_),
+    BoxSums(const Correlation<std::uint8_t>& task, const Backdrop& backdrop, const Tile& tile)
+        : task_(task), backdrop_(backdrop), tile_(tile), bins_(task.reference.counts.size()), whole_(all_busy()),
+          left_(whole_.x0 - std::min(whole_.x0, task.radius.x)), top_(whole_.y0 - std::min(whole_.y0, task.radius.y)),
+          width_(whole_.empty() ? 0 : std::min(task.grid.nx, whole_.x1 + task.radius.x) - left_),
+          height_(whole_.empty() ? 0 : std::min(task.grid.ny, whole_.y1 + task.radius.y) - top_),
           length_(tile.x1 - tile.x0 + 2 * task.radius.x),
           columns_((bins_ + 1) * height_ * width_), sums_(bins_ * length_), scratch_(length_),
           window_(tile.x1 - tile.x0), total_(window_.size()), squares_(window_.size()), low_(window_.size()),
@@ -207,40 +287,69 @@ private:
         }
     }
 
-    const Counter* columns_of(std::size_t y) const { return columns_.data() + (y - top_) * width_; }
-
-    BinRows<Counter> rows(const Counter* entering, const Counter* leaving) {
-        const std::size_t first = left_ + task_.radius.x - tile_.x0;  // not negative: left_ >= x0 - radius
-        return {entering, leaving, height_ * width_, width_, first, sums_.data(), length_, scratch_.data(), window_.data()};
+    /// What is busy of the tile in plane z.
+    Rectangle busy_at(std::size_t z) const {
+        const Rectangle all = backdrop_.busy(z);
+        const Rectangle here{std::max(all.y0, tile_.y0), std::min(all.y1, tile_.y1), std::max(all.x0, tile_.x0),
+                             std::min(all.x1, tile_.x1)};
+        return here.empty() ? Rectangle{tile_.y1, tile_.y0, tile_.x1, tile_.x0} : here;
     }
 
-    /// The voxels of the tile in plane z. Before its first row, the sums get all rows of the window but the last.
+    /// And in all of it.
+    Rectangle all_busy() const {
+        Rectangle found{tile_.y1, tile_.y0, tile_.x1, tile_.x0};
+        for (std::size_t z = tile_.z0; z < tile_.z1; ++z) found.include(busy_at(z));
+        return found;
+    }
+
+    /// The voxels of the tile in plane z: the busy ones of a rectangle, and those around it.
     void plane(std::size_t z) {
-        const std::size_t ry = task_.radius.y, ny = task_.grid.ny, nx = task_.grid.nx;
-        const BoxRow<Counter, Sum> row{total_.data(), squares_.data(), low_.data(), high_.data(), window_.size()};
-        std::fill(sums_.begin(), sums_.end(), Counter{0});
-        for (std::size_t y = top_; y < std::min(ny, tile_.y0 + ry); ++y) add_row(columns_of(y));
+        const Rectangle busy = busy_at(z);
         for (std::size_t y = tile_.y0; y < tile_.y1; ++y) {
+            float* row = task_.out + (z * task_.grid.ny + y) * task_.grid.nx;
+            const bool aside = y < busy.y0 || y >= busy.y1;
+            backdrop_.score_row(z, y, tile_.x0, aside ? tile_.x1 : busy.x0, row);
+            if (!aside) backdrop_.score_row(z, y, busy.x1, tile_.x1, row);
+        }
+        if (!busy.empty()) rectangle(z, busy);
+    }
+
+    /// Before its first row, the sums get all rows of the window but the last.
+    void rectangle(std::size_t z, const Rectangle& at) {
+        const std::size_t rx = task_.radius.x, ry = task_.radius.y, ny = task_.grid.ny, nx = task_.grid.nx;
+        const std::size_t from = at.x0 - std::min(at.x0, rx), to = std::min(nx, at.x1 + rx);
+        const auto columns_of = [&](std::size_t y) { return columns_.data() + (y - top_) * width_ + (from - left_); };
+        const auto rows = [&](const Counter* entering, const Counter* leaving) {
+            return BinRows<Counter>{entering, leaving, height_ * width_, to - from, from + rx - tile_.x0,
+                                    at.x0 - tile_.x0, sums_.data(), length_, scratch_.data(), window_.data()};
+        };
+        const BoxRow<Counter, Sum> row{total_.data(), squares_.data(), low_.data(), high_.data(), at.x1 - at.x0};
+        std::fill(sums_.begin(), sums_.end(), Counter{0});
+        for (std::size_t y = at.y0 - std::min(at.y0, ry); y < std::min(ny, at.y0 + ry); ++y) {
+            add_row(rows(columns_of(y), nullptr));
+        }
+        for (std::size_t y = at.y0; y < at.y1; ++y) {
             const Counter* entering = y + ry < ny ? columns_of(y + ry) : nullptr;
-            const Counter* leaving = y > tile_.y0 && y > ry ? columns_of(y - ry - 1) : nullptr;
-            move_row(rows(entering, leaving), 2 * task_.radius.x + 1, task_.reference.counts, row);
-            score_row(row, task_.reference, task_.out + (z * ny + y) * nx + tile_.x0);
+            const Counter* leaving = y > at.y0 && y > ry ? columns_of(y - ry - 1) : nullptr;
+            move_row(rows(entering, leaving), 2 * rx + 1, task_.reference.counts, row);
+            score_row(row, task_.reference, task_.out + (z * ny + y) * nx + at.x0);
         }
     }
 
-    void add_row(const Counter* columns) {
-        const BinRows<Counter> all = rows(columns, nullptr);
+    void add_row(const BinRows<Counter>& all) {
         for (std::size_t bin = 0; bin < bins_; ++bin) {
             Counter* __restrict inside = all.sums + bin * length_ + all.first;
-            const Counter* in = columns + bin * all.stride;
-            for (std::size_t x = 0; x < width_; ++x) inside[x] = static_cast<Counter>(inside[x] + in[x]);
+            const Counter* in = all.entering + bin * all.stride;
+            for (std::size_t x = 0; x < all.columns; ++x) inside[x] = static_cast<Counter>(inside[x] + in[x]);
         }
     }
 
     const Correlation<std::uint8_t>& task_;
+    const Backdrop& backdrop_;
     const Tile tile_;
     const std::size_t bins_;
-    const std::size_t left_, top_, width_, height_;  // the part of the image whose columns the tile needs
+    const Rectangle whole_;
+    const std::size_t left_, top_, width_, height_;  // the part of the image whose columns the busy part needs
     const std::size_t length_;                       // of a row of sums, beyond the image too
     std::vector<Counter> columns_, sums_, scratch_, window_, total_;
     std::vector<Sum> squares_, low_, high_;
@@ -252,6 +361,7 @@ template <class Counter, class Sum>
 void correlate_in_tiles(const Correlation<std::uint8_t>& task, int threads) {
     const Grid& grid = task.grid;
     const Radius& radius = task.radius;
+    const Backdrop backdrop(task.bins, grid, radius, task.reference, threads);
     const std::size_t tx = std::min(grid.nx, std::max<std::size_t>(256, 8 * radius.x));
     const std::size_t ty = std::min(grid.ny, std::max<std::size_t>(48, 6 * radius.y));
     const std::size_t tz = std::min(grid.nz, std::max<std::size_t>(80, 8 * radius.z));
@@ -261,7 +371,7 @@ void correlate_in_tiles(const Correlation<std::uint8_t>& task, int threads) {
         for (std::size_t t = begin; t < end; ++t) {
             const std::size_t x0 = t % in_x * tx, y0 = t / in_x % in_y * ty, z0 = t / in_x / in_y * tz;
             const Tile tile{z0, std::min(grid.nz, z0 + tz), y0, std::min(grid.ny, y0 + ty), x0, std::min(grid.nx, x0 + tx)};
-            BoxSums<Counter, Sum>(task, tile).run();
+            BoxSums<Counter, Sum>(task, backdrop, tile).run();
         }
     });
 }

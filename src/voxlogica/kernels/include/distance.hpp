@@ -12,6 +12,11 @@
 // The voxels of one word, 64 along x, are searched together, in a few vector operations for each line of them; a line
 // whose smallest value is no improvement to any of them costs one comparison. The first pass reads the set's bits.
 //
+// Where all sums of squares are integers of at most 24 bits times one power of two, as for a spacing of 1 or 1/2, float
+// has them exactly, and twice as many fit a vector. The root of a float, rounded once, is that of the double, rounded to
+// double and then to float: 53 bits are more than twice 24 and two (S. Figueroa, "When is double rounding innocuous?",
+// 1995).
+//
 // Why a signed distance needs only one transform, to the contour of the mask, is told in fields.py, at `distance`.
 
 #pragma once
@@ -24,6 +29,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "bits.hpp"
@@ -31,7 +37,12 @@
 
 namespace voxlogica {
 
-inline constexpr double infinitely_far = std::numeric_limits<double>::infinity();
+template <class Real>
+inline constexpr Real infinitely_far = std::numeric_limits<Real>::infinity();
+
+/// Integers as wide: the bits of numbers that are not negative are in the same order.
+template <class Real>
+using BitsOf = std::conditional_t<sizeof(Real) == 4, std::int32_t, std::int64_t>;
 
 /// The squares (spacing * d)^2 of n offsets; never decreasing.
 inline std::vector<double> squares(double spacing, std::size_t n) {
@@ -43,16 +54,36 @@ inline std::vector<double> squares(double spacing, std::size_t n) {
     return out;
 }
 
+/// Whether float has all sums of squares that can occur: with u the largest power of two of which each spacing is a
+/// multiple, they are integers times u * u, and of at most 24 bits.
+inline bool exact_in_float(std::array<double, 3> spacing, const Grid& grid) {
+    int least = std::numeric_limits<int>::max();
+    for (const double size : spacing) {
+        int exponent = 0;
+        const auto digits = static_cast<std::int64_t>(std::ldexp(std::frexp(size, &exponent), 53));
+        least = std::min(least, exponent - 53 + std::countr_zero(static_cast<std::uint64_t>(digits)));
+    }
+    if (least < -60 || least > 60) return false;  // their squares stay far from the ends of float's range
+    double most = 0;
+    const std::array<std::size_t, 3> sizes{grid.nx, grid.ny, grid.nz};
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+        const double furthest = std::ldexp(spacing[axis], -least) * static_cast<double>(sizes[axis] - 1);
+        most += furthest * furthest;
+    }
+    return most <= 0x1p24;
+}
+
 /// No true voxel before the first, none after the last.
 inline constexpr std::ptrdiff_t none_before = -1, none_after = std::numeric_limits<std::ptrdiff_t>::max();
 
 /// The part of [begin, end) in the gap after the true voxel `from`, up to and with the true voxel `to`: the first half
 /// of the gap is counted up from its beginning, the second down to its end.
-inline void fill_gap(std::ptrdiff_t from, std::ptrdiff_t to, std::ptrdiff_t begin, std::ptrdiff_t end,
-                     const double* square, double* out) {
+template <class Real>
+void fill_gap(std::ptrdiff_t from, std::ptrdiff_t to, std::ptrdiff_t begin, std::ptrdiff_t end, const Real* square,
+              Real* out) {
     std::ptrdiff_t x = std::max(from + 1, begin);
     if (from == none_before && to == none_after) {
-        for (; x < end; ++x) out[x - begin] = infinitely_far;
+        for (; x < end; ++x) out[x - begin] = infinitely_far<Real>;
         return;
     }
     const std::ptrdiff_t last = std::min(to, end - 1);
@@ -62,8 +93,8 @@ inline void fill_gap(std::ptrdiff_t from, std::ptrdiff_t to, std::ptrdiff_t begi
 }
 
 /// For n voxels of word w of a row, the square to the nearest true bit of the row.
-inline void squares_in_word(const Word* row, std::size_t nw, std::size_t w, std::size_t n, const double* square,
-                            double* out) {
+template <class Real>
+void squares_in_word(const Word* row, std::size_t nw, std::size_t w, std::size_t n, const Real* square, Real* out) {
     const auto bits = static_cast<std::ptrdiff_t>(word_bits);
     const auto begin = static_cast<std::ptrdiff_t>(w) * bits, end = begin + static_cast<std::ptrdiff_t>(n);
     std::ptrdiff_t from = none_before;
@@ -82,70 +113,99 @@ inline void squares_in_word(const Word* row, std::size_t nw, std::size_t w, std:
     if (from < end - 1) fill_gap(from, to, begin, end, square, out);
 }
 
-/// The smallest of n numbers that are not negative; as integers, their bits are in the same order.
-VOXLOGICA_CLONES
-static double smallest(const double* values, std::size_t n) {
-    std::int64_t low = std::bit_cast<std::int64_t>(infinitely_far);
-    for (std::size_t i = 0; i < n; ++i) low = std::min(low, std::bit_cast<std::int64_t>(values[i]));
-    return std::bit_cast<double>(low);
+/// The smallest of n numbers that are not negative.
+template <class Real>
+[[gnu::always_inline]] inline Real smallest_of(const Real* values, std::size_t n) {
+    auto low = std::bit_cast<BitsOf<Real>>(infinitely_far<Real>);
+    for (std::size_t i = 0; i < n; ++i) low = std::min(low, std::bit_cast<BitsOf<Real>>(values[i]));
+    return std::bit_cast<Real>(low);
 }
 
-/// Values of `width` consecutive x in each of `lines` lines, which are `word_bits` apart; low[j] is the smallest of line j.
+/// Values of 64 consecutive x in each of `lines` lines, one after the other; low[j] is the smallest of line j. Lanes that
+/// are no voxels hold 0, and have no part in `low`.
+template <class Real>
 struct Lines {
-    const double* values;
-    std::size_t lines, width;
-    const double* low;
+    const Real* values;
+    std::size_t lines;
+    const Real* low;
 };
 
-/// best[i] = the minimum over lines j of values[j][i] + square[|j - at|], for each i of the width.
+/// best[i] = the minimum over lines j of values[j][i] + square[|j - at|], for each i of 64.
 ///
 /// Nothing is lost by the two tests, since a sum is never below one of its terms: lines further away than `worst` bring
 /// no improvement, nor does one whose smallest value does not.
-VOXLOGICA_CLONES
-static void search_outward(const Lines& in, std::size_t at, const double* square, double* best) {
-    const double* here = in.values + at * word_bits;
-    std::int64_t worst_bits = 0;  // the bits of doubles that are not negative are ordered as the doubles are
-    for (std::size_t i = 0; i < in.width; ++i) {
+template <class Real>
+[[gnu::always_inline]] inline void search_lines(const Lines<Real>& in, std::size_t at, const Real* square,
+                                                Real* __restrict best) {
+    using Bits = BitsOf<Real>;
+    const Real* here = in.values + at * word_bits;
+    Bits worst_bits = 0;
+    for (std::size_t i = 0; i < word_bits; ++i) {
         best[i] = here[i];
-        worst_bits = std::max(worst_bits, std::bit_cast<std::int64_t>(best[i]));
+        worst_bits = std::max(worst_bits, std::bit_cast<Bits>(here[i]));
     }
-    double worst = std::bit_cast<double>(worst_bits);
+    Real worst = std::bit_cast<Real>(worst_bits);
     const std::size_t furthest = std::max(at, in.lines - 1 - at);
     for (std::size_t d = 1; d <= furthest && square[d] < worst; ++d) {
-        const double add = square[d];
+        const Real add = square[d];
         const bool before = d <= at && in.low[at - d] + add < worst;
         const bool after = at + d < in.lines && in.low[at + d] + add < worst;
         if (!before && !after) continue;
-        const double* a = before ? here - d * word_bits : here + d * word_bits;
-        const double* b = after ? here + d * word_bits : a;
+        const Real* a = before ? here - d * word_bits : here + d * word_bits;
+        const Real* b = after ? here + d * word_bits : a;
         worst_bits = 0;
-        for (std::size_t i = 0; i < in.width; ++i) {
-            const double nearer = (a[i] < b[i] ? a[i] : b[i]) + add;
-            best[i] = nearer < best[i] ? nearer : best[i];
-            worst_bits = std::max(worst_bits, std::bit_cast<std::int64_t>(best[i]));
+        for (std::size_t i = 0; i < word_bits; ++i) {
+            const Real nearer = (a[i] < b[i] ? a[i] : b[i]) + add;
+            const Real kept = nearer < best[i] ? nearer : best[i];
+            best[i] = kept;
+            worst_bits = std::max(worst_bits, std::bit_cast<Bits>(kept));
         }
-        worst = std::bit_cast<double>(worst_bits);
+        worst = std::bit_cast<Real>(worst_bits);
     }
 }
 
 /// Roots of squares, rounded once to float; negative (also -0) where the bit of the word is set.
-VOXLOGICA_CLONES
-static void signed_roots(const double* square, std::size_t n, Word word, float* out) {
+template <class Real>
+[[gnu::always_inline]] inline void roots_with_sign(const Real* square, std::size_t n, Word word, float* out) {
     for (std::size_t i = 0; i < n; ++i) {
-        const double root = std::sqrt(square[i]);
+        const Real root = std::sqrt(square[i]);
         out[i] = static_cast<float>((word >> i & 1) != 0 ? -root : root);
     }
 }
 
+// One name for each kind of number: clones are not made of templates.
+
+VOXLOGICA_CLONES
+static double smallest(const double* values, std::size_t n) { return smallest_of(values, n); }
+VOXLOGICA_CLONES
+static float smallest(const float* values, std::size_t n) { return smallest_of(values, n); }
+VOXLOGICA_CLONES
+static void search_outward(const Lines<double>& in, std::size_t at, const double* square, double* best) {
+    search_lines(in, at, square, best);
+}
+VOXLOGICA_CLONES
+static void search_outward(const Lines<float>& in, std::size_t at, const float* square, float* best) {
+    search_lines(in, at, square, best);
+}
+VOXLOGICA_CLONES
+static void signed_roots(const double* square, std::size_t n, Word word, float* out) {
+    roots_with_sign(square, n, word, out);
+}
+VOXLOGICA_CLONES
+static void signed_roots(const float* square, std::size_t n, Word word, float* out) {
+    roots_with_sign(square, n, word, out);
+}
+
 /// The transform of the voxels of one word of each row, in buffers that are used again for the next word. (One
 /// buffer for all of the image would be seen by all threads, but costs more in page faults than the search.)
+template <class Real>
 class DistanceBlock {
 public:
     DistanceBlock(const Word* mask, const Word* contour, const Grid& grid, std::array<double, 3> spacing)
-        : mask_(mask), contour_(contour), grid_(grid), square_x_(squares(spacing[0], grid.nx)),
-          square_y_(squares(spacing[1], grid.ny)), square_z_(squares(spacing[2], grid.nz)),
+        : mask_(mask), contour_(contour), grid_(grid), square_x_(squares_as(spacing[0], grid.nx)),
+          square_y_(squares_as(spacing[1], grid.ny)), square_z_(squares_as(spacing[2], grid.nz)),
           plane_(grid.ny * word_bits), low_(std::max(grid.ny, grid.nz)),
-          planes_(std::make_unique_for_overwrite<double[]>(grid.rows() * word_bits)) {}
+          planes_(std::make_unique_for_overwrite<Real[]>(grid.rows() * word_bits)) {}
 
     void run(std::size_t w, float* out) {
         const std::size_t n = std::min(word_bits, grid_.nx - w * word_bits);
@@ -154,24 +214,30 @@ public:
     }
 
 private:
+    static std::vector<Real> squares_as(double spacing, std::size_t n) {
+        const std::vector<double> exact = squares(spacing, n);
+        return std::vector<Real>(exact.begin(), exact.end());
+    }
+
     /// Results go to planes_ with axis order (y, z, x), so that the next pass finds its lines side by side.
     void along_x_and_y(std::size_t z, std::size_t w, std::size_t n) {
         for (std::size_t y = 0; y < grid_.ny; ++y) {
-            double* row = &plane_[y * word_bits];
+            Real* row = &plane_[y * word_bits];
             squares_in_word(contour_ + (z * grid_.ny + y) * grid_.nw, grid_.nw, w, n, square_x_.data(), row);
             low_[y] = smallest(row, n);
+            std::fill(row + n, row + word_bits, Real{0});
         }
-        const Lines lines{plane_.data(), grid_.ny, n, low_.data()};
+        const Lines<Real> lines{plane_.data(), grid_.ny, low_.data()};
         for (std::size_t y = 0; y < grid_.ny; ++y) {
             search_outward(lines, y, square_y_.data(), &planes_[(y * grid_.nz + z) * word_bits]);
         }
     }
 
     void along_z(std::size_t y, std::size_t w, std::size_t n, float* out) {
-        const double* values = &planes_[y * grid_.nz * word_bits];
+        const Real* values = &planes_[y * grid_.nz * word_bits];
         for (std::size_t z = 0; z < grid_.nz; ++z) low_[z] = smallest(values + z * word_bits, n);
-        const Lines lines{values, grid_.nz, n, low_.data()};
-        std::array<double, word_bits> best;
+        const Lines<Real> lines{values, grid_.nz, low_.data()};
+        std::array<Real, word_bits> best;
         for (std::size_t z = 0; z < grid_.nz; ++z) {
             search_outward(lines, z, square_z_.data(), best.data());
             const std::size_t r = z * grid_.ny + y;
@@ -181,18 +247,25 @@ private:
 
     const Word *mask_, *contour_;
     const Grid grid_;
-    const std::vector<double> square_x_, square_y_, square_z_;
-    std::vector<double> plane_, low_;
-    std::unique_ptr<double[]> planes_;
+    const std::vector<Real> square_x_, square_y_, square_z_;
+    std::vector<Real> plane_, low_;
+    std::unique_ptr<Real[]> planes_;
 };
+
+template <class Real>
+void distance_in(const Word* mask, const Word* contour, const Grid& grid, std::array<double, 3> spacing, int threads,
+                 float* out) {
+    parallel_chunks(grid.nw, 1, threads, [&](std::size_t begin, std::size_t end) {
+        DistanceBlock<Real> block(mask, contour, grid, spacing);
+        for (std::size_t w = begin; w < end; ++w) block.run(w, out);
+    });
+}
 
 /// Distance to the nearest true bit of `contour`, negative where `mask` is true. There is at least one true bit.
 inline void distance(const Word* mask, const Word* contour, const Grid& grid, std::array<double, 3> spacing, int threads,
                      float* out) {
-    parallel_chunks(grid.nw, 1, threads, [&](std::size_t begin, std::size_t end) {
-        DistanceBlock block(mask, contour, grid, spacing);
-        for (std::size_t w = begin; w < end; ++w) block.run(w, out);
-    });
+    if (exact_in_float(spacing, grid)) distance_in<float>(mask, contour, grid, spacing, threads, out);
+    else distance_in<double>(mask, contour, grid, spacing, threads, out);
 }
 
 }  // namespace voxlogica

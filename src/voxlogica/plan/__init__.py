@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from voxlogica.formula import BYTES, MASK, MODEL, Formula
 from voxlogica.identity import Id
+from voxlogica.plan.rules import Chosen, rewrite
 from voxlogica.values import Space
 
 SCALAR_BYTES = 32
@@ -42,16 +43,30 @@ class Costs:
         default_factory=lambda: MappingProxyType(
             {
                 "scalar": Cost(1e-6),
+                "bits": Cost(20e-6, 0.01e-9),
                 "voxels": Cost(20e-6, 0.5e-9),
-                "neighbourhood": Cost(20e-6, 0.5e-9, 0.25),
-                "components": Cost(50e-6, 2e-9, 4),
+                "neighbourhood": Cost(20e-6, 0.05e-9, 0.25),
+                "components": Cost(50e-6, 0.5e-9, 4),
+                "ball": Cost(50e-6, 0.004e-9),  # for each segment of a quarter of the ball
                 "distance": Cost(50e-6, 20e-9, 8),
-                "histogram": Cost(50e-6, 20e-9, 8),
-                "window": Cost(50e-6, 50e-9, 8),
+                "histogram": Cost(50e-6, 3e-9, 8),
+                "window": Cost(50e-6, 15e-9, 8),
                 "file": Cost(1e-3, 3e-9, 4),
             }
         )
     )
+
+    def of(self, formula: Formula) -> Cost:
+        """The class of a formula's running time."""
+        operator = formula.operator
+        name = operator.cost if operator else "file"
+        return self.classes[name] if name else Cost(0)
+
+    def seconds(self, formula: Formula) -> float:
+        """Seconds to compute a formula, its arguments given."""
+        cost = self.of(formula)
+        space = space_of(formula) if cost.voxel else None
+        return cost.call + cost.voxel * space.voxels if space else cost.call
 
     def store(self, bytes: int) -> float:
         """Seconds to store so many bytes."""
@@ -62,12 +77,13 @@ COSTS = Costs()
 
 
 class Task(NamedTuple):
-    """A formula to be computed.
+    """A formula to be computed, by computing `how`: itself or, by `rule`, another with the same value.
 
     `inputs` are the distinct formulas whose values it reads, constants left out; `users` how many tasks of the plan
     read its value; `priority` its place in depth-first order from the goals, smaller first. `seconds`, `bytes` and
     `scratch` are estimates of its own running time, of its result and of what it needs besides while it runs.
-    `published` says that it is claimed and stored, `tiny` that it is not worth handing to another thread.
+    `published` says that it is claimed and stored, `tiny` that it is not worth handing to another thread. `again` is
+    what having it made again costs in seconds, with its private inputs: nothing when it is published.
     """
 
     formula: Formula
@@ -79,6 +95,9 @@ class Task(NamedTuple):
     scratch: int
     published: bool
     tiny: bool
+    how: Formula
+    rule: str = ""
+    again: float = 0.0
 
     @property
     def id(self) -> Id:
@@ -106,12 +125,14 @@ def plan(goals: Sequence[Formula], known: Collection[Id] = (), costs: Costs = CO
     distinct = tuple({goal.id: goal for goal in reversed(goals)}.values())[::-1]  # the first of equal ones
     if all(goal.id in known for goal in distinct):
         return Workplan(distinct, (), distinct)
+    formulas = list(_below(distinct, {}))
+    ways = rewrite(formulas, [goal.id for goal in distinct], costs.seconds)
     order: list[_Node] = []
     nodes: dict[Id, _Node] = {}
-    for formula in _below(distinct):
-        node = nodes[formula.id] = _Node(formula, costs)
+    for formula in _below(distinct, ways) if ways else formulas:
+        node = nodes[formula.id] = _Node(formula, ways.get(formula.id), costs)
         order.append(node)
-        node.inputs = tuple(dict.fromkeys([nodes[a.id] for a in formula.arguments if a.id in nodes]))
+        node.inputs = tuple(dict.fromkeys([nodes[a.id] for a in node.how.arguments if a.id in nodes]))
     _decide(order, {goal.id for goal in distinct}, costs)
     for goal in distinct:
         if goal.id in nodes:
@@ -134,22 +155,23 @@ def plan(goals: Sequence[Formula], known: Collection[Id] = (), costs: Costs = CO
 class _Node:
     """A formula while its plan is made."""
 
-    __slots__ = ("again", "bytes", "formula", "inputs", "needed", "published", "scratch", "seconds", "tiny", "users")
+    __slots__ = (
+        "again", "bytes", "formula", "how", "inputs", "needed", "published", "rule", "scratch", "seconds", "tiny",
+        "users",
+    )  # fmt: skip
 
-    def __init__(self, formula: Formula, costs: Costs) -> None:
+    def __init__(self, formula: Formula, chosen: Chosen | None, costs: Costs) -> None:
         self.formula = formula
+        self.how, self.rule = (chosen.way.how, str(chosen.rule)) if chosen else (formula, "")
         self.inputs: tuple[_Node, ...] = ()
         self.needed = self.published = False
         self.users = 0
-        operator = formula.operator
-        name = operator.cost if operator else "file"
-        self.tiny = name == "scalar"
-        space = None if self.tiny else space_of(formula)
-        cost = costs.classes[name] if name else Cost(0)
-        voxels = space.voxels if space else 0
-        self.seconds = cost.call + cost.voxel * voxels
+        cost = costs.of(self.how)
+        self.tiny = formula.operator is not None and formula.operator.cost == "scalar"
+        space = None if self.tiny else space_of(self.how)
+        self.seconds = costs.seconds(self.how) * (chosen.way.effort if chosen else 1)
         self.again = 0.0  # what having it made again costs who uses it
-        self.scratch = int(cost.scratch * voxels)
+        self.scratch = int(cost.scratch * space.voxels) if space else 0
         self.bytes = SCALAR_BYTES if self.tiny else result_bytes(formula)
 
     def task(self, priority: int) -> Task:
@@ -163,11 +185,14 @@ class _Node:
             self.scratch,
             self.published,
             self.tiny,
+            self.how,
+            self.rule,
+            self.again,
         )
 
 
-def _below(goals: Sequence[Formula]) -> Iterator[Formula]:
-    """What the goals need, each id once, arguments before what uses them, without constants."""
+def _below(goals: Sequence[Formula], ways: Mapping[Id, Chosen]) -> Iterator[Formula]:
+    """What the goals need by these ways, each id once, arguments before what uses them, without constants."""
     seen: set[Id] = set()
     stack: list[tuple[Formula, bool]] = [(goal, False) for goal in reversed(goals)]
     while stack:
@@ -176,15 +201,17 @@ def _below(goals: Sequence[Formula]) -> Iterator[Formula]:
             yield formula
         elif formula.id not in seen:
             seen.add(formula.id)
-            if formula.arguments:
+            chosen = ways.get(formula.id)
+            arguments = formula.arguments if chosen is None else chosen.way.how.arguments
+            if arguments:
                 stack.append((formula, True))
-                stack += [(a, False) for a in reversed(formula.arguments) if a.id not in seen]
+                stack += [(a, False) for a in reversed(arguments) if a.id not in seen]
             elif formula.operator is not None or formula.file is not None:
                 yield formula
 
 
 def _decide(order: Sequence[_Node], goals: Set[Id], costs: Costs) -> None:
-    """Which tasks are published: goals, what declares no cost, and what costs more to make again than to keep.
+    """Which tasks are published: goals, what returns formulas or declares no cost, what is dear to make.
 
     Making it again means its own cost and that of its private inputs; for a published one, what uses it pays nothing.
     """
@@ -195,7 +222,7 @@ def _decide(order: Sequence[_Node], goals: Set[Id], costs: Costs) -> None:
         operator = node.formula.operator
         node.published = (
             node.formula.id in goals
-            or (operator is not None and not operator.cost)
+            or (operator is not None and (operator.dynamic or not operator.cost))
             or cost > costs.k * costs.store(node.bytes)
         )
         node.again = 0.0 if node.published else cost

@@ -1,0 +1,371 @@
+"""The embedded store, bare: what a hit, a miss, a wake-up, an inheritance, a write among others and a volume cost.
+
+    python -m benchmarks.storage [--json FILE] [--quick]
+
+Each number stands beside a yardstick of the same run, taken in turns with it, since the machine's speed changes: the
+caches `diskcache` and `joblib.Memory` (`pip install voxlogica[bench]`), SQLite's own way of waiting, a plain write.
+Times are medians; of a number's hits and misses, the best round. Nothing is flushed to the disk, here nor there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sqlite3
+import statistics
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from threading import Thread
+
+import diskcache
+import joblib
+import numpy as np
+
+from voxlogica.storage import Claim, Done, Provenance
+from voxlogica.storage.embedded import EmbeddedStorage
+from voxlogica.values import Image, Space
+
+MADE = Provenance(
+    "add", 1, (sha256(b"argument").digest(),), 0.001, 32, 1.7e9, "host", (("numpy", "2.0"),), "a.imgql:1:1"
+)  # type: ignore[arg-type]
+VOLUME = Space.grid(240, 240, 155)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number, the yardstick's, and the greatest ratio of the two that is good enough."""
+
+    name: str
+    unit: str
+    value: float
+    yardstick: str = ""
+    other: float | None = None
+    target: str = ""
+    good: bool | None = None
+
+    def line(self) -> str:
+        """A row of the table."""
+        ratio = f"{self.value / self.other:8.2f}" if self.other else " " * 8
+        other = f"{self.other:10.2f} {self.yardstick}" if self.other is not None else ""
+        verdict = "" if self.good is None else ("ok" if self.good else "MISSED")
+        return f"{self.name:46}{self.value:9.2f} {self.unit:4}{ratio}  {verdict:7}{self.target:16}{other}"
+
+
+def within(name: str, unit: str, value: float, yardstick: str, other: float, most: float) -> Measured:
+    """A number that must be at most so many times the yardstick's."""
+    return Measured(name, unit, value, yardstick, other, f"<= {most} x", value <= most * other)
+
+
+def below(name: str, unit: str, value: float, most: float) -> Measured:
+    """A number with an absolute target."""
+    return Measured(name, unit, value, target=f"<= {most} {unit}", good=value <= most)
+
+
+def ids(count: int) -> list[bytes]:
+    """Ids nobody has used."""
+    return [os.urandom(32) for _ in range(count)]
+
+
+def in_turns(rounds: int, *actions: Callable[[list[bytes]], object], count: int = 1000) -> list[float]:
+    """The microseconds per id of each action, in its best round; they take turns, with fresh ids."""
+    times: list[list[float]] = [[] for _ in actions]
+    for _ in range(rounds):
+        some = ids(count)
+        for action, seconds in zip(actions, times, strict=True):
+            start = time.perf_counter()
+            action(some)
+            seconds.append((time.perf_counter() - start) / count * 1e6)
+    return [min(seconds) for seconds in times]
+
+
+def trivial(directory: Path, rounds: int) -> Iterator[Measured]:
+    """A number: computed and stored, looked up singly and in bulk."""
+    store = EmbeddedStorage(directory / "ours", durability="none")
+    cache = diskcache.Cache(directory / "diskcache")
+    memory = joblib.Memory(directory / "joblib", verbose=0)
+    identity = memory.cache(_identity)
+
+    def cold(some: list[bytes]) -> None:
+        for id in some:
+            claim = store.claim(id)  # type: ignore[arg-type]
+            assert isinstance(claim, Claim)
+            store.store(claim, 1.5, MADE)
+
+    def hit(some: list[bytes]) -> None:
+        for id in some:
+            outcome = store.lookup(id)  # type: ignore[arg-type]
+            assert isinstance(outcome, Done)
+            outcome.ref.open()
+
+    def bulk(some: list[bytes]) -> None:
+        for outcome in store.known(some).values():  # type: ignore[arg-type]
+            assert isinstance(outcome, Done)
+            outcome.ref.open()
+
+    def their_cold(some: list[bytes]) -> None:
+        for id in some:
+            if cache.get(id) is None:
+                cache.set(id, 1.5)
+
+    def their_hit(some: list[bytes]) -> None:
+        for id in some:
+            cache.get(id)
+
+    def joblib_some(some: list[bytes]) -> None:
+        for id in some[:50]:
+            identity(id)
+
+    costs = in_turns(rounds, cold, their_cold, hit, their_hit, bulk, joblib_some, joblib_some)
+    ours_cold, cache_cold, ours_hit, cache_hit, ours_bulk, joblib_cold, joblib_hit = costs
+    yield within("cold: claim and store a number", "µs", ours_cold, "diskcache", cache_cold, 0.7)
+    yield within("", "µs", ours_cold, "joblib.Memory", joblib_cold * 20, 1)
+    yield within("hit: look up a number", "µs", ours_hit, "diskcache", cache_hit, 0.7)
+    yield within("", "µs", ours_hit, "joblib.Memory", joblib_hit * 20, 1)
+    yield within("hit: in bulk, as planning does", "µs", ours_bulk, "diskcache", cache_hit, 0.7)
+    store.close()
+    cache.close()
+
+
+def _identity(key: bytes) -> float:
+    return 1.5
+
+
+@contextmanager
+def forked(count: int, work: Callable[[int], None]) -> Iterator[list[int]]:
+    """So many processes doing something; those that are left at the end are killed."""
+    children = []
+    for number in range(count):
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                work(number)
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(pid)
+    try:
+        yield children
+    finally:
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def asleep(store: Path, count: int) -> None:
+    """Returns when so many helpers wait for claims in the kernel."""
+    inode = f":{(store / 'claims').stat().st_ino} "
+    while sum("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines()) < count:
+        time.sleep(0.001)
+
+
+def wakeups(directory: Path, waiters: int, rounds: int) -> tuple[list[float], list[float]]:
+    """Milliseconds from the beginning of `store` in one process to the value in hand in each of the others: the first
+    of them, and the last."""
+    some, path = ids(rounds), directory / f"wakeups{waiters}"
+    EmbeddedStorage(path).close()
+    read, write = os.pipe()
+
+    def wait(_: int) -> None:
+        with EmbeddedStorage(path) as store:
+            os.write(write, struct.pack("d", 0.0))
+            for id in some:
+                outcome = store.claim(id, timeout=None)  # type: ignore[arg-type]
+                assert isinstance(outcome, Done)
+                outcome.ref.open()
+                os.write(write, struct.pack("d", time.monotonic()))
+
+    with EmbeddedStorage(path, durability="none") as store:
+        claim = store.claim(some[0])  # type: ignore[arg-type]
+        with forked(waiters, wait):  # what a forked process inherits holds no lock
+            for _ in range(waiters):
+                os.read(read, 8)
+            first, last = [], []
+            for number in range(rounds):
+                following = store.claim(some[number + 1]) if number + 1 < rounds else None  # type: ignore[arg-type]
+                asleep(path, waiters)
+                assert isinstance(claim, Claim)
+                start = time.monotonic()
+                store.store(claim, 1.5, MADE)
+                ends = sorted(struct.unpack("d", os.read(read, 8))[0] for _ in range(waiters))
+                first.append((ends[0] - start) * 1e3)
+                last.append((ends[-1] - start) * 1e3)
+                claim = following
+    return first, last
+
+
+def inheritance(directory: Path, rounds: int) -> list[float]:
+    """Milliseconds from kill -9 of an owner to the claim in its heir's hands."""
+    path, times = directory / "heirs", []
+    with EmbeddedStorage(path) as mine:
+        for id in ids(rounds):
+            read, write = os.pipe()
+
+            def own(_: int, id: bytes = id, write: int = write) -> None:
+                store = EmbeddedStorage(path)
+                assert isinstance(store.claim(id), Claim)  # type: ignore[arg-type]
+                os.write(write, b"x")
+                signal.pause()
+
+            with forked(1, own) as [pid]:
+                os.read(read, 1)
+                ends: list[float] = []
+
+                def inherit(id: bytes = id, ends: list[float] = ends) -> None:
+                    claim = mine.claim(id, timeout=None)  # type: ignore[arg-type]
+                    ends.append(time.monotonic())
+                    assert isinstance(claim, Claim)
+                    claim.backend.release(claim)
+
+                heir = Thread(target=inherit)
+                heir.start()
+                asleep(path, 1)
+                start = time.monotonic()
+                os.kill(pid, signal.SIGKILL)
+                heir.join()
+                times.append((ends[0] - start) * 1e3)
+            os.close(read)
+            os.close(write)
+    return times
+
+
+def writers(count: int, seconds: float, opened: Callable[[], Callable[[bytes], object]]) -> list[float]:
+    """Milliseconds of each write of several processes that do nothing else."""
+    with tempfile.TemporaryFile() as results:
+
+        def work(_: int) -> None:
+            write, times = opened(), []
+            until = time.monotonic() + seconds
+            while (start := time.monotonic()) < until:
+                write(os.urandom(32))
+                times.append((time.monotonic() - start) * 1e3)
+            os.write(results.fileno(), struct.pack(f"{len(times)}d", *times))
+
+        with forked(count, work) as children:
+            for pid in list(children):
+                os.waitpid(pid, 0)
+                children.remove(pid)
+        results.seek(0)
+        data = results.read()
+    return sorted(struct.unpack(f"{len(data) // 8}d", data))
+
+
+def tails(directory: Path, seconds: float) -> Iterator[Measured]:
+    """The worst of the writes of eight processes on one catalogue."""
+    EmbeddedStorage(directory / "tails").close()
+
+    def ours() -> Callable[[bytes], object]:
+        store = EmbeddedStorage(directory / "tails", durability="none")
+
+        def write(id: bytes) -> None:
+            claim = store.claim(id)  # type: ignore[arg-type]
+            assert isinstance(claim, Claim)
+            store.store(claim, 1.5, MADE)
+
+        return write
+
+    plain = directory / "plain.db"
+    connection = sqlite3.connect(plain)
+    connection.executescript("pragma journal_mode = wal; create table t (id blob primary key, value real);")
+    connection.close()
+
+    def theirs() -> Callable[[bytes], object]:
+        connection = sqlite3.connect(plain, timeout=60, isolation_level=None)
+        connection.execute("pragma synchronous = normal")
+        return lambda id: connection.execute("insert into t values (?, 1.5)", (id,))
+
+    mine, other = writers(8, seconds, ours), writers(8, seconds, theirs)
+    for name, at in (("99.9 %", int(len(mine) * 0.999)), ("worst", -1)):
+        yardstick = other[int(len(other) * 0.999) if at != -1 else -1]
+        yield within(f"8 processes write: {name}", "ms", mine[at], "SQLite's own waiting", yardstick, 1)
+    yield Measured("8 processes write: throughput", "/ms", len(mine) / seconds / 1e3, "SQLite's own waiting",
+                   len(other) / seconds / 1e3)  # fmt: skip
+
+
+def volumes(directory: Path, rounds: int) -> Iterator[Measured]:
+    """A volume of 36 MB: stored, and opened again by a process that has not verified it yet."""
+    array = np.random.default_rng(1).random(VOLUME.shape, np.float32)
+    image = Image.of(VOLUME, array)
+    store = EmbeddedStorage(directory / "volumes", durability="none")
+    plain, stores, writes, opens, reads = (
+        directory / "plain",
+        list[float](),
+        list[float](),
+        list[float](),
+        list[float](),
+    )
+    for id in ids(rounds):
+        start = time.perf_counter()
+        claim = store.claim(id)  # type: ignore[arg-type]
+        assert isinstance(claim, Claim)
+        store.store(claim, image, MADE)
+        stores.append((time.perf_counter() - start) * 1e3)
+        start = time.perf_counter()
+        with plain.open("wb") as file:
+            file.write(image.data)
+        plain.rename(directory / "renamed")
+        writes.append((time.perf_counter() - start) * 1e3)
+        (directory / "renamed").unlink()
+        with EmbeddedStorage(directory / "volumes") as other:
+            start = time.perf_counter()
+            outcome = other.lookup(id)  # type: ignore[arg-type]
+            assert isinstance(outcome, Done)
+            outcome.ref.open()
+            opens.append((time.perf_counter() - start) * 1e3)
+            start = time.perf_counter()
+            outcome.ref.open()
+            reads.append((time.perf_counter() - start) * 1e3)
+        store.collect(0)
+    median = statistics.median
+    yield Measured("store a volume of 36 MB", "ms", median(stores), "plain write", median(writes))
+    yield Measured("open it, verified", "ms", median(opens), "plain write", median(writes))
+    yield Measured("open it again", "ms", median(reads), "plain write", median(writes))
+    store.close()
+
+
+def measure(directory: Path, quick: bool) -> Iterator[Measured]:
+    """Everything, in order."""
+    few = 5 if quick else 25
+    yield from trivial(directory, few)
+    for waiters, rounds in ((1, 20 * few), (100, few)):
+        first, last = wakeups(directory, waiters, rounds)
+        if waiters == 1:
+            yield below("a stored value wakes a process", "ms", statistics.median(first), 0.3)
+        else:
+            yield Measured("... 100 processes: the first", "ms", statistics.median(first))
+            yield Measured("... 100 processes: the last", "ms", statistics.median(last))
+    yield below(
+        "an owner is killed, its heir has the claim", "ms", statistics.median(inheritance(directory, 4 * few)), 2
+    )
+    yield from tails(directory, 1 if quick else 4)
+    yield from volumes(directory, few)
+
+
+def main() -> int:
+    """Measures, prints, and writes JSON if asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="also write the numbers here")
+    parser.add_argument("--quick", action="store_true", help="a fifth of the rounds")
+    given = parser.parse_args()
+    print(f"{'':46}{'time':>9} {'':4}{'ratio':>8}  {'':7}{'target':16}{'yardstick':>10}")
+    numbers = []
+    with tempfile.TemporaryDirectory() as directory:
+        for number in measure(Path(directory), given.quick):
+            numbers.append(number)
+            print(number.line(), flush=True)
+    if given.json:
+        given.json.write_text(json.dumps([asdict(number) for number in numbers], indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

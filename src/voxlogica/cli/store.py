@@ -1,0 +1,245 @@
+"""`voxlogica store …`: looking at what is stored, verifying it, making room."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from voxlogica.cli.arguments import Options
+from voxlogica.cli.text import emit, notice
+from voxlogica.errors import ProgramError
+from voxlogica.identity import Id
+from voxlogica.session import store as stores
+from voxlogica.storage import Done, Failed
+from voxlogica.storage.embedded import EmbeddedStorage
+from voxlogica.storage.listing import Entry
+from voxlogica.values import shown
+
+PINNED = "by hand"
+"""The name under which ids are pinned from the command line."""
+
+
+def _open(options: Options) -> EmbeddedStorage:
+    """The store that is meant; looking does not make one."""
+    directory = options.store or stores.directory()
+    if not (directory / "catalog.db").exists():
+        raise ProgramError.of(
+            "store", f"there is no store in {directory}", help="a run makes one; another is chosen with --store DIR"
+        )
+    return EmbeddedStorage(directory, tell=None if options.json else notice)
+
+
+def _size(count: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _id(store: EmbeddedStorage, text: str) -> Id:
+    """The id that begins so."""
+    if not text or len(text) > 64 or any(c not in "0123456789abcdef" for c in text.lower()):
+        raise ProgramError.of("usage", f"{text or 'nothing'} is not the beginning of an id",
+                              help="ids are written with the digits 0 to 9 and a to f")  # fmt: skip
+    found = store.listing.find(text)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise ProgramError.of("usage", f"no id in {store.directory} begins with {text}",
+                              help="`voxlogica store list` shows the latest")  # fmt: skip
+    raise ProgramError.of("usage", f"several ids begin with {text}", details=tuple(id.hex() for id in found),
+                          help="write more of it")  # fmt: skip
+
+
+def info(options: Options) -> int:
+    """How much is stored."""
+    with _open(options) as store:
+        stats, processes, pins = store.stats(), store.processes(), store.records.kept()
+        others = [p for p in processes if store.live is None or p.token != store.live.token]
+        data = {
+            "directory": str(store.directory), "outcomes": stats.outcomes, "failures": stats.failures,
+            "bytes": stats.bytes, "limit": store.limit, "pinned": sum(len(ids) for ids in pins.values()),
+            "runs": len(store.records.runs(1_000_000)), "suspects": len(store.suspects()),
+            "processes": [{"pid": p.pid, "host": p.host, "running": [id.hex() for id in p.running.values()]}
+                          for p in others],
+        }  # fmt: skip
+        if options.json:
+            emit(data)
+            return 0
+        print(f"{store.directory}")
+        print(f"  {stats.outcomes} results, {stats.failures} failures, {data['pinned']} pinned, {data['runs']} runs")
+        print(f"  {_size(stats.bytes)} of at most {_size(store.limit)}")
+        for process in others:
+            running = ", ".join(id.hex()[:12] for id in process.running.values()) or "nothing now"
+            print(f"  process {process.pid} on {process.host} runs {running}")
+    return 0
+
+
+def _as_data(entry: Entry) -> dict[str, object]:
+    return {**asdict(entry), "id": entry.id.hex()}
+
+
+def list_(options: Options) -> int:
+    """The latest results."""
+    with _open(options) as store:
+        entries = store.listing.latest(options.most)
+        if options.json:
+            emit({"results": [_as_data(entry) for entry in entries]})
+            return 0
+        print(f"{'id':<14}{'operator':<20}{'size':>10}{'seconds':>10}  {'when':<21}where")
+        for e in entries:
+            word = e.operator if e.outcome == "done" else f"{e.operator} ({e.outcome})"
+            size, when = _size(e.bytes), _when(e.made)
+            print(f"{e.id.hex()[:12]:<14}{word:<20}{size:>10}{e.seconds:>10.3f}  {when:<21}{e.position}")
+    return 0
+
+
+def show(options: Options) -> int:
+    """What is known of some results."""
+    with _open(options) as store:
+        shown_data = [_known(store, _id(store, text)) for text in options.ids]
+        if options.json:
+            emit({"results": shown_data})
+            return 0
+        for n, data in enumerate(shown_data):
+            print("\n" * (n > 0) + "\n".join(f"{name:<10} {value}" for name, value in data.items() if value != ""))
+    return 0
+
+
+def _known(store: EmbeddedStorage, id: Id) -> dict[str, object]:
+    outcome, entry, made = store.lookup(id), store.listing.entry(id), store.provenance(id)
+    data: dict[str, object] = {"id": id.hex()}
+    formula = store.records.formula(id)
+    if outcome is None or entry is None:
+        return {**data, "operator": formula.operator if formula else "", "outcome": "not stored"}
+    data |= {"operator": entry.operator, "outcome": entry.outcome, "kind": entry.tag}
+    if isinstance(outcome, Done) and entry.tag in ("number", "bool", "string"):
+        value = outcome.ref.open()
+        assert isinstance(value, (bool, float, str))
+        data["value"] = shown(value)
+    if isinstance(outcome, Failed):
+        data |= {"error": outcome.error.message, "help": outcome.error.help}
+    data |= {"size": _size(entry.bytes), "seconds": round(entry.seconds, 6), "made": _when(entry.made)}
+    data |= {"host": entry.host, "position": entry.position}
+    if made is not None:
+        data["version"] = made.version
+        data["libraries"] = ", ".join(f"{name} {version}" for name, version in made.libraries)
+        data["arguments"] = " ".join(argument.hex()[:12] for argument in made.arguments)
+    return data
+
+
+def why(options: Options) -> int:
+    """How results were made, down to the files."""
+    with _open(options) as store:
+        found = {text: list(stores.lines(store.records, _id(store, text))) for text in options.ids}
+        if options.json:
+            emit(dict(found))
+        else:
+            print("\n\n".join("\n".join(lines) for lines in found.values()))
+    return 0
+
+
+def verify(options: Options) -> int:
+    """Compares everything with its checksum."""
+    with _open(options) as store:
+        found = store.verify(repair=options.repair)
+        problems = [{"id": problem.id.hex(), "what": problem.what} for problem in found.problems]
+        if options.json:
+            emit({"outcomes": found.outcomes, "bytes": found.bytes, "catalogue": found.catalogue,
+                  "problems": problems, "repaired": found.repaired})  # fmt: skip
+        elif found.whole:
+            print(f"{found.outcomes} results, {_size(found.bytes)}: all are whole")
+        else:
+            if found.catalogue != "ok":
+                print(f"the catalogue: {found.catalogue}")
+            for problem in problems:
+                print(f"{problem['id'][:12]}  {problem['what']}")
+            done = "removed, and computed again when needed" if found.repaired else "--repair removes what is damaged"
+            print(f"{len(problems)} of {found.outcomes} results are damaged: {done}")
+    return 0 if found.whole or found.repaired else 1
+
+
+def gc(options: Options) -> int:
+    """Makes room."""
+    with _open(options) as store:
+        limit = store.limit if options.max_bytes is None else options.max_bytes
+        done = store.collect(limit, min_free=options.min_free, older_than=options.older_than)
+        _report(options, "removed", done.outcomes, done.bytes)
+    return 0
+
+
+def clear(options: Options) -> int:
+    """Removes every result that is neither pinned nor in use."""
+    with _open(options) as store:
+        if not options.yes:
+            stats = store.stats()
+            question = f"remove {stats.outcomes} results ({_size(stats.bytes)}) from {store.directory}? [y/N] "
+            if not sys.stdin.isatty() or input(question).strip().lower() not in ("y", "yes"):
+                help = "to do it without a question:   voxlogica store clear --yes"
+                raise ProgramError.of("usage", "nothing was removed", help=help)
+        done = store.collect(0, older_than=-1)
+        failures = store.cleanup_failed_executions().failures
+        _report(options, "removed", done.outcomes + failures, done.bytes)
+    return 0
+
+
+def _report(options: Options, word: str, count: int, bytes: int) -> None:
+    if options.json:
+        emit({word: count, "bytes": bytes})
+    else:
+        print(f"{word} {count} result{'' if count == 1 else 's'}, {_size(bytes)}")
+
+
+def pin(options: Options) -> int:
+    """Pins results, or says what is pinned."""
+    with _open(options) as store:
+        if options.ids:
+            store.records.keep(PINNED, [_id(store, text) for text in options.ids])
+        kept = store.records.kept()
+        if options.json:
+            emit({"pins": {name: [id.hex() for id in ids] for name, ids in kept.items()}})
+        else:
+            lines = [f"{id.hex()[:12]}  {name}" for name, ids in kept.items() for id in ids]
+            print("\n".join(lines) or "nothing is pinned")
+    return 0
+
+
+def unpin(options: Options) -> int:
+    """Ends the pins of some results."""
+    with _open(options) as store:
+        _unpin(store, [_id(store, text) for text in options.ids])
+    return pin_none(options)
+
+
+def _unpin(store: EmbeddedStorage, ids: Sequence[Id]) -> None:
+    rest = [id for id in store.records.kept().get(PINNED, ()) if id not in ids]
+    store.records.let_go(PINNED)
+    store.records.keep(PINNED, rest)
+
+
+def pin_none(options: Options) -> int:
+    """What is pinned still."""
+    options.ids = []
+    return pin(options)
+
+
+def cleanup(options: Options) -> int:
+    """Forgets failures and removes leftovers."""
+    with _open(options) as store:
+        report = store.cleanup_failed_executions()
+        if options.json:
+            emit(asdict(report))
+        else:
+            print(
+                f"forgot {report.failures} failures, removed {report.orphans} blobs that nothing names "
+                f"and {report.leftovers} leftovers of processes that died"
+            )
+    return 0

@@ -1,0 +1,48 @@
+"""What the store knows when a plan is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from voxlogica.formula import Formula, below
+from voxlogica.identity import Id
+from voxlogica.plan import Workplan, plan
+from voxlogica.storage import Done, Failed, Outcome, StorageBackend, TaskError
+
+
+def planned(
+    backend: StorageBackend,
+    goals: Sequence[Formula],
+    *,
+    without: Id | None = None,
+    unclaimed: bool = False,
+    retry_failed: bool = False,
+) -> tuple[Workplan, dict[Id, TaskError], Mapping[Id, Outcome]]:
+    """The workplan for the goals with what is stored; the stored failures among it; and all that was found stored.
+
+    `without` is known to be lost; `unclaimed` says that it is to be computed without a claim, which would only be
+    answered by what cannot be read. `retry_failed` forgets the failures.
+    Goals are looked up first: when all are known, as in a run that was made before, nothing else is.
+    """
+    known = _answers(backend.known([goal.id for goal in goals]), without)
+    if retry_failed or any(goal.id not in known for goal in goals):
+        known = _answers(backend.known([f.id for f in below(goals) if f.operator is not None or f.file]), without)
+    failed = {id: outcome.error for id, outcome in known.items() if isinstance(outcome, Failed)}
+    if retry_failed and failed:
+        backend.cleanup_failed_executions(ids=failed)
+        known = {id: outcome for id, outcome in known.items() if id not in failed}
+        failed = {}
+    made = plan(goals, known)
+    if unclaimed:
+        tasks = tuple([task._replace(published=False) if task.id == without else task for task in made.tasks])
+        made = Workplan(made.goals, tasks, made.known)
+    return made, failed, known
+
+
+def _answers(outcomes: Mapping[Id, Outcome], without: Id | None) -> dict[Id, Outcome]:
+    """Those that count: a failure by circumstance is no answer for who comes later."""
+    return {
+        id: outcome
+        for id, outcome in outcomes.items()
+        if id != without and (isinstance(outcome, Done) or outcome.error.kind == "definite")
+    }

@@ -1,0 +1,95 @@
+"""Kernels that do the work of several operators at once, as operators that only rewrites make formulas of.
+
+Their ids are nobody's business: what they compute is stored under the id of the formula they stand in for (`rules.py`).
+So they have no version, and are not among the operators of the language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import getdoc
+from typing import TYPE_CHECKING, cast
+
+from voxlogica.formula import BOOL, IMAGE, MASK, NUMBER, STRING, Operator, Type
+from voxlogica.values import Image, Mask, Value
+
+if TYPE_CHECKING:
+    from voxlogica.kernels.masks import Comparison, Words
+
+
+_TYPES: dict[str, Type] = {"float": NUMBER, "bool": BOOL, "str": STRING, "Image": IMAGE, "Mask": MASK}
+
+
+def _operator(body: Callable[..., Value], cost: str) -> Operator:
+    hints = dict(body.__annotations__)
+    result = _TYPES[hints.pop("return")]
+    threads = hints.pop("threads", None) is not None
+    parameters = tuple((name, _TYPES[hint]) for name, hint in hints.items())
+    name = body.__name__
+    return Operator(
+        name, name, 1, parameters, result, body, getdoc(body) or "", cost, takes_threads=threads, hidden=True
+    )
+
+
+def compare(a: Image, relation: str, k: float, *, threads: int = 1) -> Mask:
+    """Where a voxel is in a relation with k."""
+    from voxlogica.kernels import masks
+
+    op, negated = _parts(relation)
+    return _mask(a, masks.compare(a.array(), op, k, threads=threads), negated)
+
+
+def compare_masked(a: Image, b: Mask, relation: str, k: float, *, threads: int = 1) -> Mask:
+    """`compare` of a where b holds, and of 0 elsewhere."""
+    from voxlogica.kernels import fields, masks
+
+    op, negated = _parts(relation)
+    inside = masks.compare(a.array(), op, k, threads=threads)
+    if masks.count(masks.compare(fields.constant((1, 1, 1), 0.0), op, k)):
+        return _mask(a, masks.disjunction(inside, masks.complement(b.words(), a.space.size[0])), negated)
+    return _mask(a, masks.conjunction(inside, b.words()), negated)
+
+
+def compare_distance(a: Mask, relation: str, k: float, *, threads: int = 1) -> Mask:
+    """`compare` of the signed distance to a."""
+    return _compare_distance(a, relation, k, False, threads)
+
+
+def compare_outer_distance(a: Mask, relation: str, k: float, *, threads: int = 1) -> Mask:
+    """`compare` of the distance to a, which is 0 in a."""
+    return _compare_distance(a, relation, k, True, threads)
+
+
+def difference(a: Mask, b: Mask, *, threads: int = 1) -> Mask:
+    """Where a holds and b does not."""
+    from voxlogica.kernels import masks
+
+    return Mask.of(a.space, masks.difference(a.words(), b.words(), threads=threads))
+
+
+def _compare_distance(a: Mask, relation: str, k: float, outer: bool, threads: int) -> Mask:
+    from voxlogica.kernels import balls
+
+    op, negated = _parts(relation)
+    space = a.space
+    words = balls.compare_distance(
+        a.words(), space.size[0], space.spacing3, op, k, never_negative=outer, threads=threads
+    )
+    return _mask(a, words, negated)
+
+
+def _parts(relation: str) -> tuple[Comparison, bool]:
+    return cast("Comparison", relation.removeprefix("not ")), relation.startswith("not ")
+
+
+def _mask(like: Image | Mask, words: Words, negated: bool) -> Mask:
+    from voxlogica.kernels import masks
+
+    return Mask.of(like.space, masks.complement(words, like.space.size[0]) if negated else words)
+
+
+COMPARE = _operator(compare, "voxels")
+COMPARE_MASKED = _operator(compare_masked, "voxels")
+COMPARE_DISTANCE = _operator(compare_distance, "ball")
+COMPARE_OUTER_DISTANCE = _operator(compare_outer_distance, "ball")
+DIFFERENCE = _operator(difference, "bits")

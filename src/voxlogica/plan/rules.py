@@ -1,0 +1,282 @@
+"""Rewrites: other, cheaper ways to the values of formulas.
+
+A rule proposes for a formula a *way*: a formula over others below it that has the same value in every voxel, with NaN,
+infinities and degenerate masks too. Ids are untouched: a way is only how a task is made. Rules know operators and no
+programs. Each has a name and a version, which stand in the provenance of what it made, and a proof in its docstring;
+tests/test_rewrites.py compares them all with the plain evaluation on random programs.
+
+Which proposals are followed is decided for all goals together, since a way saves nothing that somebody else needs, and
+what many could do without may be cheaper to have once. That depends on formulas and goals alone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from functools import cache
+from typing import NamedTuple, TypeAlias
+
+from voxlogica.formula import Formula, Formulas, Operator
+from voxlogica.identity import Id
+from voxlogica.operators import operators
+from voxlogica.plan import fused
+
+
+class Way(NamedTuple):
+    """`how` has the value of a formula, and is computed without those of `without`. `effort` multiplies its cost."""
+
+    how: Formula
+    without: tuple[Formula, ...]
+    effort: float = 1.0
+
+
+class Rule(NamedTuple):
+    """A rewrite: the ways it proposes to a formula whose operator is one of `heads`."""
+
+    name: str
+    version: int
+    heads: Callable[[], Set[Operator]]
+    ways: Callable[[Formula, Seen], Iterator[Way]]
+
+    @property
+    def proof(self) -> str:
+        """Why ways have the values they are proposed for."""
+        return self.ways.__doc__ or ""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+class Chosen(NamedTuple):
+    """The way that is followed to a formula."""
+
+    rule: Rule
+    way: Way
+
+
+Seconds: TypeAlias = Callable[[Formula], float]
+
+LESS, EQUAL, GREATER, UNORDERED = 1, 2, 4, 8
+_ALL = LESS | EQUAL | GREATER | UNORDERED
+_PLAIN = {LESS: "<", LESS | EQUAL: "<=", EQUAL: "==", EQUAL | GREATER: ">=", GREATER: ">"}
+_RELATIONS = _PLAIN | {_ALL - among: f"not {name}" for among, name in _PLAIN.items()}
+_LONGEST = 16  # formulas that a comparison may be made of: bounds the work on long chains
+
+
+class Comparison(NamedTuple):
+    """A mask that says of each voxel of `image` whether it is in one of the relations `among` to the number `k`.
+
+    Every two floats are in exactly one of the four relations, so and, or and not of comparisons of the same two are
+    intersection, union and complement of these sets. `parts` are the formulas it is made of, itself included.
+    """
+
+    image: Formula
+    k: Formula
+    among: int
+    parts: tuple[Formula, ...]
+
+
+class Seen:
+    """What is known of the formulas looked at so far, arguments before what uses them; and where ways are made."""
+
+    def __init__(self) -> None:
+        self.table = Formulas()
+        self.comparisons: dict[Id, Comparison] = {}
+        self._relations = _relations()
+
+    def look(self, formula: Formula) -> None:
+        """Sees whether a formula is a comparison."""
+        operator, arguments = formula.operator, formula.arguments
+        if operator in self._relations:
+            k, image = arguments
+            self.comparisons[formula.id] = Comparison(image, k, self._relations[operator], (formula,))
+        elif operator is operators()["not"]:
+            known = self.comparisons.get(arguments[0].id)
+            if known is not None:
+                self._add(formula, known, known, _ALL - known.among)
+        elif operator is operators()["and"] or operator is operators()["or"]:
+            a, b = (self.comparisons.get(argument.id) for argument in arguments)
+            if a is not None and b is not None and a.image.id == b.image.id and a.k.id == b.k.id:
+                self._add(formula, a, b, a.among & b.among if operator is operators()["and"] else a.among | b.among)
+
+    def _add(self, formula: Formula, a: Comparison, b: Comparison, among: int) -> None:
+        parts = tuple(dict.fromkeys((*a.parts, *b.parts, formula)))
+        if len(parts) <= _LONGEST:
+            self.comparisons[formula.id] = Comparison(a.image, a.k, among, parts)
+
+    def comparison(self, formula: Formula) -> tuple[Comparison, tuple[Formula, Formula], tuple[Formula, ...]] | None:
+        """A formula as a comparison that kernels have, with the arguments that say which, and what it is made of."""
+        known = self.comparisons.get(formula.id)
+        relation = _RELATIONS.get(known.among) if known is not None else None
+        if known is None or relation is None:
+            return None
+        return known, (self.table.constant(relation), known.k), known.parts[:-1]
+
+
+@cache
+def _relations() -> Mapping[Operator | None, int]:
+    primitives = {"equal": EQUAL, "at_least_constant": EQUAL | GREATER, "at_most_constant": LESS | EQUAL}
+    return {operators()[name]: among for name, among in primitives.items()}
+
+
+# The rules
+
+
+def _boolean() -> Set[Operator]:
+    return {operators()[name] for name in ("and", "or", "not")}
+
+
+def _masks() -> Set[Operator]:
+    return _boolean() | {operator for operator in _relations() if operator is not None}
+
+
+def comparison(formula: Formula, seen: Seen) -> Iterator[Way]:
+    """`n .< i`, which is and(n .<= i, not(n .= i)), and its like: one pass from the image to the bits.
+
+    A voxel and a number, both float32, are in exactly one of four relations: less, equal, greater, or none (a NaN). The
+    primitive comparisons are sets of these, and the boolean operators act on sets; what is left is looked up.
+    """
+    found = seen.comparison(formula)
+    if found is not None and found[2]:
+        known, constants, inner = found
+        yield Way(seen.table.apply(fused.COMPARE, (known.image, *constants)), inner)
+
+
+def distance(formula: Formula, seen: Seen) -> Iterator[Way]:
+    """`dt(a) <. r` and its like, and the same of `pdt(a)`, mask(dt(a), dt(a) >. 0): dilation by a ball, no distance.
+
+    The distance of a voxel outside a is the least length of the offsets to voxels of a, so it is at most t iff an
+    offset of length at most t leads into a: iff the voxel is in a dilated by the ball of t. Lengths are computed and
+    rounded as distances are (C23), so this holds at equality. Inside a the same is said of the contour with the sign
+    changed. The other relations are differences and complements of "at most"; a distance is never NaN. `pdt` has the
+    distance where that is positive and 0 elsewhere: the distance with negative ones taken as 0.
+    """
+    found = seen.comparison(formula)
+    if found is None:
+        return
+    known, constants, inner = found
+    image, operator, without = known.image, fused.COMPARE_DISTANCE, (*inner, known.image)
+    if image.operator is operators()["mask"]:
+        image, where = image.arguments
+        positive = seen.comparisons.get(where.id)
+        if positive is None or positive.image.id != image.id or positive.among != GREATER or positive.k.value != 0:
+            return
+        operator, without = fused.COMPARE_OUTER_DISTANCE, tuple(dict.fromkeys((*without, *positive.parts, image)))
+    if image.operator is operators()["dt"]:
+        how = seen.table.apply(operator, (image.arguments[0], *constants))
+        yield Way(how, without, _ball_effort(image, known.k))
+
+
+def masked(formula: Formula, seen: Seen) -> Iterator[Way]:
+    """`mask(i, b) >. n` and its like: the comparison of i, corrected outside b by that of 0; no masked image.
+
+    By definition mask(i, b) is i in b and 0 elsewhere.
+    """
+    found = seen.comparison(formula)
+    if found is not None and found[0].image.operator is operators()["mask"]:
+        known, constants, inner = found
+        how = seen.table.apply(fused.COMPARE_MASKED, (*known.image.arguments, *constants))
+        yield Way(how, (*inner, known.image))
+
+
+def difference(formula: Formula, seen: Seen) -> Iterator[Way]:
+    """`a \\ b`, which is and(a, not(b)), in one pass. Past the row's end a has zeros, and so has the result."""
+    a, b = formula.arguments
+    for kept, dropped in ((a, b), (b, a)):
+        if dropped.operator is operators()["not"]:
+            yield Way(seen.table.apply(fused.DIFFERENCE, (kept, dropped.arguments[0])), (dropped,))
+
+
+RULES = (
+    Rule("comparison", 1, _boolean, comparison),
+    Rule("distance", 1, _masks, distance),
+    Rule("masked", 1, _masks, masked),
+    Rule("difference", 1, lambda: {operators()["and"]}, difference),
+)
+
+
+@cache
+def _by_head() -> Mapping[Operator | None, tuple[Rule, ...]]:
+    heads = {operator for rule in RULES for operator in rule.heads()}
+    return {operator: tuple(rule for rule in RULES if operator in rule.heads()) for operator in heads}
+
+
+def _ball_effort(distance: Formula, k: Formula) -> float:
+    """How many segments a quarter of the ball has, to which the kernel's time is proportional."""
+    space = distance.space
+    assert space is not None
+    if not isinstance(k.value, float):
+        return 100.0  # known only when it has been computed
+    (z, y, _), (_, sy, sz) = space.shape, space.spacing3
+    radius = abs(k.value)
+    return max(1.0, min(radius / sy + 1, y) * min(radius / sz + 1, z)) if radius == radius else 1.0
+
+
+# The choice
+
+
+def rewrite(order: Sequence[Formula], goals: Iterable[Id], seconds: Seconds) -> Mapping[Id, Chosen]:
+    """The ways to follow for goals that need the formulas of `order`, which has arguments before what uses them.
+
+    `seconds` is what a formula alone takes. First each takes the way that saves most if nobody else needs what it does
+    without. Then what is needed all the same is free, and what would be cheaper to have once than to do without is had;
+    and each chooses again.
+    """
+    proposed = _proposed(order)
+    if not proposed:
+        return {}
+    formulas = {formula.id: formula for formula in order}
+    for ways in proposed.values():
+        for chosen in ways:
+            formulas.update((part.id, part) for part in chosen.way.without)
+    own = cache(lambda id: seconds(formulas[id]))
+
+    def best(id: Id, free: Set[Id]) -> tuple[float, Chosen | None]:
+        """The cheapest way, each paying for what the others do without and it does not."""
+        ways = proposed[id]
+        avoidable = {part.id for chosen in ways for part in chosen.way.without} - free
+        least, cheapest = own(id) + sum(own(part) for part in avoidable), None
+        for chosen in ways:
+            way = chosen.way
+            kept = avoidable - {part.id for part in way.without}
+            cost = way.effort * seconds(way.how) + sum(own(part) for part in kept)
+            if cost < least:
+                least, cheapest = cost, chosen
+        return least, cheapest
+
+    def choose(free: Set[Id]) -> dict[Id, Chosen]:
+        return {id: chosen for id in proposed if (chosen := best(id, free)[1]) is not None}
+
+    goals = set(goals)
+    first = choose(frozenset())
+    needed = _needed(order, goals, first)
+    gains: defaultdict[Id, float] = defaultdict(float)
+    for id in first:
+        if id in needed:
+            alone, _ = best(id, needed)
+            for part in {part.id for part in first[id].way.without} - needed:
+                gains[part] += alone - best(id, needed | {part})[0]
+    return choose(needed | {part for part, gain in gains.items() if gain > own(part)})
+
+
+def _proposed(order: Sequence[Formula]) -> dict[Id, list[Chosen]]:
+    """Every way that some rule proposes, by formula."""
+    seen, by_head, proposed = Seen(), _by_head(), {}
+    for formula in order:
+        rules = by_head.get(formula.operator)
+        if rules is not None:
+            seen.look(formula)
+            ways = [Chosen(rule, way) for rule in rules for way in rule.ways(formula, seen)]
+            if ways:
+                proposed[formula.id] = ways
+    return proposed
+
+
+def _needed(order: Sequence[Formula], goals: Set[Id], chosen: Mapping[Id, Chosen]) -> Set[Id]:
+    """What the goals need when these ways are followed."""
+    needed = set(goals)
+    for formula in reversed(order):
+        if formula.id in needed:
+            followed = chosen.get(formula.id)
+            needed.update(a.id for a in (followed.way.how if followed else formula).arguments)
+    return needed

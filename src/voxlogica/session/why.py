@@ -1,0 +1,148 @@
+"""Why something is computed again: the one thing that changed in its identity since an earlier run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from voxlogica.formula import BYTES, Formula
+from voxlogica.identity import Id
+from voxlogica.session.store import CONSTANT, LEAF, constant, literal
+from voxlogica.storage.records import FormulaRow, Records
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A task that is to be computed, and why."""
+
+    formula: Formula
+    why: str
+
+
+NEW = "it is new: no earlier run had it"
+ORIGIN = "what the file says of its origin changed: a parameter, an expression or a version"
+LOST = "nothing changed, but its value is not stored: it was collected, or is too cheap to keep"
+
+
+def reasons(
+    records: Records,
+    earlier: Mapping[str, Id],
+    names: Mapping[str, Formula],
+    tasks: Sequence[Formula],
+    digests: Mapping[Id, bytes],
+) -> list[Reason]:
+    """Why each of these tasks, arguments before what uses them, is computed, compared with an earlier run's names."""
+    before = _pairs(records, earlier, names)
+    why: dict[Id, str] = {}
+
+    def changed(formula: Formula) -> str:
+        old = before.get(formula.id)
+        return why.get(formula.id) or _difference(records, formula, old, before, why, digests)
+
+    return [Reason(task, why.setdefault(task.id, changed(task))) for task in tasks]
+
+
+def _pairs(records: Records, earlier: Mapping[str, Id], names: Mapping[str, Formula]) -> dict[Id, Id]:
+    """For each formula, the one that stood in its place: walks down from the names both runs have."""
+    pairs: dict[Id, Id] = {}
+    stack = [(formula, earlier[name]) for name, formula in reversed(list(names.items())) if name in earlier]
+    while stack:
+        formula, old = stack.pop()
+        if formula.id in pairs:
+            continue
+        pairs[formula.id] = old
+        if formula.id != old:
+            row = records.formula(old)
+            if row is not None and formula.operator is not None and row.operator == formula.operator.name:
+                stack += reversed(_matched(records, formula.arguments, row.arguments))
+    return pairs
+
+
+def _matched(records: Records, new: Sequence[Formula], old: Sequence[Id]) -> list[tuple[Formula, Id]]:
+    """Arguments that stand in each other's place: equal ones, then the like, since some operators sort theirs."""
+    rest = list(old)
+    pairs: list[tuple[Formula, Id]] = []
+    for alike in (_equal, _like, _any):
+        for formula in [formula for formula in new if all(formula is not paired for paired, _ in pairs)]:
+            found = next((id for id in rest if alike(records, formula, id)), None)
+            if found is not None:
+                rest.remove(found)
+                pairs.append((formula, found))
+    return pairs
+
+
+def _equal(_: Records, formula: Formula, old: Id) -> bool:
+    return formula.id == old
+
+
+def _like(records: Records, formula: Formula, old: Id) -> bool:
+    row = records.formula(old)
+    kind = formula.operator.name if formula.operator else LEAF if formula.file is not None else CONSTANT
+    return row is not None and row.operator == kind
+
+
+def _any(*_: object) -> bool:
+    return True
+
+
+def _difference(
+    records: Records,
+    formula: Formula,
+    old: Id | None,
+    before: Mapping[Id, Id],
+    why: Mapping[Id, str],
+    digests: Mapping[Id, bytes],
+) -> str:
+    """The first difference on the way down, taken from an argument where that is known already."""
+    here: Formula | None = formula
+    while here is not None:
+        if old is None:  # below what did not change, or in no earlier run
+            return NEW if records.formula(here.id) is None else LOST
+        if old == here.id:
+            return LOST
+        row = records.formula(old)
+        if row is None:
+            return NEW
+        said = _own_difference(here, row, digests.get(here.id))
+        if said:
+            return said
+        whole = here
+        pairs = [(argument, before.get(argument.id)) for argument in here.arguments]
+        here, old = next(((new, old) for new, old in pairs if old != new.id), (None, None))
+        if here is not None and old is not None and _is_provenance(whole, here):
+            return ORIGIN
+        if here is not None and here.id in why:
+            return why[here.id]
+    return NEW
+
+
+def _is_provenance(whole: Formula, argument: Formula) -> bool:
+    """Whether this is the text that a saved file carries."""
+    operator = whole.operator
+    return operator is not None and operator.result is BYTES and argument is whole.arguments[-1]
+
+
+def _own_difference(formula: Formula, row: FormulaRow, digest: bytes | None) -> str:
+    """What differs in the formulas themselves, arguments aside; "" when nothing does."""
+    place = f"   {formula.origin.span}" if formula.origin is not None else ""
+    if formula.operator is None:
+        if digest is not None:
+            changed = row.operator == LEAF and row.parameters != digest
+            return f"the file has other contents{place}" if changed else f"a file is used on another grid{place}"
+        return f"{literal(formula.value)}, was {_shown(row)}{place}"
+    if formula.operator.name != row.operator:
+        return f"`{formula.operator.symbol}`, was {_shown(row)}{place}"
+    if formula.operator.version != row.version:
+        return f"`{formula.operator.symbol}` has version {formula.operator.version}, had {row.version}{place}"
+    if (formula.space.id if formula.space is not None else None) != row.space:
+        differ = any(argument.space is not None for argument in formula.arguments)
+        return "" if differ else f"`{formula.operator.symbol}` is on another grid{place}"
+    return (
+        ""
+        if len(formula.arguments) == len(row.arguments)
+        else f"`{formula.operator.symbol}` has other arguments{place}"
+    )
+
+
+def _shown(row: FormulaRow) -> str:
+    return constant(row) if row.operator == CONSTANT else f"`{row.operator}`"

@@ -1,0 +1,315 @@
+"""The catalogue: a SQLite database in WAL mode, written by one process at a time, read by all.
+
+Every write, every checkpoint and the close go through the gate; the first thread to come commits for all that wait.
+Reads are single statements, fetched to the end, so that no snapshot outlives a wait. Nothing else in the process may
+open the database files: closing such a descriptor would drop SQLite's own locks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext, suppress
+from importlib import resources
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeAlias
+
+import apsw
+
+from voxlogica.errors import MachineError
+from voxlogica.storage.interface import StoreFull
+from voxlogica.storage.locks import Gate, Replaced
+from voxlogica.storage.protocol import step
+
+Row: TypeAlias = tuple[Any, ...]
+Operation: TypeAlias = Callable[[apsw.Cursor], Any]
+
+BATCH = 256
+"""Rows one thread commits at most for all that wait: about 5 ms in the gate."""
+
+WAL = 16 << 20
+"""Bytes the write-ahead log may have before it is copied into the database."""
+
+CHUNK = 500
+"""Ids asked for in one statement."""
+
+
+def migrations() -> list[str]:
+    """The SQL that leads from each schema to the next; the first makes an empty store."""
+    directory = resources.files("voxlogica.storage") / "schema"
+    names = sorted(file.name for file in directory.iterdir() if re.fullmatch(r"\d{4}\.sql", file.name))
+    return [(directory / name).read_text("utf-8") for name in names]
+
+
+class _Request:
+    """An operation in the queue. `turn` is let go when it was done, or when its thread is to lead."""
+
+    __slots__ = ("durable", "error", "leads", "operation", "result", "turn")
+
+    def __init__(self, operation: Operation, durable: bool) -> None:
+        self.operation, self.durable = operation, durable
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.leads = False
+        self.turn = Lock()
+        self.turn.acquire()
+
+
+class Catalogue:
+    """The database of one store, as one process has it open."""
+
+    def __init__(self, directory: Path, gate: Gate | None) -> None:
+        """Opens it, brings an older schema up to date, refuses a newer or damaged one. Without a gate: read only."""
+        self.path = directory / "catalog.db"
+        self._wal = directory / "catalog.db-wal"
+        self._gate = gate
+        self._using = Lock()  # one connection: what was just written is still in its cache when it is read
+        self._queueing = Lock()
+        self._queue: list[_Request] = []
+        self._led = False
+        self.fresh = False
+        try:
+            if gate is None:
+                self._connection = self._open_read_only()
+                self._check_version(one(self._connection, "pragma user_version"), len(migrations()))
+            else:
+                with gate:  # recovery after a crash needs to be alone, and so do migrations
+                    self._open(len(migrations()))
+            self._cursor = self._connection.cursor()
+        except (apsw.CorruptError, apsw.NotADBError) as error:
+            raise self._damaged(error) from error
+        except (apsw.CantOpenError, apsw.IOError, apsw.ReadOnlyError) as error:
+            raise MachineError.of(
+                "store", f"the store's catalogue {self.path} cannot be opened: {error}", help=_OTHER_STORE
+            ) from error
+
+    def _open(self, newest: int) -> None:
+        self._connection = _connection(self.path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        found = one(self._connection, "pragma user_version")
+        self._check_version(found, newest)
+        # A page is logged whole each time a row is written to it: halving it takes a fifth off storing a number.
+        self._connection.execute("pragma page_size = 2048")
+        self._connection.execute("pragma journal_mode = wal")
+        self._connection.execute("pragma synchronous = normal")
+        self._connection.execute("pragma wal_autocheckpoint = 0")
+        self._connection.execute(f"pragma journal_size_limit = {WAL // 4}")
+        if found < newest:
+            self.fresh = found == 0
+            self._migrate(found, newest)
+        self._check_integrity()
+        self._durable = False
+        self._inode = self._wal.stat().st_ino
+
+    def _migrate(self, found: int, newest: int) -> None:
+        self._connection.execute("begin immediate")
+        for sql in migrations()[found:newest]:
+            self._connection.execute(sql)
+        self._connection.execute(f"pragma user_version = {newest}")
+        self._connection.execute("commit")
+
+    def _open_read_only(self) -> apsw.Connection:
+        """Without the write-ahead log nobody has the database open, and it is complete."""
+        name = f"file:{_quoted(self.path)}?mode=ro" + ("" if self._wal.exists() else "&immutable=1")
+        return _connection(name, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+
+    def _check_version(self, found: int, newest: int) -> None:
+        if found > newest:
+            raise MachineError.of(
+                "store",
+                f"the store {self.path.parent} was made by a newer VoxLogicA (schema {found}, this one knows {newest})",
+                help="update VoxLogicA, or choose another store with --store",
+            )
+
+    def _check_integrity(self) -> None:
+        """Damage comes with a loss of power, so the whole database is checked once after each start of the machine."""
+        boot = boot_id()
+        checked = self._connection.execute("select value from facts where name = 'checked'").fetchall()
+        if checked == [(boot,)]:
+            return
+        if (found := one(self._connection, "pragma quick_check(1)")) != "ok":
+            raise self._damaged(found)
+        self._connection.execute("insert or replace into facts values ('checked', ?)", (boot,))
+
+    def _damaged(self, what: object) -> MachineError:
+        error = MachineError.of(
+            "store",
+            f"the store's catalogue {self.path} is damaged: {what}",
+            details=("Stored results only save time: nothing is lost that cannot be computed again.",),
+            help=f"remove or rename {self.path.parent} and run again, or choose another store with --store",
+        )
+        assert isinstance(error, MachineError)
+        return error
+
+    # Reading
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """All rows a statement yields."""
+        with self._using:
+            try:
+                return self._cursor.execute(sql, parameters).fetchall()
+            except apsw.Error as error:
+                raise self._translated(error) from error
+
+    def _translated(self, error: apsw.Error) -> Exception:
+        if isinstance(error, (apsw.ConnectionClosedError, apsw.CursorClosedError)):
+            return RuntimeError("the store is closed")
+        if isinstance(error, (apsw.CorruptError, apsw.NotADBError, apsw.IOError)):
+            return self._damaged(error)
+        return error
+
+    def row(self, sql: str, parameters: Sequence[Any]) -> Row | None:
+        """The one row a statement yields, if any; it must have several columns."""
+        with self._using:
+            try:
+                return self._cursor.execute(sql, parameters).get  # type: ignore[no-any-return]
+            except apsw.Error as error:
+                raise self._translated(error) from error
+
+    def read_for(self, sql: str, ids: Sequence[bytes]) -> Iterator[Row]:
+        """The rows a statement with `id in ({})` yields, in chunks, so that others come in between."""
+        for start in range(0, len(ids), CHUNK):
+            some = ids[start : start + CHUNK]
+            yield from self.read(sql.format(",".join("?" * len(some))), some)
+
+    # Writing
+
+    def write(self, operation: Operation, durable: bool = False) -> Any:
+        """Runs an operation in a transaction, alone or with others', and returns its result when that is committed.
+
+        Raises StoreFull when the transaction failed, whoever's operation was the reason.
+        """
+        request = _Request(operation, durable)
+        with self._queueing:
+            self._queue.append(request)
+            request.leads, self._led = not self._led, True
+        try:
+            if not request.leads:
+                request.turn.acquire()
+            if request.leads:
+                self._lead()
+        except BaseException:
+            with self._queueing:  # interrupted: nobody may be left waiting for this thread
+                if request in self._queue:
+                    self._queue.remove(request)
+                    if request.leads:
+                        self._appoint()
+            raise
+        if request.error is not None:
+            raise StoreFull(str(request.error)) from request.error
+        return request.result
+
+    def _appoint(self) -> None:
+        """The first in the queue leads; `_queueing` is held."""
+        self._led = bool(self._queue)
+        if self._queue:
+            self._queue[0].leads = True
+            self._queue[0].turn.release()
+
+    def _lead(self) -> None:
+        """Commits what is queued, this thread's operation among it, then lets another lead if more has come."""
+        batch: list[_Request] = []
+        try:
+            if self._gate is None:
+                raise apsw.ReadOnlyError("the store is read only")
+            with self._gate:
+                with self._queueing:
+                    batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
+                self._commit(batch)
+        except (apsw.Error, OSError, Replaced) as error:
+            with self._queueing:
+                if not batch:
+                    batch, self._queue = self._queue, []
+            for request in batch:
+                request.error = error
+        except BaseException as error:
+            for request in batch:
+                request.error = error
+            raise
+        finally:
+            if batch:
+                with self._queueing:
+                    self._appoint()
+                for request in batch:
+                    request.turn.release()
+
+    def _commit(self, batch: list[_Request]) -> None:
+        step("gate-entered")
+        try:
+            log = self._wal.stat()
+        except FileNotFoundError:
+            raise Replaced(self._wal) from None
+        if log.st_ino != self._inode:
+            raise Replaced(self._wal)
+        with self._using:
+            self._transact(batch)
+            step("row-committed")
+            if log.st_size > WAL:
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                step("checkpointed")
+
+    def _transact(self, batch: list[_Request]) -> None:
+        durable = any(request.durable for request in batch)
+        if durable != self._durable:
+            self._connection.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
+            self._durable = durable
+        execute = self._cursor.execute
+        execute("begin immediate")
+        try:
+            for request in batch:
+                request.result = request.operation(self._cursor)
+            step("row-written")
+            execute("commit")
+        except BaseException:
+            if self._connection.in_transaction:
+                execute("rollback")
+            raise
+
+    def check(self) -> str:
+        """What SQLite finds wrong with the whole database; "ok" if nothing."""
+        return str(self.read("pragma integrity_check(1)")[0][0])
+
+    def close(self) -> None:
+        """Closes it, in the gate: the last to close copies the log into the database."""
+        with suppress(Replaced), self._gate or nullcontext(), self._using:
+            self._connection.close()
+        self._connection.close()  # where the gate is gone
+
+    def abandon(self) -> None:
+        """In a forked child: the connection is the parent's, and not even freeing it is allowed."""
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
+
+
+_OTHER_STORE = "make it accessible, choose another store with --store, or run with --no-store"
+
+
+def _connection(name: Path | str, flags: int) -> apsw.Connection:
+    connection = apsw.Connection(str(name), flags=flags)
+    # Only recovery after a crash is waited for like this: all else is kept apart by the gate.
+    connection.set_busy_timeout(30_000)
+    connection.execute("pragma cache_size = -16000")
+    return connection
+
+
+def one(connection: apsw.Connection, sql: str) -> Any:
+    """The one value a statement yields."""
+    return connection.execute(sql).fetchall()[0][0]
+
+
+def _quoted(path: Path) -> str:
+    return re.sub("[?#%]", lambda match: f"%{ord(match[0]):02x}", str(path))
+
+
+def boot_id() -> str:
+    """Names the time since the machine was started; "" where the system has no name for it."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def as_json(value: object) -> str:
+    """JSON as the catalogue keeps it."""
+    return json.dumps(value, separators=(",", ":"))

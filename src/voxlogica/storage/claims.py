@@ -1,0 +1,359 @@
+"""Claims of one process: the kernel's locks between processes, conditions between threads.
+
+Each id that this process owns, or waits for while another owns it, has an entry. Threads wait at the entry. For a
+foreign owner one helper thread waits in the kernel on behalf of all: shared first, so that a slow waiter holds up
+nobody, then, if the task has no outcome and somebody here wants it, exclusively. A wait that times out leaves the
+helper behind, which lets go when its lock comes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from threading import Condition, Lock, Thread
+from typing import NamedTuple
+
+from voxlogica.errors import MachineError
+from voxlogica.storage.interface import Claim, Failed, Outcome, StorageBackend, TaskId
+from voxlogica.storage.locks import ByteLocks, LockFile, Replaced, byte_of
+from voxlogica.storage.protocol import step
+
+
+class Seen(NamedTuple):
+    """An outcome as its row has it; the suffix tells the row from later ones of the same id."""
+
+    suffix: str
+    outcome: Outcome
+
+
+class _Heir:
+    """One who waits to claim."""
+
+    __slots__ = ("claim",)
+
+    def __init__(self) -> None:
+        self.claim: Claim | None = None
+
+
+class _Entry:
+    """An id that somebody owns; `lock` is set when it is this process.
+
+    `before` is the suffix of the failure by circumstance that was there at the beginning, which is no answer. `trying`
+    holds until it is known whose the id is. `over` is set once, with the outcome (None: given up) or the error of the
+    helper; who waits holds this object.
+    """
+
+    __slots__ = (
+        "before", "changed", "claim", "error", "heirs", "helped", "id", "lock", "outcome", "over", "trying", "waiting",
+    )  # fmt: skip
+
+    def __init__(self, id: TaskId) -> None:
+        self.id, self.before = id, ""
+        self.lock: ByteLocks | None = None
+        self.claim: Claim | None = None
+        self.heirs: deque[_Heir] = deque()
+        self.changed: Condition | None = None  # made by the first who waits: most claims end with nobody waiting
+        self.waiting = 0
+        self.trying = True
+        self.helped = self.over = False
+        self.outcome: Outcome | None = None
+        self.error: Exception | None = None
+
+    def answer(self) -> Outcome | None:
+        """The outcome, once it is over."""
+        if self.error is not None:
+            raise self.error
+        return self.outcome
+
+
+class Claims:
+    """The claims of one process on one store.
+
+    `look` reads a row; `lost` is called when the store was removed under us, and from then on claims hold among the
+    threads of this process only; `inherited` is called when an owner was found gone.
+    """
+
+    def __init__(
+        self,
+        file: LockFile,
+        backend: StorageBackend,
+        look: Callable[[TaskId], Seen | None],
+        lost: Callable[[], None],
+        inherited: Callable[[], None],
+        writable: bool,
+    ) -> None:
+        self._file, self._backend, self._look = file, backend, look
+        self._lost, self._inherited = lost, inherited
+        self._mutex = Lock()
+        self._entries: dict[TaskId, _Entry] = {}
+        self.alone = not writable  # no kernel locks: read only, or the store is gone
+        self.helpers = 0
+
+    def __len__(self) -> int:
+        return sum(entry.claim is not None for entry in list(self._entries.values()))
+
+    # Claiming
+
+    def claim(self, id: TaskId, timeout: float | None) -> Claim | Outcome | None:
+        """The claim, or what became of the task, or None while another has it."""
+        with self._mutex:
+            entry = self._entries.get(id)
+            if entry is not None:
+                return None if timeout == 0 else self._inherit(entry, timeout)
+            entry = self._entries[id] = _Entry(id)
+        try:
+            outcome = self._take(entry)
+        except BaseException:
+            self._end(entry, None)
+            raise
+        if entry.claim is not None:
+            return entry.claim
+        if outcome is not None:
+            return outcome
+        with self._mutex:
+            if timeout == 0:
+                self._leave(entry)
+                return None
+            return self._inherit(entry, timeout)
+
+    def _take(self, entry: _Entry) -> Outcome | None:
+        """Tries to make a new entry ours; the outcome if there is one, None with no claim if another owns it.
+
+        Looking comes after the lock, so once is enough; and the lock comes first also for what is known already, since
+        the engine asks for that in bulk, before it claims.
+        """
+        entry.lock = self._open()
+        ours = True
+        if entry.lock is not None:
+            try:
+                ours = entry.lock.take(byte_of(entry.id))
+            except Replaced:
+                self._gone()
+                entry.lock = None
+        step("claim-locked" if ours else "claim-busy")
+        seen = self._look(entry.id)
+        if seen is not None and not superseded(seen.outcome):
+            self._end(entry, seen.outcome)
+            return seen.outcome
+        if ours:
+            step("claim-looked")
+        with self._mutex:
+            entry.trying = False
+            if ours:
+                entry.claim = Claim(entry.id, self._backend)
+            else:
+                self._unlock(entry)
+                entry.before = seen.suffix if seen else ""
+        return None
+
+    def _leave(self, entry: _Entry) -> None:
+        """Ends a foreign entry nobody waits at; one that somebody has come to gets its helper. The mutex is held."""
+        if entry.waiting or entry.heirs:
+            self._help(entry)
+        elif not (entry.helped or entry.trying or entry.claim):
+            self._finish(entry, None)
+
+    def _inherit(self, entry: _Entry, timeout: float | None) -> Claim | Outcome | None:
+        """Queues up behind the owner; the mutex is held, and let go while waiting."""
+        heir = _Heir()
+        entry.heirs.append(heir)
+        try:
+            self._help(entry)
+            self._changed(entry).wait_for(lambda: entry.over or heir.claim is not None, timeout)
+        except BaseException:
+            # Interrupted: who inherited at that very moment passes it on, or nobody would.
+            if heir.claim is not None:
+                self._give_up(entry)
+            raise
+        finally:
+            if heir in entry.heirs:
+                entry.heirs.remove(heir)
+        return heir.claim or entry.answer()
+
+    # Waiting
+
+    def wait(self, id: TaskId, timeout: float | None) -> Outcome | None:
+        """What became of the task when its owner has finished; None when nobody owns it."""
+        seen = self._look(id)
+        if seen is not None and not superseded(seen.outcome):
+            return seen.outcome
+        with self._mutex:
+            entry = self._entries.get(id)
+        if entry is None:
+            if not self._foreign(id):
+                seen = self._look(id)  # after the lock was seen free: who let it go had committed
+                return seen.outcome if seen else None
+            with self._mutex:
+                entry = self._entries.get(id)
+                if entry is None:
+                    entry = self._entries[id] = _Entry(id)
+                    entry.trying, entry.before = False, seen.suffix if seen else ""
+        with self._mutex:
+            entry.waiting += 1
+            try:
+                if timeout != 0:
+                    self._help(entry)
+                if not self._changed(entry).wait_for(lambda: entry.over, timeout):
+                    raise TimeoutError(f"task {id.hex()[:10]} was not finished after {timeout} s")
+            finally:
+                entry.waiting -= 1
+                self._leave(entry)
+            return entry.answer()
+
+    def _foreign(self, id: TaskId) -> bool:
+        lock = self._open()
+        if lock is None:
+            return False
+        try:
+            return lock.owned(byte_of(id))
+        finally:
+            lock.close()
+
+    # The helper
+
+    def _help(self, entry: _Entry) -> None:
+        """Starts the helper of an entry that another process owns, once. The mutex is held."""
+        if not (entry.claim or entry.helped or entry.trying or entry.over):
+            entry.helped = True
+            self.helpers += 1
+            # Never a pool's thread: those are joined at exit, and this one may be asleep in the kernel then.
+            Thread(target=self._stand_in, args=(entry,), daemon=True, name="voxlogica-wait").start()
+
+    def _stand_in(self, entry: _Entry) -> None:
+        """A helper's life: waits in the kernel and tells those who wait here."""
+        lock: ByteLocks | None = None
+        outcome: Outcome | None = None
+        inherited = False
+        try:
+            lock = self._open()
+            if lock is not None:
+                outcome = self._await(lock, entry, shared=True)
+            ours = lock is None
+            while outcome is None and not inherited:
+                with self._mutex:
+                    if not entry.heirs:
+                        if lock is not None:
+                            lock.close()  # before the entry goes: a thread that finds none must find the lock free
+                        self._finish(entry, None)
+                        break
+                    if ours:
+                        entry.lock, lock, inherited = lock, None, True
+                        self._hand_over(entry)
+                if not inherited:
+                    assert lock is not None
+                    outcome = self._await(lock, entry, shared=False)
+                    ours = True
+        except Replaced:
+            self._gone()
+        except (OSError, MachineError, RuntimeError) as error:
+            entry.error = error
+        with self._mutex:
+            self.helpers -= 1
+            if lock is not None:
+                lock.close()
+            if not inherited:
+                self._finish(entry, outcome)
+        if inherited:
+            step("inherited")
+            self._inherited()
+
+    def _await(self, lock: ByteLocks, entry: _Entry, shared: bool) -> Outcome | None:
+        """Waits for the byte and looks; a shared lock is let go before looking."""
+        byte = byte_of(entry.id)
+        lock.take(byte, shared=shared, wait=True)
+        if shared:
+            lock.drop(byte)
+        step("wait-shared" if shared else "wait-exclusive")
+        seen = self._look(entry.id)
+        if seen is None or (superseded(seen.outcome) and seen.suffix == entry.before):
+            return None
+        return seen.outcome
+
+    # Ending
+
+    def held(self, claim: Claim) -> None:
+        """Raises ValueError when a claim has ended."""
+        entry = self._entries.get(claim.id)
+        if entry is None or entry.claim is not claim:
+            raise ValueError(f"the claim on task {claim.id.hex()[:10]} has ended")
+
+    def finish(self, claim: Claim, outcome: Outcome | None) -> None:
+        """Ends a claim with its outcome, which is in the catalogue by now."""
+        entry = self._entries.get(claim.id)
+        if entry is not None and entry.claim is claim:
+            self._end(entry, outcome)
+
+    def release(self, claim: Claim) -> None:
+        """Ends a claim without outcome: the first who waits here to claim inherits, else the lock is let go."""
+        with self._mutex:
+            entry = self._entries.get(claim.id)
+            if entry is not None and entry.claim is claim:
+                self._give_up(entry)
+
+    def _give_up(self, entry: _Entry) -> None:
+        if entry.heirs:
+            self._hand_over(entry)
+        else:
+            self._unlock(entry)
+            step("claim-released")
+            self._finish(entry, None)
+
+    def _hand_over(self, entry: _Entry) -> None:
+        """The first heir becomes the owner; the mutex is held."""
+        heir = entry.heirs.popleft()
+        entry.claim = heir.claim = Claim(entry.id, self._backend)
+        self._changed(entry).notify_all()
+
+    def _end(self, entry: _Entry, outcome: Outcome | None) -> None:
+        self._unlock(entry)  # before the entry goes, as above
+        step("claim-released")
+        with self._mutex:
+            self._finish(entry, outcome)
+
+    def _unlock(self, entry: _Entry) -> None:
+        lock, entry.lock = entry.lock, None
+        if lock is not None:
+            lock.close()
+
+    def _finish(self, entry: _Entry, outcome: Outcome | None) -> None:
+        """The mutex is held."""
+        if entry.over:
+            return
+        del self._entries[entry.id]
+        entry.claim = None
+        entry.over, entry.outcome = True, outcome
+        if entry.changed is not None:
+            entry.changed.notify_all()
+
+    def _changed(self, entry: _Entry) -> Condition:
+        if entry.changed is None:
+            entry.changed = Condition(self._mutex)
+        return entry.changed
+
+    def close(self) -> None:
+        """Lets all claims go and wakes all who wait."""
+        with self._mutex:
+            self.alone = True
+            for entry in list(self._entries.values()):
+                self._unlock(entry)
+                self._finish(entry, None)
+
+    # The lock file
+
+    def _open(self) -> ByteLocks | None:
+        if self.alone:
+            return None
+        try:
+            return ByteLocks(self._file)
+        except Replaced:
+            self._gone()
+            return None
+
+    def _gone(self) -> None:
+        self.alone = True
+        self._lost()
+
+
+def superseded(outcome: Outcome) -> bool:
+    """Whether a new claim may be made in spite of this outcome."""
+    return isinstance(outcome, Failed) and outcome.error.kind == "circumstance"

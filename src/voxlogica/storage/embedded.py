@@ -1,0 +1,650 @@
+"""The embedded store: a directory that any number of threads and processes of one machine share, without a server.
+
+    STORE/catalog.db                          outcomes and how they were made (SQLite)
+          claims  uses  write.next  write.lock    empty files, for kernel locks on their bytes
+          blobs/aa/…  tmp/  quarantine/       values too large for a row; being written; damaged
+          live/…                              one locked file per process
+
+A claim is a kernel lock, so that it ends with its owner, whatever happens to it. A value is published blob first, then
+row, and only then is the claim let go. What is read is compared with its digest; damage is a miss.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import apsw
+
+from voxlogica.errors import MachineError
+from voxlogica.identity import Id
+from voxlogica.storage import collection
+from voxlogica.storage.blobs import Blobs, fresh, name_of
+from voxlogica.storage.catalogue import Catalogue, Row, as_json, boot_id
+from voxlogica.storage.claims import Claims, Seen
+from voxlogica.storage.codec import checksum, decode, digest, encode
+from voxlogica.storage.interface import (
+    Claim,
+    CleanupReport,
+    Done,
+    Failed,
+    Kind,
+    Missing,
+    Outcome,
+    Pins,
+    Provenance,
+    StoreFull,
+    TaskError,
+    TaskId,
+    size,
+)
+from voxlogica.storage.listing import Listing
+from voxlogica.storage.live import Live, Process
+from voxlogica.storage.locks import ByteLocks, Gate, LockFile, Replaced, byte_of, forget_in_child, require_local
+from voxlogica.storage.protocol import step
+from voxlogica.storage.records import Records, split
+from voxlogica.values import Value
+
+Durability: TypeAlias = Literal["none", "goals", "all"]
+"""What survives a loss of power for certain. The rest may be a miss then, never a wrong value."""
+
+INLINE = 4096
+"""Bytes of form and body that still go into the row."""
+
+_LIMIT = 20_000_000_000
+_ANYWHERE = "VOXLOGICA_STORE_ANYWHERE"
+_LOCK_FILES = ("claims", "uses", "write.next", "write.lock")
+_DIRECTORIES = ("blobs", "tmp", "live")
+_MANY = 500  # pins that are locks of their own; more are one lock on everything, since the kernel's list is linear
+_EVERYTHING = 1 << 62  # ids' bytes lie below
+
+_COLUMNS = "suffix, form, body, digest, memory"
+_LOOK = f"select {_COLUMNS} from outcomes where id = ?"
+_LOOK_MANY = f"select id, {_COLUMNS} from outcomes where id in ({{}})"
+_INSERT = """
+insert into outcomes (id, suffix, form, body, digest, memory, kind, size, seconds, operator, version, arguments, made,
+  host, libraries, position, used)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict (id) do update set
+  suffix = excluded.suffix, form = excluded.form, body = excluded.body, digest = excluded.digest,
+  memory = excluded.memory, kind = excluded.kind, size = excluded.size, seconds = excluded.seconds,
+  operator = excluded.operator, version = excluded.version, arguments = excluded.arguments, made = excluded.made,
+  host = excluded.host, libraries = excluded.libraries, position = excluded.position, used = excluded.used
+where kind <> 0
+"""
+_PROVENANCE = """
+select operator, version, arguments, seconds, memory, made, host, libraries, position from outcomes
+where id = ? and kind = 0
+"""
+_KINDS: dict[str, int] = {"definite": 1, "circumstance": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What is in a store, and what this process has seen of it."""
+
+    outcomes: int
+    failures: int
+    bytes: int
+    claims: int
+    helpers: int
+    damaged: int
+    collected: int
+    refused: int
+    lost: bool
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What happened in this process."""
+
+    damaged: int = 0
+    collected: int = 0
+    refused: int = 0
+
+
+class _Voice:
+    """Says what the user should know, each kind of thing once."""
+
+    def __init__(self, tell: Callable[[str], None] | None, directory: Path) -> None:
+        self._tell, self._directory, self._told = tell, directory, set[str]()
+
+    def __call__(self, kind: str, text: str) -> None:
+        if self._tell is not None and kind not in self._told:
+            self._told.add(kind)
+            self._tell(text)
+
+    def late(self, pid: int) -> None:
+        """Who waits at the gate is told whom for."""
+        self("gate", f"process {pid} has been writing to the store {self._directory} for long; is it stopped?")
+
+
+class EmbeddedRef:
+    """A value in the store: its row, from which it is opened when asked for."""
+
+    __slots__ = ("_id", "_open", "_row", "nbytes")
+
+    def __init__(self, open: Callable[[TaskId, Row], Value], id: TaskId, row: Row) -> None:
+        self._open, self._id, self._row = open, id, row
+        self.nbytes: int = row[4]
+
+    def open(self) -> Value:
+        """The value. Raises `Missing` when it was collected or is damaged."""
+        return self._open(self._id, self._row)
+
+
+class EmbeddedStorage:
+    """A `StorageBackend` in a directory.
+
+    `limit` is how many bytes of values are kept (by default 20 GB, or a tenth of the disk if that is less); when they
+    are exceeded, what is cheapest to compute again for its size is collected. `tell` gets a sentence when something
+    happens that the user should know; each kind once. The directory is readable by its owner only: results show
+    patients. Raises MachineError when the directory cannot be used as a store, with what to do.
+    """
+
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        durability: Durability = "goals",
+        limit: int | None = None,
+        anywhere: bool | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        self.directory = Path(directory).expanduser().absolute()
+        self.durability = durability
+        self._say = _Voice(tell, self.directory)
+        self._closed = self._lost = False
+        self._idle = False  # closed or lost
+        self._counts = _Counts()
+        self._verified: set[str] = set()
+        self._full: int | None = None  # bytes the disk refused
+        self._writable = _found(self.directory, os.environ.get(_ANYWHERE) == "1" if anywhere is None else anywhere)
+        self.limit = min(_LIMIT, shutil.disk_usage(self.directory).total // 10) if limit is None else limit
+        self._gate = Gate(self.directory, self._say.late) if self._writable else None
+        self._catalogue = Catalogue(self.directory, self._gate)
+        self._read, self._row = self._catalogue.read, self._catalogue.row
+        self.live = Live(self.directory / "live") if self._writable else None
+        self._blobs = Blobs(self.directory, self.live.token if self.live else "")
+        self._uses = LockFile(self.directory / "uses")
+        self._claims = Claims(
+            LockFile(self.directory / "claims"), self, self._look, self._gone, self.bury, self._writable
+        )
+        self.records = Records(self._catalogue)
+        self.listing = Listing(self._catalogue)
+        self._room = collection.Room(self._catalogue, self.limit)
+        forget_in_child(self)
+        self._finalizer = weakref.finalize(self, _close, self._catalogue, self._room, self._gate, self.live)
+        self.bury()
+
+    def __repr__(self) -> str:
+        return f"<EmbeddedStorage: {self.directory}>"
+
+    def __enter__(self) -> EmbeddedStorage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets all claims go, wakes all who wait, and closes the catalogue. References that were looked up end too."""
+        self._closed = self._idle = True
+        self._claims.close()
+        self._finalizer()
+
+    def abandon(self) -> None:
+        """In a forked child the store is closed: its locks and its database belong to the parent."""
+        self._closed = self._idle = True
+        self._finalizer.detach()
+        self._catalogue.abandon()
+
+    # Looking
+
+    def lookup(self, id: TaskId) -> Outcome | None:
+        """What became of a task."""
+        if self._idle and not self._is_open():
+            return None
+        row = self._row(_LOOK, (id,))
+        if row is None:
+            return None
+        return self._outcome(id, row)
+
+    def known(self, ids: Iterable[TaskId]) -> dict[TaskId, Outcome]:
+        """The outcomes there are for these ids."""
+        if self._idle and not self._is_open():
+            return {}
+        return {row[0]: self._outcome(row[0], row[1:]) for row in self._catalogue.read_for(_LOOK_MANY, list(ids))}
+
+    def provenance(self, id: TaskId) -> Provenance | None:
+        """How a stored value was made."""
+        for operator, version, arguments, seconds, memory, made, host, libraries, position in self._read(
+            _PROVENANCE, (id,)
+        ):
+            pairs = tuple([(name, version) for name, version in json.loads(libraries)])
+            return Provenance(operator, version, split(arguments), seconds, memory, made, host, pairs, position)
+        return None
+
+    def _is_open(self) -> bool:
+        """Whether there is anything to look at; raises RuntimeError when the store was closed."""
+        if self._closed:
+            raise RuntimeError("the store is closed")
+        return not self._lost
+
+    def _outcome(self, id: TaskId, row: Row) -> Outcome:
+        if row[1] in _KINDS:
+            return Failed(_error_from_json(row[2]))
+        return Done(EmbeddedRef(self._open, id, row))
+
+    def _look(self, id: TaskId) -> Seen | None:
+        if self._idle and not self._is_open():
+            return None
+        row = self._row(_LOOK, (id,))
+        return None if row is None else Seen(row[0], self._outcome(id, row))
+
+    # Opening
+
+    def _open(self, id: TaskId, row: Row) -> Value:
+        if self._room.level:  # something was collected once: what is used now is to outlive what is not
+            self._room.used.add(id)
+        suffix, form, body, expected, _ = row
+        if body is None:
+            return self._open_blob(id, row)
+        if checksum(form, body) != expected:
+            raise self._damage(id, suffix, None)
+        return decode(form, body)
+
+    def _open_blob(self, id: TaskId, row: Row) -> Value:
+        while True:
+            suffix, form, _, expected, _ = row
+            name = name_of(id, suffix)
+            try:
+                body = self._blobs.map(name)
+            except FileNotFoundError:
+                # Collected, and perhaps computed again since the row was read: another name is another file.
+                now = None if self._lost else self._row(_LOOK, (id,))
+                if now is None or now[1] in _KINDS:
+                    raise Missing(id.hex()) from None
+                if now[0] == suffix:
+                    raise self._damage(id, suffix, None) from None
+                row = now
+                continue
+            except OSError as error:
+                raise self._damage(id, suffix, None) from error
+            if name not in self._verified:
+                if digest(form, (body,)) != expected:
+                    raise self._damage(id, suffix, name)
+                self._verified.add(name)
+            return decode(form, body)
+
+    def _damage(self, id: TaskId, suffix: str, name: str | None) -> Missing:
+        """Removes the row that was seen, sets its blob aside, and says that the value is missing."""
+        self._counts.damaged += 1
+        self._say("damaged", f"a stored result was damaged and is computed again ({self.directory})")
+        if self._writable and not self._lost:
+            try:
+                self._delete([(id, suffix)])
+                if name is not None:
+                    self._blobs.quarantine(name)
+                    step("blob-quarantined")
+            except (StoreFull, OSError):
+                pass  # it stays where it is, and is damage for the next one too
+        return Missing(id.hex())
+
+    def _delete(self, rows: Iterable[tuple[TaskId, str]]) -> None:
+        doomed = list(rows)
+        sql = "delete from outcomes where id = ? and suffix = ?"
+        self._write(lambda cursor: cursor.executemany(sql, doomed))
+
+    # Claiming and waiting
+
+    def claim(self, id: TaskId, *, timeout: float | None = 0) -> Claim | Outcome | None:
+        """The right to compute a task, or what became of it, or None while somebody else has it."""
+        return self._claims.claim(id, timeout)
+
+    def release(self, claim: Claim) -> None:
+        """Gives a claim back, nothing stored."""
+        self._claims.release(claim)
+
+    def wait_for_completion(self, id: TaskId, timeout: float | None = None) -> Outcome | None:
+        """What became of a task when its owner has finished, None when nobody owns it."""
+        return self._claims.wait(id, timeout)
+
+    # Publishing
+
+    def store(self, claim: Claim, value: Value, made: Provenance, *, goal: bool = False) -> Done:
+        """Publishes a value, then ends the claim. A `goal` is made durable unless the setting is "none"."""
+        self._claims.held(claim)
+        try:
+            done = self._publish(claim.id, value, made, goal)
+        except StoreFull:
+            self._claims.release(claim)
+            raise
+        self._claims.finish(claim, done)
+        return done
+
+    def offer(self, id: TaskId, value: Value, made: Provenance) -> None:
+        """Stores a value computed without a claim, unless a success is there."""
+        if not isinstance(self.lookup(id), Done):
+            self._publish(id, value, made, goal=False)
+
+    def mark_failed(self, claim: Claim, error: TaskError) -> Failed:
+        """Publishes a failure, unless a success is there, then ends the claim."""
+        self._claims.held(claim)
+        failed = Failed(error)
+        outcome: Outcome | None = failed
+        row = (claim.id, fresh(), error.kind, _error_to_json(error), None, 0, _KINDS[error.kind], 0, error.duration,
+               error.operator, 0, b"", time.time(), "", "[]", error.position, 0.0)  # fmt: skip
+        try:
+            if not self._insert(row, durable=False):
+                outcome = self.lookup(claim.id)
+        except StoreFull:
+            pass  # those who wait here learn of it all the same; others will try again
+        self._claims.finish(claim, outcome)
+        return failed
+
+    def _publish(self, id: TaskId, value: Value, made: Provenance, goal: bool) -> Done:
+        encoded = encode(value)
+        form, bytes = encoded.form, encoded.size
+        durable = self.durability == "all" or (goal and self.durability == "goals")
+        self._refuse_unless_accepted(bytes)
+        suffix, memory = fresh(), size(value)
+        how = (0, bytes, made.seconds, made.operator, made.version, b"".join(made.arguments), made.when, made.host,
+               _libraries(made.libraries), made.position, self._room.level)  # fmt: skip
+        try:
+            if bytes + len(form) <= INLINE:
+                body = b"".join(encoded.parts)
+                row: Row = (suffix, form, body, checksum(form, body), memory)
+                inserted = self._insert((id, *row, *how), durable)
+            else:
+                with self._using(id):
+                    name = name_of(id, suffix)
+                    row = (suffix, form, None, self._blobs.write(name, encoded, durable), memory)
+                    inserted = False
+                    try:
+                        inserted = self._insert((id, *row, *how), durable)
+                    finally:
+                        if not inserted:
+                            self._blobs.remove(name)
+        except Replaced:
+            self._gone()
+            raise StoreFull("the store was removed") from None
+        except OSError as error:
+            raise self._refused(bytes, error) from error
+        except StoreFull as error:
+            if self._lost:
+                raise
+            raise self._refused(bytes, error) from error.__cause__
+        if not inserted:
+            return self._found_instead(id, value, made, goal)
+        self._full = None
+        self._collect_if_exceeded(bytes)
+        return Done(EmbeddedRef(self._open, id, row))
+
+    def _found_instead(self, id: TaskId, value: Value, made: Provenance, goal: bool) -> Done:
+        outcome = self.lookup(id)
+        return outcome if isinstance(outcome, Done) else self._publish(id, value, made, goal)
+
+    def _insert(self, row: Row, durable: bool) -> bool:
+        """Inserts an outcome; False if a success is there."""
+
+        def insert(cursor: apsw.Cursor) -> bool:
+            cursor.execute(_INSERT, row)
+            return cursor.connection.changes() > 0
+
+        return bool(self._write(insert, durable))
+
+    def _write(self, operation: Callable[[apsw.Cursor], Any], durable: bool = False) -> Any:
+        try:
+            return self._catalogue.write(operation, durable)
+        except StoreFull as error:
+            if isinstance(error.__cause__, Replaced):
+                self._gone()
+            raise
+
+    @contextmanager
+    def _using(self, id: TaskId) -> Iterator[None]:
+        """While a blob is being published, nobody takes it for an orphan."""
+        uses = ByteLocks(self._uses)
+        try:
+            uses.take(byte_of(id), shared=True, wait=True)
+            step("uses-locked")
+            yield
+        finally:
+            uses.close()
+            step("uses-unlocked")
+
+    # Fullness
+
+    def accepts(self, bytes: int) -> bool:
+        """Whether the store would take a value of this size now; if not, better not claim it."""
+        if self._lost or not self._writable or bytes > self.limit or (self._full is not None and bytes >= self._full):
+            return False
+        disk = os.statvfs(self.directory)
+        return disk.f_bavail * disk.f_frsize > bytes
+
+    def _refuse_unless_accepted(self, bytes: int) -> None:
+        if self._lost:
+            raise StoreFull(f"the store {self.directory} was removed")
+        if not self._writable:
+            raise self._refused(bytes, OSError("read only"))
+        if bytes > self.limit:
+            raise self._refused(bytes, OSError(f"its limit is {self.limit} bytes"))
+
+    def _refused(self, bytes: int, why: Exception) -> StoreFull:
+        self._counts.refused += 1
+        self._full = bytes if self._full is None else min(self._full, bytes)
+        self._say("refused", f"the store {self.directory} could not take a result: {why}; it is kept in memory only")
+        return StoreFull(str(why))
+
+    def _gone(self) -> None:
+        """The store was removed or replaced under us: two owners of one claim are possible, so it is used no more."""
+        if not self._lost:
+            self._lost = self._idle = True
+            self._claims.alone = True
+            self._say(
+                "lost", f"the store {self.directory} was removed while it was in use; this run goes on without one"
+            )
+
+    # Collection
+
+    def pin(self, ids: Iterable[TaskId]) -> Pins:
+        """Keeps these from collection until the pins are closed."""
+        pinned = frozenset(ids)
+        if not pinned or self._lost:
+            return Pins(pinned, lambda: None)
+        try:
+            uses = ByteLocks(self._uses, writable=self._writable)
+            if len(pinned) > _MANY:
+                uses.take(0, _EVERYTHING, shared=True, wait=True)
+            else:
+                for byte in sorted(map(byte_of, pinned)):
+                    uses.take(byte, shared=True, wait=True)
+        except Replaced:
+            self._gone()
+            return Pins(pinned, lambda: None)
+        return Pins(pinned, uses.close)
+
+    def collect(
+        self, max_bytes: int | None = None, *, min_free: int = 0, older_than: float | None = None
+    ) -> collection.Collected:
+        """Removes what is cheapest to compute again for its size until at most `max_bytes` are kept and `min_free` are
+        free on the disk; with `older_than`, all that was made more than so many seconds ago. Never what is in use or
+        pinned."""
+        self._room.settle()
+        done = collection.collect(
+            self.directory, self._uses, self._catalogue, self._blobs, max_bytes, min_free, older_than
+        )
+        self._counts.collected += done.outcomes
+        self._room.level = max(self._room.level, done.level)
+        self._full = None
+        return done
+
+    def _collect_if_exceeded(self, bytes: int) -> None:
+        try:
+            if self._room.exceeded(bytes):
+                self._say("limit", f"the store {self.directory} is full; what is cheap to compute again is removed")
+                self.collect(self.limit - self.limit // 10)
+        except Replaced:
+            self._gone()
+        except (StoreFull, OSError) as error:
+            self._say("collect", f"no room could be made in the store {self.directory}: {error}")
+
+    def stats(self) -> Stats:
+        """What there is, and what this process has seen."""
+        [(outcomes, failures, bytes)] = self._read(
+            "select count(*), coalesce(sum(kind <> 0), 0), coalesce(sum(size), 0) from outcomes"
+        )
+        return Stats(
+            outcomes - failures, failures, bytes, len(self._claims), self._claims.helpers, **asdict(self._counts),
+            lost=self._lost,
+        )  # fmt: skip
+
+    def verify(self, *, repair: bool = False) -> collection.Verified:
+        """Compares everything with its digest; with `repair`, damage is removed, so that it is computed again."""
+        return collection.verify(self._catalogue, self._blobs, self._delete if repair else None)
+
+    def cleanup_failed_executions(
+        self, *, ids: Iterable[TaskId] | None = None, kind: Kind | None = None, older_than: float | None = None
+    ) -> CleanupReport:
+        """Forgets failures, so that they are tried again; removes what writers that died have left behind."""
+        self.bury()
+        living = frozenset(path.name for path in (self.directory / "live").iterdir())
+        report = collection.sweep(self._uses, self._catalogue, self._blobs, living)
+        wanted = None if ids is None else list(ids)
+        sql = "delete from outcomes where kind = coalesce(?, kind) and kind <> 0 and made <= ?"
+        until = time.time() - older_than if older_than is not None else float("inf")
+
+        def delete(cursor: apsw.Cursor) -> int:
+            parameters = (_KINDS[kind] if kind else None, until)
+            if wanted is None:
+                cursor.execute(sql, parameters)
+                return cursor.connection.changes()
+            before = cursor.connection.total_changes()
+            cursor.executemany(sql + " and id = ?", [(*parameters, id) for id in wanted])
+            return cursor.connection.total_changes() - before
+
+        return replace(report, failures=int(self._write(delete)))
+
+    # Processes
+
+    def processes(self) -> list[Process]:
+        """Who has the store open, and what each runs."""
+        return list(self.live.others()) if self.live else []
+
+    def bury(self) -> None:
+        """Removes the files of processes that died, and notes what they were running as suspect."""
+        if self.live is None or self._lost:
+            return
+        sql = "insert into suspects values (?, 1, 0) on conflict (id) do update set times = times + 1"
+        boot = boot_id()
+        try:
+            for process in self.live.bury():
+                rows = [(id,) for id in set(process.running.values())]
+                if rows and process.boot == boot:
+                    self._write(partial(_execute_many, sql, rows))
+        except (StoreFull, OSError):
+            pass  # the next one will find them
+
+    def suspects(self) -> dict[Id, tuple[int, int]]:
+        """How often each task was running when its process died, how often alone; success clears."""
+        sql = "select * from suspects where id not in (select id from outcomes where kind = 0)"
+        return {id: (times, killed) for id, times, killed in self._read(sql)}
+
+    def killed(self, id: TaskId) -> int:
+        """Notes that a task died alone in a process of its own, not by our hand; how often it has."""
+        sql = """insert into suspects values (?, 1, 1)
+            on conflict (id) do update set times = times + 1, killed = killed + 1 returning killed"""
+        return int(self._write(lambda cursor: cursor.execute(sql, (id,)).fetchall()[0][0]))
+
+
+def _execute_many(sql: str, rows: list[Row], cursor: apsw.Cursor) -> None:
+    cursor.executemany(sql, rows)
+
+
+def _close(catalogue: Catalogue, room: collection.Room, gate: Gate | None, live: Live | None) -> None:
+    room.settle()
+    catalogue.close()
+    if gate is not None:
+        gate.close()
+    if live is not None:
+        live.close()
+
+
+def _found(directory: Path, anywhere: bool) -> bool:
+    """Makes the store if there is none; whether it can be written to."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not anywhere:
+            require_local(directory)
+        if not os.access(directory, os.W_OK):
+            return _read_only(directory)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # makers of the same store come one after the other
+            _lay_out(directory)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise MachineError.of(
+            "store", f"the store {directory} cannot be used: {error.strerror}",
+            help="choose another directory with --store, or run with --no-store",
+        ) from error  # fmt: skip
+    return True
+
+
+def _read_only(directory: Path) -> bool:
+    if not (directory / "catalog.db").exists():
+        raise MachineError.of(
+            "store", f"there is no store in {directory}, and none can be made: the directory is read only",
+            help="choose another directory with --store, or run with --no-store",
+        )  # fmt: skip
+    return False
+
+
+def _lay_out(directory: Path) -> None:
+    missing = [name for name in _LOCK_FILES if not (directory / name).exists()]
+    catalogue = directory / "catalog.db"
+    if missing and catalogue.exists() and catalogue.stat().st_size:
+        raise MachineError.of(
+            "store", f"the store {directory} has lost its lock file {missing[0]!r}, which others may have open",
+            details=("A new one would allow two processes to compute the same, or to write at once.",),
+            help=f"when no VoxLogicA runs: touch {directory / missing[0]}",
+        )  # fmt: skip
+    if missing and any(path.name not in (*_LOCK_FILES, *_DIRECTORIES) for path in directory.iterdir()):
+        raise MachineError.of(
+            "store", f"{directory} is not a store, and not empty",
+            help="choose an empty or a new directory with --store",
+        )  # fmt: skip
+    for name in missing:
+        os.close(os.open(directory / name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    for name in _DIRECTORIES:
+        (directory / name).mkdir(mode=0o700, exist_ok=True)
+
+
+@lru_cache(maxsize=64)
+def _libraries(libraries: tuple[tuple[str, str], ...]) -> str:
+    return as_json(libraries)
+
+
+def _error_to_json(error: TaskError) -> str:
+    fields = asdict(error)
+    fields["task"] = error.task.hex() if error.task is not None else None
+    return as_json(fields)
+
+
+def _error_from_json(text: str) -> TaskError:
+    fields = json.loads(text)
+    fields["task"] = Id(bytes.fromhex(fields["task"])) if fields["task"] is not None else None
+    fields["details"] = tuple(fields["details"])
+    fields["limits"] = tuple((name, value) for name, value in fields["limits"])
+    return TaskError(**fields)

@@ -1,0 +1,294 @@
+"""Kernel locks: what a claim, a use and the write gate are made of.
+
+A lock is an open-file-description lock on one byte, on a descriptor of its own: it excludes threads and processes
+alike, and the kernel drops it when its owner dies, however that happens. Descriptors that hold locks stand in one
+registry, so that a forked child lets go of them: it shares its parent's open files, and would keep the locks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from voxlogica.errors import MachineError
+
+# From fcntl.h of Linux, where `fcntl` has them since Python 3.9. Elsewhere: see `require_local`.
+_GETLK, _SETLK, _SETLKW = (getattr(fcntl, f"F_OFD_{name}", None) for name in ("GETLK", "SETLK", "SETLKW"))
+_flock = struct.Struct("@hhqqi4x")  # struct flock: type, whence, start, length, pid
+
+
+class Forgettable(Protocol):
+    """What must not go on in a forked child."""
+
+    def abandon(self) -> None:
+        """Called in the child, where no other thread lives; takes no lock and touches no file."""
+        ...
+
+
+_registry = threading.RLock()
+_descriptors: set[int] = set()
+_inherited: weakref.WeakSet[Forgettable] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    for descriptor in _descriptors:
+        os.close(descriptor)
+    _descriptors.clear()
+    for owner in list(_inherited):
+        owner.abandon()
+    _inherited.clear()
+    _registry.release()
+
+
+os.register_at_fork(before=_registry.acquire, after_in_parent=_registry.release, after_in_child=_in_child)
+
+
+def forget_in_child(owner: Forgettable) -> None:
+    """Has `owner.abandon()` called in every forked child."""
+    with _registry:
+        _inherited.add(owner)
+
+
+def open_registered(path: Path, flags: int) -> int:
+    """A descriptor that no child inherits, whether by exec or by fork."""
+    with _registry:
+        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+        _descriptors.add(descriptor)
+    return descriptor
+
+
+def close_registered(descriptor: int) -> None:
+    """Closes a descriptor of the registry; one that a fork has closed is left alone."""
+    with _registry:
+        if descriptor in _descriptors:
+            _descriptors.remove(descriptor)
+            os.close(descriptor)
+
+
+class Replaced(Exception):
+    """A lock file is no longer the one that was opened: the store was removed or replaced."""
+
+
+class LockFile:
+    """A file whose bytes are locked, as it is now: `check` tells whether its name still means this file.
+
+    It is asked after every lock that was obtained: if the file was removed or replaced, there may be two owners.
+    """
+
+    __slots__ = ("_node", "path")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._node = self._named()
+
+    def _named(self) -> tuple[int, int]:
+        try:
+            named = self.path.stat()
+        except OSError:
+            raise Replaced(self.path) from None
+        return named.st_dev, named.st_ino
+
+    def check(self) -> None:
+        """Raises `Replaced` if the name means another file by now, or none."""
+        if self._named() != self._node:
+            raise Replaced(self.path)
+
+    def open(self, writable: bool = True) -> int:
+        """A new, registered descriptor."""
+        try:
+            return open_registered(self.path, os.O_RDWR if writable else os.O_RDONLY)
+        except FileNotFoundError:
+            raise Replaced(self.path) from None
+
+
+class ByteLocks:
+    """Locks on the bytes of one file, on one descriptor: all are let go together, by `close`."""
+
+    __slots__ = ("_descriptor", "_file")
+
+    def __init__(self, file: LockFile, writable: bool = True) -> None:
+        self._file = file
+        self._descriptor = file.open(writable)
+
+    def take(self, start: int, length: int = 1, *, shared: bool = False, wait: bool = False) -> bool:
+        """Locks bytes; False when another has them and `wait` is not set. Waiting releases the GIL."""
+        kind = fcntl.F_RDLCK if shared else fcntl.F_WRLCK
+        command = _SETLKW if wait else _SETLK
+        try:
+            fcntl.fcntl(self._descriptor, command, _flock.pack(kind, os.SEEK_SET, start, length, 0))  # type: ignore[arg-type]
+        except BlockingIOError:
+            return False
+        try:
+            self._file.check()
+        except Replaced:
+            self.close()
+            raise
+        return True
+
+    def drop(self, start: int, length: int = 1) -> None:
+        """Unlocks bytes. A close would not do where a child by C's fork has the descriptor too."""
+        asked = _flock.pack(fcntl.F_UNLCK, os.SEEK_SET, start, length, 0)
+        fcntl.fcntl(self._descriptor, _SETLK, asked)  # type: ignore[arg-type]
+
+    def owned(self, start: int) -> bool:
+        """Whether another descriptor holds this byte exclusively now; takes nothing."""
+        asked = _flock.pack(fcntl.F_RDLCK, os.SEEK_SET, start, 1, 0)
+        answer = fcntl.fcntl(self._descriptor, _GETLK, asked)  # type: ignore[arg-type]
+        kind: int = _flock.unpack(answer)[0]
+        return kind != fcntl.F_UNLCK
+
+    def close(self) -> None:
+        """Lets all go. Never call it while a thread is blocked in `take`."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor in _descriptors:
+            everything = _flock.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0)  # length 0: to the end, wherever that is
+            fcntl.fcntl(descriptor, _SETLK, everything)  # type: ignore[arg-type]
+            close_registered(descriptor)
+
+
+def byte_of(id: bytes) -> int:
+    """The byte that stands for an id in a lock file: its first 62 bits."""
+    return int.from_bytes(id[:8], "big") >> 2
+
+
+class Gate:
+    """One writer at a time among all processes, in the order in which they came.
+
+    `flock` alone is first come, first served only among those asleep: who comes right back overtakes them. So there is
+    a turnstile before the gate. `late(pid)` is told, once per wait, who has been in the gate for `patience` seconds.
+    """
+
+    def __init__(self, directory: Path, late: Callable[[int], None], patience: float = 5.0) -> None:
+        self._file = LockFile(directory / "write.lock")
+        self._mutex = threading.Lock()  # among the threads of this process, which share the descriptors
+        self._late, self._patience = late, patience
+        self._waiting: object | None = None  # the wait that is under way; `_watched` while a thread looks at it
+        self._watched = False
+        self._next = LockFile(directory / "write.next").open()
+        self._gate = self._file.open()
+
+    def __enter__(self) -> None:
+        self._mutex.acquire()
+        try:
+            self._lock(self._next)
+            try:
+                self._lock(self._gate)
+            finally:
+                fcntl.flock(self._next, fcntl.LOCK_UN)
+            try:
+                self._file.check()
+            except Replaced:
+                fcntl.flock(self._gate, fcntl.LOCK_UN)
+                raise
+        except BaseException:
+            self._mutex.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.flock(self._gate, fcntl.LOCK_UN)
+        self._mutex.release()
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._waiting = object()
+            if not self._watched:
+                self._watched = True
+                threading.Thread(target=self._watch, daemon=True, name="voxlogica-gate").start()
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            finally:
+                self._waiting = None
+
+    def _watch(self) -> None:
+        """Tells who is in the gate when a wait has lasted; one thread for many waits, which ends when there is none."""
+        while (wait := self._waiting) is not None:
+            time.sleep(self._patience)
+            if self._waiting is wait and (owner := flock_owner(self._file.path)) is not None:
+                self._late(owner)
+        self._watched = False
+
+    def close(self) -> None:
+        """Gives the descriptors back."""
+        close_registered(self._next)
+        close_registered(self._gate)
+
+
+def flock_owner(path: Path) -> int | None:
+    """The process that has locked a file with `flock`, as far as the system tells."""
+    try:
+        inode = str(path.stat().st_ino)
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        fields = (
+            line.split()
+        )  # "1: FLOCK ADVISORY WRITE 1234 fd:00:5678 0 EOF"; those who wait have "->" after the number
+        if fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == inode:
+            return int(fields[4])
+    return None
+
+
+_LOCAL = frozenset(
+    (
+        "apfs",
+        "bcachefs",
+        "btrfs",
+        "ext2",
+        "ext3",
+        "ext4",
+        "f2fs",
+        "jfs",
+        "overlay",
+        "ramfs",
+        "tmpfs",
+        "ufs",
+        "xfs",
+        "zfs",
+    )
+)
+
+
+def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
+    """The type of the file system a path lies on, "" where the system does not tell."""
+    try:
+        lines = mounts.read_text().splitlines()
+    except OSError:
+        return ""
+    place, best, kind = os.path.realpath(path), "", ""
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        point = before.split()[4].encode().decode("unicode_escape")  # a space is written \\040
+        inside = place == point or place.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):  # the last of equal ones covers the others
+            best, kind = point, after.split()[0]
+    return kind
+
+
+def require_local(directory: Path) -> None:
+    """Refuses file systems that are not known to keep locks and shared memory as one machine's own disk does."""
+    if _SETLK is None:
+        raise MachineError.of(
+            "store",
+            f"this system ({sys.platform}) has no locks that a store needs (open file description locks)",
+            help="run with --no-store, or on Linux",
+        )
+    kind = file_system(directory)
+    if kind and kind not in _LOCAL:
+        raise MachineError.of(
+            "store",
+            f"the store {directory} is on a {kind} file system, which is not known to be a local disk",
+            details=("Locks on network file systems do not hold what a store needs: results could be lost.",),
+            help="choose a directory on a local disk with --store, or set VOXLOGICA_STORE_ANYWHERE=1 if this is one; "
+            "several machines share a store through PostgreSQL",
+        )

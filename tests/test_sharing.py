@@ -1,0 +1,157 @@
+"""Several processes on one store and one real program: work is done once, deaths cost nothing but their own work."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from demo import phantom
+
+ROOT = Path(__file__).resolve().parent.parent
+SETS = ("--set", "INPUTDIR=case", "--set", "NAME=phantom")
+PRINTED = {"dice_surely", "dice_possibly", "dice_growTum", "dice_gtv", "voxels_gtv", "voxels_truth"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the demo's case and program."""
+    directory = tmp_path_factory.mktemp("sharing")
+    phantom.write(directory / "case", "phantom")
+    (directory / "gbm.imgql").write_text((ROOT / "demo" / "gbm.imgql").read_text())
+    (directory / "other.imgql").write_text(
+        'load scan = "case/phantom_seg.nii.gz"\nlet a = intensity(scan) >. 0\n'
+        'print "n" volume(smoothen(a, 4))\nprint "m" max(dt(a))\nprint "c" volume(dt(!a) <. 3)'
+    )
+    return directory
+
+
+def begin(place: Path, store: Path, *arguments: str, program: str = "gbm.imgql") -> subprocess.Popen[str]:
+    """Starts a run."""
+    given = SETS if program == "gbm.imgql" else ()
+    command = [sys.executable, "-m", "voxlogica", "run", program, *given, "--store", str(store), *arguments]
+    return subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    """What a run printed, which must have gone well."""
+    out, err = process.communicate(timeout=300)
+    assert (process.returncode, err) == (0, "")
+    return out
+
+
+def run(place: Path, store: Path, *arguments: str) -> str:
+    return ended(begin(place, store, *arguments))
+
+
+def events(paths: Sequence[Path]) -> Iterator[dict[str, object]]:
+    for path in paths:
+        for line in path.read_text().splitlines()[1:]:
+            yield json.loads(line)
+
+
+def published(place: Path, store: Path) -> set[str]:
+    """The tasks of the program that are claimed and stored."""
+    tasks = json.loads(run(place, store, "-n", "--json"))["tasks"]
+    return {task["id"] for task in tasks if task["published"]}
+
+
+def outputs(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_eight_processes_started_together_do_each_published_task_once(place: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    claimed = published(place, tmp_path / "unused")
+    files = [tmp_path / f"events-{n}" for n in range(8)]
+    processes = [
+        begin(place, store, "--events", str(file), "--output-dir", str(tmp_path / f"out-{n}"))
+        for n, file in enumerate(files)
+    ]
+    printed = {ended(process) for process in processes}
+    assert len(printed) == 1
+    assert {line.split("=")[0] for line in next(iter(printed)).splitlines()} == PRINTED
+    done = Counter(event["id"] for event in events(files) if event["event"] == "done")
+    assert {done[id] for id in claimed} == {1}
+    assert all(outputs(tmp_path / f"out-{n}") == outputs(tmp_path / "out-0") for n in range(8))
+
+
+def writes(store: Path) -> bool:
+    """Whether somebody is at the store's gate, where only one may be at a time, for a moment."""
+    held = []
+    for name in ("write.next", "write.lock"):
+        with (store / name).open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held.append(name)
+    return bool(held)
+
+
+def test_unrelated_programs_run_at_the_same_time(place: Path, tmp_path: Path) -> None:
+    """One is stopped in the middle of its computation, and the other runs from beginning to end: no lock is global."""
+    stopped = begin(place, tmp_path / "store", "--output-dir", str(tmp_path / "out"))
+    assert stopped.stdout is not None
+    first = stopped.stdout.readline()
+    stopped.send_signal(signal.SIGSTOP)
+    while writes(tmp_path / "store"):
+        stopped.send_signal(signal.SIGCONT)
+        stopped.send_signal(signal.SIGSTOP)
+    assert len(ended(begin(place, tmp_path / "store", program="other.imgql")).splitlines()) == 3
+    assert stopped.poll() is None
+    stopped.send_signal(signal.SIGCONT)
+    assert {line.split("=")[0] for line in (first + ended(stopped)).splitlines()} == PRINTED
+
+
+def test_the_death_of_one_of_two_costs_the_other_nothing(place: Path, tmp_path: Path) -> None:
+    whole = run(place, tmp_path / "other", "--output-dir", str(tmp_path / "whole"))
+    store, file = tmp_path / "store", tmp_path / "events"
+    doomed = begin(place, store, "--output-dir", str(tmp_path / "doomed"), "--events", str(file))
+    survivor = begin(place, store, "--output-dir", str(tmp_path / "survivor"))
+    assert doomed.stdout is not None
+    doomed.stdout.readline()  # in the middle: a first value is known
+    doomed.send_signal(signal.SIGKILL)
+    doomed.communicate()
+    assert ended(survivor) == whole
+    assert outputs(tmp_path / "survivor") == outputs(tmp_path / "whole")
+    again = tmp_path / "again"
+    assert run(place, store, "--events", str(again), "--output-dir", str(tmp_path / "x")) == whole
+    assert {event["event"] for event in events([again])} <= {"reused", "freed"}
+    left = [path.name for path in (tmp_path / "doomed").rglob("*")] if (tmp_path / "doomed").exists() else []
+    assert not [name for name in left if name.startswith(".")]
+
+
+def test_however_it_is_run_the_outputs_are_the_same(place: Path, tmp_path: Path) -> None:
+    """Cold, warm, on one worker, without a store, with little memory, and after deaths at several moments."""
+    store = tmp_path / "store"
+    said, saved = [], []
+
+    def note(name: str, *arguments: str, where: Path = store) -> None:
+        said.append(run(place, where, "--output-dir", str(tmp_path / name), *arguments))
+        saved.append(outputs(tmp_path / name))
+
+    note("cold")
+    note("warm")
+    note("one", "--jobs", "1", where=tmp_path / "one-store")
+    note("none", "--no-store")
+    note("little", "--memory", "30MB", "--no-store")
+    killed = tmp_path / "killed-store"
+    for lines in range(10):
+        file = tmp_path / f"killed-{lines}"
+        doomed = begin(place, killed, "--events", str(file), "--output-dir", str(tmp_path / "killed"))
+        assert doomed.stdout is not None
+        for _ in range(min(lines, 6)):
+            doomed.stdout.readline()
+        os.kill(doomed.pid, signal.SIGKILL)
+        doomed.communicate()
+    note("killed", where=killed)
+    assert len(set(said)) == 1
+    assert all(each == saved[0] for each in saved)
+    assert set(saved[0]) == {"growTum.nii.gz", "gtv.nii.gz"}
