@@ -30,8 +30,10 @@ from numpy.typing import NDArray
 from voxlogica.check import Checked, check
 from voxlogica.errors import ProgramError, Source
 from voxlogica.execution.engine import Broken, ExecutionEngine
-from voxlogica.formula import DEFAULT, Formulas, Leaf, reduce
+from voxlogica.formula import Formulas, Leaf
 from voxlogica.identity import file_digest
+from voxlogica.reduction import reduce
+from voxlogica.reduction.code import DEFAULT
 from voxlogica.storage import MemoryStorage, Provenance, TaskError
 from voxlogica.syntax.parser import parse
 from voxlogica.values import Image, Mask, Model, Space, Value
@@ -168,7 +170,9 @@ def _model(given: Argument, spacing: tuple[float, ...]) -> Model:
     return Model.of(space, np.ascontiguousarray(array.reshape(*space.shape, 1)))
 
 
-def _plain(found: Value) -> bool | float | str | Array:
+def _plain(found: Value) -> Any:
+    if isinstance(found, tuple):
+        return tuple([_plain(each) for each in found])
     if isinstance(found, Model):
         return found.array().reshape(*found.space.shape[3 - found.space.dimensions :], found.components)
     if isinstance(found, (Mask, Image)):

@@ -47,6 +47,8 @@ _SCALARS = (
 """What the first, second, … number and truth value of an operator is, in several calls."""
 _DENSITIES = ((0.5, 0.3, 0.6), (0.05, 0.9, 0.2), (1.0, 0.0, 1.0))
 """How full the first, second, … mask is."""
+_STRINGS = (("T1", "T1"), ("", "t"), ("α {}", "\n"))
+"""What the first, second, … string is, in several calls."""
 _COMPONENTS = {35: 1, 105: 3, 201: 4}
 """Of models on a space of so many voxels."""
 
@@ -103,19 +105,22 @@ def _calls(operator: Operator) -> Iterator[list[object]]:
     kinds = [kind for _, kind in operator.parameters]
     spatial = operator.needs_space or any(kind.spatial for kind in kinds)
     scalar = formula.NUMBER in kinds or formula.BOOL in kinds
-    for space, densities, (numbers, truths) in product(
+    for space, densities, (numbers, truths), strings in product(
         _SPACES if spatial else _SPACES[:1],
         _DENSITIES if formula.MASK in kinds else _DENSITIES[:1],
         _SCALARS if scalar else _SCALARS[:1],
+        _STRINGS if formula.STRING in kinds else _STRINGS[:1],
     ):
         random = Random(3)
-        number, truth, density = iter(numbers), iter(truths), iter(densities)
+        number, truth, density, string = iter(numbers), iter(truths), iter(densities), iter(strings)
         arguments: list[object] = [space] if operator.needs_space else []
         for kind in kinds:
             if kind is formula.NUMBER:
                 arguments.append(next(number))
             elif kind is formula.BOOL:
                 arguments.append(next(truth))
+            elif kind is formula.STRING:
+                arguments.append(next(string))
             elif kind is formula.MASK:
                 arguments.append(_mask(random, space, next(density)))
             elif kind in (formula.IMAGE, formula.LABELS):

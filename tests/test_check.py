@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from voxlogica.check import Checked, check
 from voxlogica.errors import Diagnostic, ProgramError, Source, render
-from voxlogica.formula import DEFAULT, Formula, Formulas, Leaf, below, reduce
+from voxlogica.formula import Formula, Formulas, Leaf, below
+from voxlogica.reduction import reduce
+from voxlogica.reduction.code import DEFAULT
 from voxlogica.syntax.parser import parse
 from voxlogica.values import Space
 

@@ -252,3 +252,29 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
         command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False, env=os.environ
     )
     assert (done.stdout, done.stderr) == ("0=0\n", "")
+
+
+def test_sequences_are_printed_and_version_2_s_inputs_loaded(voxlogica_: Voxlogica) -> None:
+    """C19, C29."""
+    text = 'scan = ReadImage("scan.nii.gz")\nprint "counts" for k in [10, 100] do volume(intensity(scan) > k)\n'
+    text += 'print "nested" [[1, 2.5], []]\nprint "words" ["a", $stem]\nprint "none" []\n'
+    said = voxlogica_("run", write(text))
+    assert said == Said(0, 'counts=[109, 19]\nnested=[[1, 2.5], []]\nwords=["a", "p"]\nnone=[]\n', "")
+
+
+def test_the_dialect_of_a_run(voxlogica_: Voxlogica) -> None:
+    """C3b."""
+    program = write('print "rest" 10 - 3 - 2\nprint "sum" 2 + 3 * 4\n')
+    assert voxlogica_("run", program).status == 2
+    assert voxlogica_("run", program, "--dialect", "1").out == "rest=9\nsum=14\n"
+    assert voxlogica_("run", program, "--dialect", "2").out == "rest=5\nsum=20\n"
+
+
+def test_fmt_prints_replaces_or_tells(voxlogica_: Voxlogica) -> None:
+    program = write('print "rest" 10 - 3 - 2 // why\n')
+    made = 'print "rest" 10 - (3 - 2) // why\n'
+    assert voxlogica_("fmt", program, "--dialect", "1") == Said(0, made, "")
+    assert voxlogica_("fmt", program, "--dialect", "1", "--check") == Said(1, "", "p.imgql would change\n")
+    assert voxlogica_("fmt", program, "--dialect", "1", "--in-place") == Said(0, "", "")
+    assert Path(program).read_text() == made
+    assert voxlogica_("fmt", program, "--check") == Said(0, "", "")

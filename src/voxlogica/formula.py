@@ -1,17 +1,11 @@
-"""The types of the logic; interned, typed, immutable formulas; and the reduction of checked programs to them.
-
-The checker hands over `Code`: straight-line steps over slots, every name resolved and every type known. `reduce` runs
-the steps with formulas in the slots, so that a call is a substitution of formulas for holes. Equal formulas are one
-object with one content id; calls are memoised on (code, arguments), so sharing in the text is sharing in the graph.
-Nothing here is bounded by the Python stack.
-"""
+"""The types of the logic, and interned, typed, immutable formulas: equal ones are one object with one content id."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from voxlogica import identity
 from voxlogica.errors import Frame, Span
@@ -19,19 +13,39 @@ from voxlogica.identity import Id, Plain
 from voxlogica.values import Space, Value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Type:
-    """A type of the logic. `spatial` ones have voxels, and so a space."""
+    """A type of the logic; each is one object. `spatial` ones have voxels, and so a space.
+
+    A sequence has the type of its `element`s, which share a space; a record those of its `fields`.
+    """
 
     name: str
     spatial: bool = False
+    element: Type | None = None
+    fields: Mapping[str, Type] | None = None
 
     def __str__(self) -> str:
         return self.name
 
     def accepts(self, other: Type) -> bool:
         """Whether a value of type `other` may stand where this type is wanted: labels are number images (C5)."""
-        return other is self or (self is IMAGE and other is LABELS)
+        mine, its = self, other
+        while mine.element is not None and its.element is not None:
+            mine, its = mine.element, its.element
+        return its is mine or its is NOTHING or (mine is IMAGE and its is LABELS)
+
+    @property
+    def plural(self) -> str:
+        """Several values of the type."""
+        return self.name if self is LABELS else f"{self.name}s" if self.element is None else f"sequences{self.name[8:]}"
+
+
+@cache
+def sequence(element: Type) -> Type:
+    """The type of sequences of such elements."""
+    name = f"sequence of {element.plural}" if element is not NOTHING else "empty sequence"
+    return Type(name, element.spatial, element)
 
 
 NUMBER = Type("number")
@@ -41,6 +55,7 @@ MODEL = Type("model", spatial=True)
 IMAGE = Type("number image", spatial=True)
 MASK = Type("mask", spatial=True)
 LABELS = Type("labels", spatial=True)
+NOTHING = Type("nothing")  # of the elements of `[]`, which go with any others
 BYTES = Type("bytes")  # an encoded file; no program can name it
 FORMULAS = Type("formulas")  # of what a task returns several of; who reads it gets their values, as a tuple
 
@@ -49,11 +64,11 @@ FORMULAS = Type("formulas")  # of what a task returns several of; who reads it g
 class Operator:
     """What is declared once about a primitive of the logic; made by `operators.operator`.
 
-    `name` and `version` enter content ids; `symbol` is how programs write it. All spatial arguments and a spatial
-    result share one space; `needs_space` says that the body takes it first, without the user giving it. `cost` names
-    the class of its running time; `isolate` has the body run in a process of its own, for what may crash or must be
-    killable; `dynamic` says that the body returns formulas (see `Builder`); `library` is the package that computes it,
-    if not ours: its version is in the ids.
+    `name` and `version` enter content ids; `symbol` is how programs write it, and `also` are symbols that it shares
+    with others, told apart by their types. All spatial arguments and a spatial result share one space; `needs_space`
+    says that the body takes it first, without the user giving it. `cost` names the class of its running time; `isolate`
+    has the body run in a process of its own, for what may crash or must be killable; `dynamic` says that the body
+    returns formulas (see `Builder`); `library` is the package that computes it, if not ours: its version is in the ids.
     """
 
     name: str
@@ -71,6 +86,7 @@ class Operator:
     isolate: bool = False
     dynamic: bool = False
     library: str = ""
+    also: tuple[str, ...] = ()
 
     @property
     def signature(self) -> str:
@@ -222,7 +238,7 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
     if len(arguments) != len(operator.parameters):
         raise ValueError(f"{operator} takes {len(operator.parameters)} arguments, not {len(arguments)}")
     for (name, wanted), argument in zip(operator.parameters, arguments, strict=True):
-        if not wanted.accepts(argument.type):
+        if argument.type is not wanted and not wanted.accepts(argument.type):
             raise TypeError(f"{operator}: {name} is a {wanted}, not a {argument.type}")
         if argument.space is not None:
             if space is not None and argument.space is not space and argument.space.id != space.id:
@@ -231,223 +247,6 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
     if space is None and (operator.result.spatial or operator.needs_space):
         raise ValueError(f"{operator} needs a space")
     return space
-
-
-# Checked code
-
-
-class Constant(NamedTuple):
-    """A literal."""
-
-    value: bool | float | str
-    span: Span
-
-
-class Text(NamedTuple):
-    """A string in which `$NAME` is to be replaced (C27)."""
-
-    template: str
-    span: Span
-
-
-class Setting(NamedTuple):
-    """A parameter of the program (C29) and the literal it replaces."""
-
-    name: str
-    default: bool | float | str
-    span: Span
-
-
-class Input(NamedTuple):
-    """The model of the program's n-th `load`."""
-
-    number: int
-    span: Span
-
-
-class Global(NamedTuple):
-    """A slot of the main code, seen from a function's body."""
-
-    slot: int
-
-
-class Apply(NamedTuple):
-    """An operator over slots; `space` is the number of a space variable of the code where no argument has a space."""
-
-    operator: Operator
-    arguments: tuple[int, ...]
-    space: int
-    span: Span
-
-
-class Invoke(NamedTuple):
-    """A function over slots; `space` is the space variable that stands for the callee's open one, or -1."""
-
-    code: Code
-    arguments: tuple[int, ...]
-    space: int
-    span: Span
-
-
-class Skip(NamedTuple):
-    """A slot that nobody reads."""
-
-
-Step: TypeAlias = Constant | Text | Setting | Input | Global | Apply | Invoke | Skip
-
-DEFAULT = 0
-"""The number, in every code, of the program's only space (C10)."""
-OPEN = 1
-"""The number, in every function, of the space its caller chooses."""
-
-
-class SpaceOf(NamedTuple):
-    """A space variable of a function that is fixed by its n-th argument, or by a space variable of the main code."""
-
-    argument: int = -1
-    main: int = -1
-
-
-@dataclass(eq=False)
-class Code:
-    """The steps of the main program, or of a function for one choice of argument types.
-
-    The first `holes` slots are the arguments; each step fills the next one. `spaces` says of each space variable past
-    `OPEN` where it comes from; in the main code a space variable's number is looked up in the assignment given to
-    `reduce`. What a `bundled` library's code makes is said to be made where it is called.
-    """
-
-    name: str
-    holes: int = 0
-    bundled: bool = False
-    steps: list[Step] = field(default_factory=list)
-    result: int = -1
-    spaces: list[SpaceOf] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """Something the program wants done: `kind` is `print` (text: its label) or `save` (text: its path)."""
-
-    kind: str
-    text: str
-    formula: Formula
-    span: Span
-
-
-def reduce(
-    main: Code,
-    leaves: Sequence[Leaf],
-    spaces: Mapping[int, Space],
-    parameters: Mapping[str, bool | float | str],
-    replace: Callable[[str, Span], str],
-    table: Formulas | None = None,
-    start: Sequence[Formula | None] = (),
-) -> list[Formula | None]:
-    """The formula in every slot of the main code.
-
-    `leaves` are the inputs in order; `spaces` assigns the main code's space variables; `parameters` replaces defaults;
-    `replace` fills in a string's names. A slot is None when its space variable has no space (the checker has said so)
-    or when it needs such a slot. Linear in steps plus distinct calls.
-    """
-    table = table or Formulas()
-    memo: dict[tuple[object, ...], Formula | None] = {}
-    main_slots: list[Formula | None] = list(start)
-    stack: list[_Activation] = [_Activation(main, main_slots, None, None, None)]
-    while True:
-        here = stack[-1]
-        slots, steps, code = here.slots, here.code.steps, here.code
-        called = False
-        while len(slots) - code.holes < len(steps):
-            step = steps[len(slots) - code.holes]
-            kind = type(step)
-            if kind is Apply:
-                arguments = tuple([slots[i] for i in step.arguments])  # type: ignore[union-attr]
-                if None in arguments:
-                    slots.append(None)
-                    continue
-                space = here.space(step.space, main_slots, spaces) if step.space >= 0 else None  # type: ignore[union-attr]
-                if space is None and step.space >= 0:  # type: ignore[union-attr]
-                    slots.append(None)
-                    continue
-                origin = here.caller if code.bundled else Origin(step.span, code.name, here.caller)  # type: ignore[union-attr]
-                slots.append(table.apply(step.operator, arguments, space, origin))  # type: ignore[union-attr,arg-type]
-            elif kind is Invoke:
-                arguments = tuple([slots[i] for i in step.arguments])  # type: ignore[union-attr]
-                space = here.space(step.space, main_slots, spaces) if step.space >= 0 else None  # type: ignore[union-attr]
-                key = (step.code, arguments, space)  # type: ignore[union-attr]
-                if key in memo:
-                    slots.append(memo[key])
-                    continue
-                caller = here.caller if code.bundled else Origin(step.span, code.name, here.caller)  # type: ignore[union-attr]
-                stack.append(_Activation(step.code, list(arguments), space, caller, key))  # type: ignore[union-attr]
-                called = True
-                break
-            elif kind is Global:
-                slots.append(main_slots[step.slot])  # type: ignore[union-attr]
-            elif kind is Skip:
-                slots.append(None)
-            else:
-                slots.append(_atom(step, table, leaves, parameters, replace))
-        if called:
-            continue
-        if len(stack) == 1:
-            return main_slots
-        stack.pop()
-        assert here.key is not None
-        result = memo[here.key] = slots[code.result]
-        stack[-1].slots.append(result)
-
-
-def _atom(
-    step: Step,
-    table: Formulas,
-    leaves: Sequence[Leaf],
-    parameters: Mapping[str, bool | float | str],
-    replace: Callable[[str, Span], str],
-) -> Formula:
-    """The formula of a step that has no arguments."""
-    match step:
-        case Constant(value, span):
-            return table.constant(value, Origin(span))
-        case Setting(name, default, span):
-            if name not in parameters and isinstance(default, str):
-                default = replace(default, span)
-            return table.constant(parameters.get(name, default), Origin(span))
-        case Text(template, span):
-            return table.constant(replace(template, span), Origin(span))
-        case Input(number, span):
-            return table.leaf(leaves[number], Origin(span))
-        case _:
-            raise TypeError(f"{step} is not a step without arguments")
-
-
-class _Activation:
-    """A code being run: its slots so far, the space its caller chose, where it was called and the key of its result."""
-
-    __slots__ = ("caller", "code", "key", "open", "slots")
-
-    def __init__(
-        self,
-        code: Code,
-        slots: list[Formula | None],
-        open: Space | None,
-        caller: Origin | None,
-        key: tuple[object, ...] | None,
-    ) -> None:
-        self.code, self.slots, self.open, self.caller, self.key = code, slots, open, caller, key
-
-    def space(self, number: int, main: list[Formula | None], spaces: Mapping[int, Space]) -> Space | None:
-        """The space that a space variable of this code stands for, here and now."""
-        if self.key is None or number == DEFAULT:
-            return spaces.get(number)
-        if number == OPEN:
-            return self.open
-        source = self.code.spaces[number - 2]
-        if source.main >= 0:
-            return spaces.get(source.main)
-        argument = self.slots[source.argument]
-        return argument.space if argument is not None else None
 
 
 def below(goals: Sequence[Formula]) -> Iterator[Formula]:

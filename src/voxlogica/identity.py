@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import NewType
 
@@ -22,6 +23,8 @@ Plain = None | bool | int | float | str | bytes | Sequence["Plain"]
 
 _length = struct.Struct("<Q").pack
 _double = struct.Struct("<d").pack
+_ID = b"b" + _length(32)
+_NO_PARAMETERS = b"l" + _length(0)
 
 
 def canonical(value: Plain) -> bytes:
@@ -97,8 +100,20 @@ def normal(number: float) -> float:
 def applied(
     operator: str, version: int, space: Id | None, arguments: Sequence[Id], parameters: Sequence[Plain] = ()
 ) -> Id:
-    """The id of an operator applied to formulas; a commutative operator's arguments are sorted by the caller."""
-    return _hash("apply", FORMAT, operator, version, space, arguments, parameters)
+    """The id of an operator applied to formulas; a commutative operator's arguments are sorted by the caller.
+
+    It is the hash of `("apply", FORMAT, operator, version, space, arguments, parameters)`, put together from parts:
+    this is most of the time that a large program takes to become formulas.
+    """
+    here = b"n" if space is None else _ID + space
+    above = b"".join([_ID + argument for argument in arguments])
+    rest = _NO_PARAMETERS if not parameters else canonical(parameters)
+    return Id(sha256(_head(operator, version) + here + b"l" + _length(len(arguments)) + above + rest).digest())
+
+
+@lru_cache(maxsize=1024)
+def _head(operator: str, version: int) -> bytes:
+    return b"l" + _length(7) + b"".join([canonical(field) for field in ("apply", FORMAT, operator, version)])
 
 
 def constant(value: bool | float | str) -> Id:

@@ -7,10 +7,11 @@ coordinates are LPS millimetres, as in ITK and DICOM: x grows to the patient's l
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite, prod
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from voxlogica import identity
 from voxlogica.identity import Id, Plain
@@ -197,11 +198,19 @@ class Model(_Volume):
 
 
 Scalar = bool | float | str
-Value = Scalar | Mask | Image | Model | bytes
+Value: TypeAlias = "Scalar | Mask | Image | Model | bytes | tuple[Value, ...]"
+"""What a formula may stand for; a tuple is a sequence."""
 
 
-def shown(value: Scalar) -> str:
+Printable: TypeAlias = "Scalar | tuple[Printable, ...]"
+"""What a `print` shows."""
+
+
+def shown(value: Printable) -> str:
     """A scalar as text (C19): the fewest digits that read back exactly, integral numbers without `.0`."""
+    if isinstance(value, tuple):
+        inside = [json.dumps(each, ensure_ascii=False) if isinstance(each, str) else shown(each) for each in value]
+        return f"[{', '.join(inside)}]"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -210,8 +219,10 @@ def shown(value: Scalar) -> str:
     return str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
 
 
-def plain(value: Scalar) -> bool | float | int | str:
+def plain(value: Printable) -> bool | float | int | str | list[Any]:
     """A scalar for JSON, which knows neither infinity nor not-a-number: those as text; integral numbers as integers."""
+    if isinstance(value, tuple):
+        return [plain(each) for each in value]
     if isinstance(value, (bool, str)):
         return value
     number = float(value)

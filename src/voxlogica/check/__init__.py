@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from voxlogica._collector import collector_paused
 from voxlogica.check.checker import Checker
 from voxlogica.check.imports import File, read_text, shown
 from voxlogica.check.result import Checked
@@ -21,4 +22,5 @@ def check(program: Program, path: Path | None = None, name: str = "program", sea
     are directories in which imports are looked for too. Raises `ProgramError` with every error and warning, in the
     order of the text; warnings alone are in the result.
     """
-    return Checker(File(path, name, program), search).check()
+    with collector_paused():
+        return Checker(File(path, name, program), search).check()

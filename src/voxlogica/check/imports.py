@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 
 from voxlogica import library
@@ -77,7 +78,7 @@ class _Gathering:
         self._open.append(file)
 
     def _bundled(self, path: Path, at: Span | None = None) -> File:
-        return File(path, path.name, parse(Source(path.name, path.read_text("utf-8"))), at, bundled=True)
+        return File(path, path.name, _library(path), at, bundled=True)
 
     def _import(self, file: File, command: Import) -> File | None:
         """The file to be imported, None when it was already, or cannot be."""
@@ -135,6 +136,12 @@ class _Gathering:
         """The programs that lie beside a file."""
         directory = file.path.parent if file.path is not None else Path()
         return [each for path in directory.glob("*.imgql") if path != file.path for each in (path.name, path.stem)]
+
+
+@cache
+def _library(path: Path) -> Program:
+    """A bundled library; its text does not change while a process runs."""
+    return parse(Source(path.name, path.read_text("utf-8")))
 
 
 def _effect(file: File, command: Load | Save | Print) -> Diagnostic:

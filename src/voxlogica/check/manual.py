@@ -7,8 +7,9 @@ from functools import cache
 
 from voxlogica import library
 from voxlogica.check.checker import Checker
+from voxlogica.check.forms import FORMS
 from voxlogica.check.imports import File
-from voxlogica.check.names import Function, Value
+from voxlogica.check.names import Function, Meaning, Overloaded, Value
 from voxlogica.errors import Source, Span
 from voxlogica.formula import signature
 from voxlogica.operators import operators
@@ -34,16 +35,21 @@ class Entry:
 
 
 def entries() -> tuple[Entry, ...]:
-    """All of them: the primitives by fragment, then each library in the order of its text."""
-    return (*_primitives(), *_derived())
+    """All of them: the primitives by fragment, the words for sequences, then each library in the order of its text."""
+    forms = [Entry(form.symbol, form.signature, form.doc, "sequences") for form in FORMS.values()]
+    return (*_primitives(), *forms, *_derived())
 
 
 def _primitives() -> list[Entry]:
     return [
-        Entry(op.symbol, op.signature, op.doc, op.body.__module__.rsplit(".", 1)[-1], version=op.version, cost=op.cost)
+        Entry(
+            symbol, signature(symbol, op.parameters, op.result), op.doc, op.body.__module__.rsplit(".", 1)[-1],
+            version=op.version, cost=op.cost,
+        )
         for op in operators().values()
         if not op.hidden
-    ]
+        for symbol in (op.symbol, *op.also)
+    ]  # fmt: skip
 
 
 @cache
@@ -53,9 +59,11 @@ def _derived() -> tuple[Entry, ...]:
     program = Program(tuple(Import(String(name, nowhere), nowhere) for name in library.names()))
     checker = Checker(File(None, "libraries", program), ())
     checker.check()
-    for _, command in checker.commands:
+    for owner, (_, command) in enumerate(checker.commands):
         assert isinstance(command, Let)
-        meaning = checker.scope.find(command.name, checker.scope.now)
+        meaning: Meaning | None = checker.scope.find(command.name, checker.scope.now)
+        if isinstance(meaning, Overloaded):
+            meaning = next(each for each in meaning.alternatives if isinstance(each, Function) and each.owner == owner)
         if isinstance(meaning, Function):
             checker.general(meaning)
             shown = meaning.signature

@@ -8,14 +8,14 @@ from difflib import get_close_matches
 from voxlogica.check.names import Kind, known
 from voxlogica.errors import Diagnostic, Mark, Span
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Type, signature
-from voxlogica.syntax.ast import Call, Expression, Name
+from voxlogica.syntax.ast import Binder, Call, Expression, Field, Fold, List, Name
 
 _ARTICLES = {LABELS: "labels"}
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 Parameters = Sequence[tuple[str, Type | None]]
-Variants = Callable[[str], Parameters | None]
-"""The parameters of what a symbol means, None when it means nothing."""
+Variants = Sequence[Parameters]
+"""The parameters of each thing that a symbol means."""
 
 UNNEEDED = "no `print` and no `save` needs this definition: the program can run without it"
 
@@ -23,12 +23,14 @@ UNNEEDED = "no `print` and no `save` needs this definition: the program can run 
 def one(kind: Kind | None) -> str:
     """A value of the kind, with its article."""
     kind = known(kind)
-    return _ARTICLES.get(kind, f"a {kind}") if isinstance(kind, Type) else "a value"
+    if not isinstance(kind, Type):
+        return "a value"
+    return _ARTICLES.get(kind, f"an {kind}" if kind.name[0] in "aeiou" else f"a {kind}")
 
 
 def several(kind: Type) -> str:
     """Values of the kind."""
-    return "labels" if kind is LABELS else f"{kind}s"
+    return kind.plural
 
 
 def is_symbol(name: str) -> bool:
@@ -63,30 +65,36 @@ def bare(symbol: str) -> str:
     return core if len(set(core)) > 1 else core[0]
 
 
-def related(symbol: str, candidates: Iterable[str], kinds: Sequence[Kind | None], variants: Variants) -> str | None:
+def related(
+    symbol: str, candidates: Iterable[str], kinds: Sequence[Kind | None], variants: Callable[[str], Variants]
+) -> str | None:
     """The symbol that differs from an unknown one only in dots and doublings, and takes such arguments if one does."""
     alike = sorted(
         (other for other in candidates if is_symbol(other) and bare(other) == bare(symbol) and other != symbol),
         key=lambda other: (len(other), other.startswith("."), other),
     )
-    return next((other for other in alike if _takes(variants(other), kinds)), alike[0] if alike else None)
+    fitting = (other for other in alike if any(_takes(each, kinds) for each in variants(other)))
+    return next(fitting, alike[0] if alike else None)
 
 
-def _takes(parameters: Parameters | None, kinds: Sequence[Kind | None]) -> bool:
-    if parameters is None or len(parameters) != len(kinds):
+def _takes(parameters: Parameters, kinds: Sequence[Kind | None]) -> bool:
+    if len(parameters) != len(kinds):
         return False
     pairs = [(wanted, known(kind)) for (_, wanted), kind in zip(parameters, kinds, strict=True)]
     return all(not wanted or not isinstance(kind, Type) or wanted.accepts(kind) for wanted, kind in pairs)
 
 
-def glued(symbol: str, after: str, meant: Callable[[str], bool]) -> str:
-    """The help for two operators written as one, or for an operator and a sign; "" when it is neither."""
-    if symbol[-1] in "+-" and after.isdigit() and meant(symbol[:-1]):
+def glued(symbol: str, after: str, count: int, meant: Callable[[str, int], bool]) -> str:
+    """The help for two operators written as one, or for an operator and a sign; "" when it is neither.
+
+    `count` is how many operands it has, and `meant` tells whether a symbol can have so many.
+    """
+    if symbol[-1] in "+-" and after.isdigit() and meant(symbol[:-1], count):
         rest = symbol[:-1]
         return f"the sign belongs to the number, and needs a space before it:   {rest} {symbol[-1]}{after}"
     for cut in range(1, len(symbol)):
         first, second = symbol[:cut], symbol[cut:]
-        if meant(first) and meant(second):
+        if meant(first, count) and meant(second, 1):
             return f"`{first}` and `{second}` are two operators, and need a space between them:   {first} {second}"
     return ""
 
@@ -137,7 +145,7 @@ def wrong_types(
     marks: tuple[Mark, ...],
     by_definition: bool,
     by_parameter: bool,
-    variants: Variants,
+    variants: Callable[[str], Variants],
 ) -> Diagnostic:
     """Arguments of the wrong types, at these numbers.
 
@@ -156,6 +164,37 @@ def wrong_types(
         if call.form == "call":
             details = (signature(call.name, parameters, result),)
     help = _remedy(call, wanted, kinds, first, by_definition, by_parameter, variants)
+    return Diagnostic("type", message, call.name_span, "", (*operands, *marks), details=details, help=help)
+
+
+def no_overload(
+    call: Call,
+    wanted: Sequence[Parameters],
+    signatures: Sequence[str],
+    kinds: Sequence[Kind | None],
+    marks: tuple[Mark, ...],
+    by_definition: Sequence[bool],
+    variants: Callable[[str], Variants],
+) -> Diagnostic:
+    """A symbol with several meanings none of which goes with its arguments; the nearest one says what to do."""
+    operands = tuple(Mark(argument.span, "", "~") for argument in call.arguments)
+    given = " and ".join([one(kind) for kind in kinds])
+    first, second = (known(kind) for kind in (*kinds, None)[:2])
+    if first is second and isinstance(first, Type):
+        given = f"two {several(first)}"
+    wrong = [[n for n, kind in enumerate(kinds) if not _takes([each[n]], [kind])] for each in wanted]
+
+    def distance(number: int) -> tuple[int, int]:
+        pairs = [(known(kinds[n]), wanted[number][n][1]) for n in wrong[number]]
+        alike = [a for a, b in pairs if isinstance(a, Type) and b is not None and a.spatial == b.spatial]
+        return len(pairs), len(pairs) - len(alike)
+
+    nearest = min(range(len(wanted)), key=distance)
+    at = wrong[nearest][0]
+    want = wanted[nearest][at][1]
+    help = _remedy(call, want, kinds, at, by_definition[at], False, variants) if want is not None else ""
+    message = f"`{call.name}` does not go with {given}"
+    details = tuple(dict.fromkeys(signatures))
     return Diagnostic("type", message, call.name_span, "", (*operands, *marks), details=details, help=help)
 
 
@@ -184,7 +223,7 @@ def _remedy(
     first: int,
     by_definition: bool,
     by_parameter: bool,
-    variants: Variants,
+    variants: Callable[[str], Variants],
 ) -> str:
     """What would be right instead; "" when nothing is likely."""
     given, argument = known(kinds[first]), call.arguments[first]
@@ -217,13 +256,13 @@ def _remedy(
     return ""
 
 
-def _dotted(symbol: str, kinds: Sequence[Kind | None], variants: Variants) -> str | None:
+def _dotted(symbol: str, kinds: Sequence[Kind | None], variants: Callable[[str], Variants]) -> str | None:
     """The symbol with dots where they belong for such arguments, if there is one."""
     core = symbol.strip(".")
     if not core or any(not isinstance(known(kind), Type) for kind in kinds):
         return None
-    for candidate in (core, f"{core}.", f".{core}", f".{core}."):
-        if candidate != symbol and (parameters := variants(candidate)) and _takes(parameters, kinds):
+    for candidate in (f"{core}.", f".{core}", f".{core}.", core):
+        if candidate != symbol and any(_takes(each, kinds) for each in variants(candidate)):
             return candidate
     return None
 
@@ -251,3 +290,76 @@ def wrong_goal(word: str, at: Span, value: Expression, kind: Kind | None, target
             help = f'to see it:   print "{label}" {text}'
     marks = (Mark(value.span, "", "~"), *((mark,) if mark else ()))
     return Diagnostic("type", message, at, "", marks, help=help)
+
+
+# Sequences and records
+
+
+def no_sequence(word: Span, argument: Expression, kind: Kind | None, takes: str, marks: tuple[Mark, ...]) -> Diagnostic:
+    """What should be a sequence, and is none."""
+    message = f"{takes}, and this is {one(kind)}"
+    help = "a sequence is written   [a, b, c]   or   range(0, 3)"
+    return Diagnostic("type", message, word, "", (Mark(argument.span, "", "~"), *marks), help=help)
+
+
+def no_number(word: Span, argument: Expression, kind: Kind | None, marks: tuple[Mark, ...]) -> Diagnostic:
+    """An index or a bound that is no number."""
+    message = f"a whole number is wanted here, and this is {one(kind)}"
+    return Diagnostic("type", message, argument.span, "", tuple(mark for mark in marks if mark.span != argument.span))
+
+
+def no_whole_number(literal: Expression) -> Diagnostic:
+    """`xs[1.5]`."""
+    return Diagnostic("type", f"a whole number is wanted here, and {literal.span.text} is none", literal.span)
+
+
+def no_condition(node: Binder, kind: Kind | None) -> Diagnostic:
+    """A `filter` whose body is no bool (C8)."""
+    word = Span(node.span.source, node.span.start, node.span.start + len(node.word))
+    help = "a condition is a bool"
+    if known(kind) is MASK:
+        help += f", for example   volume({text_of(node.body)}) > 0"
+    elif known(kind) is NUMBER:
+        help += f", for example   {text_of(node.body)} > 0"
+    message = f"`filter` keeps the elements for which its condition holds, and this one is {one(kind)}"
+    return Diagnostic("type", message, word, "", (Mark(node.body.span, "", "~"),), help=help)
+
+
+def no_function(word: Span, argument: Expression) -> Diagnostic:
+    """`map` with something else than a name."""
+    help = "for anything else write   for x in … do …"
+    message = "`map` takes the name of a function first"
+    return Diagnostic("type", message, word, "", (Mark(argument.span, "", "~"),), help=help)
+
+
+def mixed_list(node: List, number: int, kind: Type, other: Type) -> Diagnostic:
+    """A list whose elements are of several types; `number` is that of the first that differs."""
+    first, here = node.items[0], node.items[number]
+    return Diagnostic(
+        "type",
+        f"the elements of a list are of one type, and this one is {one(other)}",
+        here.span,
+        "",
+        (Mark(first.span, one(kind), "~"),),
+    )
+
+
+def fold_changes(node: Fold, kind: Type, other: Type) -> Diagnostic:
+    """A fold whose operator makes another type of what it made before."""
+    message = f"`fold {node.operator}` makes {one(kind)} at first, and {one(other)} of that and the next element"
+    return Diagnostic("type", message, node.name_span, "", (Mark(node.arguments[-1].span, "", "~"),))
+
+
+def no_beginning(node: Fold) -> Diagnostic:
+    """`fold / numbers`."""
+    values = text_of(node.arguments[-1])
+    help = f"say it:   fold(/, {values}[0], {values}[1:])"
+    message = "`fold /` has no number to begin with"
+    return Diagnostic("type", message, node.name_span, "", (Mark(node.arguments[-1].span, "", "~"),), help=help)
+
+
+def no_field(node: Field, kind: Type, marks: tuple[Mark, ...], variants: Variants) -> Diagnostic:
+    """`value.name` of what is no record."""
+    help = f"`{node.name}` is a function:   {node.name}({text_of(node.record)})" if variants else ""
+    message = f"{one(kind)} has no fields, and so no `.{node.name}`"
+    return Diagnostic("type", message, node.name_span, "", (Mark(node.record.span, "", "~"), *marks), help=help)

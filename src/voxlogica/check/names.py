@@ -6,13 +6,15 @@ A definition sees what was bound before it. So every binding has its moment, and
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 from voxlogica.check.spaces import Place
 from voxlogica.errors import Diagnostic, Span
-from voxlogica.formula import Code, Operator, Type, signature
+from voxlogica.formula import Operator, Type, signature
+from voxlogica.reduction import Code
 from voxlogica.syntax.ast import Let, Load
 
 
@@ -161,7 +163,43 @@ class Trace:
     name: str
 
 
-Meaning: TypeAlias = Value | Function | Operator
+@dataclass(frozen=True, eq=False)
+class Overloaded:
+    """Operators and definitions of the bundled libraries that share a symbol, told apart by their types.
+
+    `chosen` remembers which ones take so many arguments, and which ones arguments of such types.
+    """
+
+    symbol: str
+    alternatives: tuple[Operator | Function, ...]
+    chosen: dict[int | tuple[Type, ...], Sequence[Operator | Function]] = field(default_factory=dict)
+
+    @cached_property
+    def owners(self) -> frozenset[int]:
+        """The definitions among them."""
+        return frozenset([each.owner for each in self.alternatives if isinstance(each, Function)])
+
+
+@dataclass(frozen=True)
+class Form:
+    """A word of the language for sequences, which goes with elements of any type: `range`, `map` and their like.
+
+    `variants` are its parameters' names, one for each number of arguments that it takes.
+    """
+
+    symbol: str
+    variants: tuple[tuple[str, ...], ...]
+    result: str
+    doc: str
+
+    @property
+    def signature(self) -> str:
+        """How it is shown to people."""
+        return f"{self.symbol}({', '.join(self.variants[-1])}) -> {self.result}"
+
+
+Meaning: TypeAlias = Value | Function | Operator | Overloaded | Form
+Bound: TypeAlias = Value | Function | Overloaded
 
 
 class Scope:
@@ -169,14 +207,14 @@ class Scope:
 
     def __init__(self) -> None:
         self.now = 0
-        self._bound: dict[str, list[tuple[int, Value | Function]]] = {}
+        self._bound: dict[str, list[tuple[int, Bound]]] = {}
 
-    def bind(self, name: str, meaning: Value | Function) -> None:
+    def bind(self, name: str, meaning: Bound) -> None:
         """From the next moment on, the name means this."""
         self._bound.setdefault(name, []).append((self.now, meaning))
         self.now += 1
 
-    def find(self, name: str, moment: int) -> Value | Function | None:
+    def find(self, name: str, moment: int) -> Bound | None:
         """What the name means to who sees what was bound before the moment."""
         bound = self._bound.get(name)
         if bound is None:

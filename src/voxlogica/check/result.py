@@ -10,7 +10,8 @@ from voxlogica.check.names import Free
 from voxlogica.check.spaces import Place
 from voxlogica.check.strings import StringName
 from voxlogica.errors import Diagnostic, Span
-from voxlogica.formula import Code, Type
+from voxlogica.formula import Type
+from voxlogica.reduction import Code
 from voxlogica.syntax.ast import Boolean, Number, String
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from voxlogica.errors import Diagnostic, Span
-from voxlogica.syntax.ast import Call, Command, Expression, Import, Load, Print, Save, String
+from voxlogica.syntax.ast import Command, Expression, Import, Load, Print, Save, String, parts
 
 # Without braces a name is the longest run of capital letters and digits; `$$` is a dollar.
 _NAMES = re.compile(r"\$(?:\$|\{(?P<braced>[^{}\"]*)\}|(?P<bare>[A-Z][A-Z0-9]*)|(?P<lone>))")
@@ -89,5 +89,5 @@ def _within(expression: Expression) -> Iterator[String]:
         node = stack.pop()
         if isinstance(node, String):
             yield node
-        elif isinstance(node, Call):
-            stack += reversed(node.arguments)
+        else:
+            stack += reversed(parts(node))

@@ -113,6 +113,10 @@ def _reading(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
         help="give a parameter of the program, or a $NAME in its strings, a value (may be repeated)",
     )  # fmt: skip
+    _dialect(parser)
+
+
+def _dialect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dialect", type=_choice("--dialect", "1", "2"), metavar="1|2",
         help="how expressions without brackets are read: as version 1 or version 2 did",
@@ -220,6 +224,14 @@ def _check(parser: argparse.ArgumentParser) -> None:
     _common(parser)
 
 
+def _fmt(parser: argparse.ArgumentParser) -> None:
+    _program(parser)
+    _dialect(parser)
+    parser.add_argument("--check", action="store_true", help="print nothing; exit status 1 if the text would change")
+    parser.add_argument("--in-place", action="store_true", help="write the file instead of printing it")
+    _common(parser)
+
+
 def _operators(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="the word or symbol to explain")
     parser.add_argument("--json", action="store_true", help="write them as one JSON object")
@@ -308,6 +320,15 @@ COMMANDS: Mapping[str, Command] = {
         """  voxlogica check gbm.imgql
   voxlogica check gbm.imgql --json""",
         _check,
+        "a program",
+    ),
+    "fmt": Command(
+        "fmt:fmt",
+        "print a program with the brackets that make it mean the same in every dialect",
+        """  voxlogica fmt old.imgql --dialect 1 > new.imgql
+  voxlogica fmt gbm.imgql --check
+  voxlogica fmt gbm.imgql --in-place""",
+        _fmt,
         "a program",
     ),
     "operators": Command(

@@ -21,11 +21,12 @@ def check(options: Options) -> int:
     given = [Given.text(setting) for setting in options.settings]
     path = Path(options.program)
     source = read(path)
+    dialect = int(options.dialect) if options.dialect else None
     try:
-        program = Program(Session(), source, path, int(options.dialect) if options.dialect else None, ())
+        program = Program(Session(), source, path, dialect, ())
     except ProgramError as error:
         try:
-            found = names(parse(source).commands)
+            found = names(parse(source, dialect).commands)
         except ProgramError:
             found = ()
         raise ProgramError(*_sorted([*error.diagnostics, *_unset(found, path, given)])) from error

@@ -196,6 +196,8 @@ def described(value: Value) -> str:
         return shown(value)
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
+    if isinstance(value, tuple):
+        return f"[{', '.join([described(each) for each in value])}]"
     size = " x ".join(map(str, value.space.size))
     if isinstance(value, Mask):
         count = int(value.numpy().sum())

@@ -68,7 +68,7 @@ from voxlogica.values import Space, Value
 Operators: TypeAlias = Callable[[str], Operator | None]
 """Finds an operator by name, to read stored formulas."""
 
-Held: TypeAlias = Value | tuple[Value, ...]
+Held: TypeAlias = Value
 """What is in memory for a task; several values for one that returned several formulas."""
 
 WRITE_BEHIND = 1 << 16
@@ -358,7 +358,7 @@ class Workers:
         elif kind is Store:
             id = order.formula.id
             grown = self._grown.get(id)
-            writing = _Writing(order, grown.data if grown is not None else cast(Value, self._values[id]))
+            writing = _Writing(order, grown.data if grown is not None else self._values[id])
             if order.bytes < WRITE_BEHIND:
                 hand.todo.append(writing)
             else:

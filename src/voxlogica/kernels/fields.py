@@ -175,6 +175,24 @@ def divide_into(k: float, i: Floats) -> Floats:
     return _largest_where_zero(_voxelwise(np.divide, _float32(k), i), i)
 
 
+def larger(a: Floats, b: Floats) -> Floats:
+    """The larger of two fields at every voxel; NaN where one of them is.
+
+    >>> larger(np.full((1, 1, 1), 1, np.float32), np.full((1, 1, 1), 2, np.float32)).item()
+    2.0
+    """
+    return _voxelwise(np.maximum, *_checked_pair(a, b))
+
+
+def smaller(a: Floats, b: Floats) -> Floats:
+    """The smaller of two fields at every voxel; NaN where one of them is.
+
+    >>> smaller(np.full((1, 1, 1), 1, np.float32), np.full((1, 1, 1), 2, np.float32)).item()
+    1.0
+    """
+    return _voxelwise(np.minimum, *_checked_pair(a, b))
+
+
 def absolute(i: Floats) -> Floats:
     """Drop the sign of every voxel.
 

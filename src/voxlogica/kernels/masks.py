@@ -93,6 +93,24 @@ def compare(field: Floats, op: Comparison, constant: float, *, threads: int = 1)
     return out
 
 
+def compare_images(a: Floats, op: Comparison | Literal["!="], b: Floats) -> Words:
+    """Where `a[v] op b[v]`, for float32 fields of one shape (nz, ny, nx); a NaN makes all false but !=.
+
+    >>> one, two = np.ones((1, 1, 2), np.float32), np.array([[[1, 2]]], np.float32)
+    >>> unpack(compare_images(one, "<", two), 2).tolist()
+    [[[0, 1]]]
+    """
+    held, other = _checked(a, np.float32, "a"), _checked(b, np.float32, "b")
+    if held.shape != other.shape:
+        raise ValueError(f"fields of the shapes {held.shape} and {other.shape} cannot be compared")
+    return pack(_COMPARE[op](held, other))
+
+
+_COMPARE: dict[str, np.ufunc] = {
+    "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
+}  # fmt: skip
+
+
 def between(field: Floats, low: float, high: float, *, threads: int = 1) -> Words:
     """Where low <= field[v] <= high, for a float32 field of shape (nz, ny, nx).
 

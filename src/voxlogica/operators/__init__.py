@@ -51,6 +51,7 @@ class DeclarationError(Exception):
 def operator(
     *,
     symbol: str = "",
+    also: tuple[str, ...] = (),
     version: int = 1,
     cost: str = "voxels",
     commutative: bool = False,
@@ -60,9 +61,10 @@ def operator(
 ) -> Callable[[_Body], _Body]:
     """Declares the decorated function as an operator of the logic, and returns it unchanged.
 
-    `symbol` is how programs write it, the function's name unless given; `version` is raised when its results change;
-    `isolate` has it run in a process of its own, for external tools and code that may crash or never end; `library` is
-    the package that computes it, if that is not ours: its version enters the ids.
+    `symbol` is how programs write it, the function's name unless given, and `also` what else they may write where the
+    types say that it is meant; `version` is raised when its results change; `isolate` has it run in a process of its
+    own, for external tools and code that may crash or never end; `library` is the package that computes it, if that is
+    not ours: its version enters the ids.
     Raises `DeclarationError` at import when the declaration is not whole.
     """
 
@@ -87,6 +89,7 @@ def operator(
             result=result,
             body=body,
             doc=doc,
+            also=also,
             cost=cost,
             needs_space=needs_space,
             takes_threads=takes_threads,
@@ -115,6 +118,10 @@ def operators() -> Mapping[str, Operator]:
 
 
 @cache
-def by_symbol() -> Mapping[str, Operator]:
-    """The operators programs may write, by symbol."""
-    return MappingProxyType({op.symbol: op for op in operators().values() if not op.hidden})
+def by_symbol() -> Mapping[str, tuple[Operator, ...]]:
+    """The operators programs may write, by symbol; those that share one are told apart by their types."""
+    found: dict[str, tuple[Operator, ...]] = {}
+    for each in operators().values():
+        for symbol in () if each.hidden else (each.symbol, *each.also):
+            found[symbol] = (*found.get(symbol, ()), each)
+    return MappingProxyType(found)

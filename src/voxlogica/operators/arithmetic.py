@@ -54,7 +54,7 @@ def divide(a: Image, b: Image) -> Image:
     return Image.of(a.space, fields.divide(a.array(), b.array()))
 
 
-@operator(symbol="+.")
+@operator(symbol="+.", also=("+",))
 def add_constant(a: Image, k: float) -> Image:
     """The number k, rounded to float32, added to every voxel.
 
@@ -66,7 +66,7 @@ def add_constant(a: Image, k: float) -> Image:
     return Image.of(a.space, fields.add_scalar(a.array(), k))
 
 
-@operator(symbol="-.")
+@operator(symbol="-.", also=("-",))
 def subtract_constant(a: Image, k: float) -> Image:
     """The number k, rounded to float32, subtracted from every voxel.
 
@@ -78,7 +78,7 @@ def subtract_constant(a: Image, k: float) -> Image:
     return Image.of(a.space, fields.subtract_scalar(a.array(), k))
 
 
-@operator(symbol="*.")
+@operator(symbol="*.", also=("*",))
 def multiply_constant(a: Image, k: float) -> Image:
     """Every voxel times the number k, rounded to float32.
 
@@ -90,7 +90,7 @@ def multiply_constant(a: Image, k: float) -> Image:
     return Image.of(a.space, fields.multiply_scalar(a.array(), k))
 
 
-@operator(symbol="/.")
+@operator(symbol="/.", also=("/",))
 def divide_constant(a: Image, k: float) -> Image:
     """Every voxel times 1/k, as version 1 does (not divided by k: the last bit may differ). k = 0: ±inf, and nan at 0.
 
@@ -102,7 +102,7 @@ def divide_constant(a: Image, k: float) -> Image:
     return Image.of(a.space, fields.divide_scalar(a.array(), k))
 
 
-@operator(symbol=".-")
+@operator(symbol=".-", also=("-",))
 def subtract_from(k: float, a: Image) -> Image:
     """The number k, rounded to float32, minus every voxel.
 
@@ -114,7 +114,7 @@ def subtract_from(k: float, a: Image) -> Image:
     return Image.of(a.space, fields.subtract_from(k, a.array()))
 
 
-@operator(symbol="./")
+@operator(symbol="./", also=("/",))
 def divide_into(k: float, a: Image) -> Image:
     """The number k, rounded to float32, divided by every voxel; 3.4028235e38 where it is 0 (C21).
 
@@ -148,3 +148,27 @@ def mask(a: Image, b: Mask, *, threads: int = 1) -> Image:
     from voxlogica.kernels import fields
 
     return Image.of(a.space, fields.masked(a.array(), b.words(), threads=threads))
+
+
+@operator(symbol="max")
+def larger(a: Image, b: Image) -> Image:
+    """The larger of two images at every voxel; NaN where one is.
+
+    >>> value("max(a, b)", a=[1, 5], b=[3, 2])
+    [3.0, 5.0]
+    """
+    from voxlogica.kernels import fields
+
+    return Image.of(a.space, fields.larger(a.array(), b.array()))
+
+
+@operator(symbol="min")
+def smaller(a: Image, b: Image) -> Image:
+    """The smaller of two images at every voxel; NaN where one is.
+
+    >>> value("min(a, b)", a=[1, 5], b=[3, 2])
+    [1.0, 2.0]
+    """
+    from voxlogica.kernels import fields
+
+    return Image.of(a.space, fields.smaller(a.array(), b.array()))

@@ -1,11 +1,11 @@
-"""Number images compared with a number, which stands on the side of the dot and is rounded to float32.
+"""Number images compared with a number, which stands on the side of the dot and is rounded to float32, or with another.
 
 A voxel that is NaN fails every comparison. The strict and the mirrored forms are in the library.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from voxlogica.operators import operator
 from voxlogica.values import Image, Mask
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from voxlogica.kernels.masks import Comparison
 
 
-@operator(symbol=".=")
+@operator(symbol=".=", also=("==",))
 def equal(k: float, a: Image, *, threads: int = 1) -> Mask:
     """True where a = k.
 
@@ -24,7 +24,7 @@ def equal(k: float, a: Image, *, threads: int = 1) -> Mask:
     return _compare(a, "==", k, threads)
 
 
-@operator(symbol=".<=")
+@operator(symbol=".<=", also=("<=",))
 def at_least_constant(k: float, a: Image, *, threads: int = 1) -> Mask:
     """True where k ≤ a.
 
@@ -34,7 +34,7 @@ def at_least_constant(k: float, a: Image, *, threads: int = 1) -> Mask:
     return _compare(a, ">=", k, threads)
 
 
-@operator(symbol=".>=")
+@operator(symbol=".>=", also=(">=",))
 def at_most_constant(k: float, a: Image, *, threads: int = 1) -> Mask:
     """True where k ≥ a.
 
@@ -56,7 +56,73 @@ def between(low: float, high: float, a: Image, *, threads: int = 1) -> Mask:
     return Mask.of(a.space, masks.between(a.array(), low, high, threads=threads))
 
 
+@operator(symbol="==")
+def equal_images(a: Image, b: Image) -> Mask:
+    """True where a = b.
+
+    >>> holds("a == b", a=[1, 2, 3], b=[2, 2, 2])
+    '010'
+    """
+    return _compare_images(a, "==", b)
+
+
+@operator(symbol="!=")
+def unequal_images(a: Image, b: Image) -> Mask:
+    """True where a ≠ b; NaN differs from everything.
+
+    >>> holds("a != b", a=[1, 2, 3], b=[2, 2, 2])
+    '101'
+    """
+    return _compare_images(a, "!=", b)
+
+
+@operator(symbol="<")
+def less_image(a: Image, b: Image) -> Mask:
+    """True where a < b.
+
+    >>> holds("a < b", a=[1, 2, 3], b=[2, 2, 2])
+    '100'
+    """
+    return _compare_images(a, "<", b)
+
+
+@operator(symbol="<=")
+def at_most_image(a: Image, b: Image) -> Mask:
+    """True where a ≤ b.
+
+    >>> holds("a <= b", a=[1, 2, 3], b=[2, 2, 2])
+    '110'
+    """
+    return _compare_images(a, "<=", b)
+
+
+@operator(symbol=">")
+def greater_image(a: Image, b: Image) -> Mask:
+    """True where a > b.
+
+    >>> holds("a > b", a=[1, 2, 3], b=[2, 2, 2])
+    '001'
+    """
+    return _compare_images(a, ">", b)
+
+
+@operator(symbol=">=")
+def at_least_image(a: Image, b: Image) -> Mask:
+    """True where a ≥ b.
+
+    >>> holds("a >= b", a=[1, 2, 3], b=[2, 2, 2])
+    '011'
+    """
+    return _compare_images(a, ">=", b)
+
+
 def _compare(a: Image, comparison: Comparison, k: float, threads: int) -> Mask:
     from voxlogica.kernels import masks
 
     return Mask.of(a.space, masks.compare(a.array(), comparison, k, threads=threads))
+
+
+def _compare_images(a: Image, comparison: Comparison | Literal["!="], b: Image) -> Mask:
+    from voxlogica.kernels import masks
+
+    return Mask.of(a.space, masks.compare_images(a.array(), comparison, b.array()))

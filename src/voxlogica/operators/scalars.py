@@ -7,7 +7,7 @@ import math
 from voxlogica.operators import operator
 
 
-@operator(symbol=".+.", cost="scalar")
+@operator(symbol=".+.", also=("+",), cost="scalar")
 def add_numbers(a: float, b: float) -> float:
     """The sum of two numbers, in IEEE double arithmetic.
 
@@ -17,7 +17,7 @@ def add_numbers(a: float, b: float) -> float:
     return a + b
 
 
-@operator(symbol=".-.", cost="scalar")
+@operator(symbol=".-.", also=("-",), cost="scalar")
 def subtract_numbers(a: float, b: float) -> float:
     """The difference of two numbers. Nested to the right, as everything in version 1: `10 .-. 3 .-. 2` is 9.
 
@@ -27,7 +27,7 @@ def subtract_numbers(a: float, b: float) -> float:
     return a - b
 
 
-@operator(symbol=".*.", cost="scalar")
+@operator(symbol=".*.", also=("*",), cost="scalar")
 def multiply_numbers(a: float, b: float) -> float:
     """The product of two numbers.
 
@@ -37,7 +37,7 @@ def multiply_numbers(a: float, b: float) -> float:
     return a * b
 
 
-@operator(symbol="./.", cost="scalar")
+@operator(symbol="./.", also=("/",), cost="scalar")
 def divide_numbers(a: float, b: float) -> float:
     """The quotient of two numbers; division by zero is IEEE's: ±inf, and nan for 0/0 (C21).
 
@@ -49,7 +49,7 @@ def divide_numbers(a: float, b: float) -> float:
     return math.nan if a == 0 or a != a else math.copysign(math.inf, a) * math.copysign(1.0, b)
 
 
-@operator(symbol=".=.", cost="scalar")
+@operator(symbol=".=.", also=("==",), cost="scalar")
 def equal_numbers(a: float, b: float) -> bool:
     """Whether two numbers are equal; nan equals nothing.
 
@@ -59,7 +59,7 @@ def equal_numbers(a: float, b: float) -> bool:
     return a == b
 
 
-@operator(symbol=".<=.", cost="scalar")
+@operator(symbol=".<=.", also=("<=",), cost="scalar")
 def at_most(a: float, b: float) -> bool:
     """Whether a ≤ b.
 
@@ -69,7 +69,7 @@ def at_most(a: float, b: float) -> bool:
     return a <= b
 
 
-@operator(symbol=".<.", cost="scalar")
+@operator(symbol=".<.", also=("<",), cost="scalar")
 def less(a: float, b: float) -> bool:
     """Whether a < b.
 
@@ -79,7 +79,7 @@ def less(a: float, b: float) -> bool:
     return a < b
 
 
-@operator(symbol=".>=.", cost="scalar")
+@operator(symbol=".>=.", also=(">=",), cost="scalar")
 def at_least(a: float, b: float) -> bool:
     """Whether a ≥ b.
 
@@ -89,7 +89,7 @@ def at_least(a: float, b: float) -> bool:
     return a >= b
 
 
-@operator(symbol=".>.", cost="scalar")
+@operator(symbol=".>.", also=(">",), cost="scalar")
 def greater(a: float, b: float) -> bool:
     """Whether a > b.
 
@@ -99,7 +99,7 @@ def greater(a: float, b: float) -> bool:
     return a > b
 
 
-@operator(symbol=".&.", cost="scalar", commutative=True)
+@operator(symbol=".&.", also=("&&",), cost="scalar", commutative=True)
 def both(a: bool, b: bool) -> bool:
     """Whether both hold.
 
@@ -109,7 +109,7 @@ def both(a: bool, b: bool) -> bool:
     return a and b
 
 
-@operator(symbol=".|.", cost="scalar", commutative=True)
+@operator(symbol=".|.", also=("||",), cost="scalar", commutative=True)
 def either(a: bool, b: bool) -> bool:
     """Whether at least one holds.
 
@@ -119,7 +119,7 @@ def either(a: bool, b: bool) -> bool:
     return a or b
 
 
-@operator(symbol="!.", cost="scalar")
+@operator(symbol="!.", also=("!",), cost="scalar")
 def opposite(a: bool) -> bool:
     """Whether it does not hold.
 
@@ -127,3 +127,73 @@ def opposite(a: bool) -> bool:
     False
     """
     return not a
+
+
+@operator(symbol="!=", cost="scalar")
+def unequal_numbers(a: float, b: float) -> bool:
+    """Whether two numbers differ; nan differs from everything.
+
+    >>> value("2 != 2"), value("nan != nan")
+    (False, True)
+    """
+    return a != b
+
+
+@operator(symbol="==", cost="scalar")
+def equal_bools(a: bool, b: bool) -> bool:
+    """Whether both hold or neither does.
+
+    >>> value("false == false")
+    True
+    """
+    return a == b
+
+
+@operator(symbol="!=", cost="scalar")
+def unequal_bools(a: bool, b: bool) -> bool:
+    """Whether exactly one holds.
+
+    >>> value("true != false")
+    True
+    """
+    return a != b
+
+
+@operator(symbol="==", cost="scalar")
+def equal_strings(a: str, b: str) -> bool:
+    """Whether two strings are the same, character by character.
+
+    >>> value('"T1" == "t1"')
+    False
+    """
+    return a == b
+
+
+@operator(symbol="!=", cost="scalar")
+def unequal_strings(a: str, b: str) -> bool:
+    """Whether two strings differ.
+
+    >>> value('"T1" != "t1"')
+    True
+    """
+    return a != b
+
+
+@operator(symbol="max", cost="scalar")
+def larger_number(a: float, b: float) -> float:
+    """The larger of two numbers; nan when one is.
+
+    >>> value("max(2, 3)"), value("max(nan, 3)")
+    (3.0, nan)
+    """
+    return a if a >= b or a != a else b
+
+
+@operator(symbol="min", cost="scalar")
+def smaller_number(a: float, b: float) -> float:
+    """The smaller of two numbers; nan when one is.
+
+    >>> value("min(2, 3)"), value("min(nan, 3)")
+    (2.0, nan)
+    """
+    return a if a <= b or a != a else b

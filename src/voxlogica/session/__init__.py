@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -191,7 +192,7 @@ class Program:
         if dialect not in (None, 1, 2):
             raise ValueError(f"the dialects are 1 and 2, not {dialect!r}")
         self.session, self.source, self.path, self.dialect = session, source, path, dialect
-        self.syntax: Syntax = parse(source)
+        self.syntax: Syntax = parse(source, dialect)
         self.checked: Checked = check(self.syntax, path, source.name, search)
 
     def __repr__(self) -> str:
@@ -329,9 +330,8 @@ class Prepared:
 
     def __init__(self, program: Program, settings: Settings, options: Options, save: bool = True) -> None:
         self.program, self.settings = program, settings
-        if program.dialect is not None or program.syntax.dialect is not None:
-            dialect = program.dialect or program.syntax.dialect
-            options = Options(options.output_dir, options.grid_tolerance, dialect, options.jobs)
+        if program.syntax.dialect is not None:
+            options = replace(options, dialect=program.syntax.dialect)
         self.options = options
         self.outputs = outputs(program.checked, settings, options) if save else {}
 
@@ -352,7 +352,7 @@ class Run:
         self.program, self.settings, self.bound, self.effort = prepared.program, prepared.settings, bound, effort
         name = Path(self.program.source.name).name
         self.goals = goals(bound, self.program.checked, self.settings, name)
-        self.printed: dict[str, Scalar] = {}
+        self.printed: dict[str, Value] = {}
         self.saved: list[Path] = []
         self.number: int | None = None
 

@@ -17,9 +17,11 @@ from voxlogica import images
 from voxlogica.check import Checked
 from voxlogica.check.result import GoalSlot, InputSlot, Together
 from voxlogica.errors import Diagnostic, InputError, Mark, ProgramError, Refusal, Span
-from voxlogica.formula import DEFAULT, MASK, Formula, Formulas, Leaf, reduce
+from voxlogica.formula import MASK, Formulas, Leaf
 from voxlogica.identity import Id
 from voxlogica.operators import by_symbol
+from voxlogica.reduction import Reduced, reduce
+from voxlogica.reduction.code import DEFAULT
 from voxlogica.session.settings import Settings
 from voxlogica.values import Space
 
@@ -36,7 +38,7 @@ class Output(NamedTuple):
 class Bound(NamedTuple):
     """A program ready to run: the formula of each slot, and the outputs; goals are the checked program's."""
 
-    slots: Sequence[Formula | None]
+    slots: Reduced
     table: Formulas
     leaves: Sequence[Leaf]
     outputs: Mapping[int, Output]
@@ -290,9 +292,10 @@ def _several(checked: Checked, leaves: Sequence[Leaf]) -> list[Diagnostic]:
 
 def _combined(symbol: str, image: str) -> str:
     """An expression that puts what `symbol` makes on the grid of an image."""
-    operator = by_symbol().get(symbol)
+    operators = by_symbol().get(symbol, ())
     somewhere = f"intensity({image}) >. 0"
-    return f"{symbol} & ({somewhere})" if operator and operator.result is MASK else f"mask({symbol}, {somewhere})"
+    is_mask = any(operator.result is MASK for operator in operators)
+    return f"{symbol} & ({somewhere})" if is_mask else f"mask({symbol}, {somewhere})"
 
 
 # Outputs
@@ -321,11 +324,11 @@ def _overwritten(inputs: Sequence[InputSlot], settings: Settings, found: Mapping
             )
 
 
-def _unfit(found: Mapping[int, Output], slots: Sequence[Formula | None]) -> Iterator[Diagnostic]:
+def _unfit(found: Mapping[int, Output], slots: Reduced) -> Iterator[Diagnostic]:
     """Outputs whose format cannot hold what is to be saved."""
     for output in found.values():
         formula = slots[output.goal.slot]
-        if formula is None:
+        if formula is None or not formula.type.spatial:  # what cannot be had fails later
             continue
         try:
             images.check_writable(output.format, formula.type, formula.space, output.text)

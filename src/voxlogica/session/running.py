@@ -20,9 +20,9 @@ from voxlogica.formula import BYTES, MASK, MODEL, Formula
 from voxlogica.identity import Id
 from voxlogica.operators import operators
 from voxlogica.session.binding import Bound, Output, refused
-from voxlogica.session.settings import Scalar, Settings
+from voxlogica.session.settings import Settings
 from voxlogica.storage import TaskError
-from voxlogica.values import shown
+from voxlogica.values import Printable, Value, shown
 
 EIGHT_BITS = ("png", "jpg", "bmp")
 """The formats whose numbers are clamped (C9)."""
@@ -33,7 +33,7 @@ class Printed:
     """A `print` whose turn has come; `number` is its place among the program's goals."""
 
     label: str
-    value: Scalar
+    value: Printable
     number: int = 0
 
     def __str__(self) -> str:
@@ -55,6 +55,13 @@ class Trouble:
 
 
 Happening: TypeAlias = Printed | Saved | Trouble
+
+
+def _printable(value: Value) -> Printable:
+    if isinstance(value, tuple):
+        return tuple([_printable(each) for each in value])
+    assert isinstance(value, (bool, float, str))
+    return value
 
 
 class Watcher(Protocol):
@@ -144,9 +151,8 @@ class Ledger:
         prints = self._prints
         while self._printed < len(prints) and (ready := self._known.get(prints[self._printed].formula.id)) is not None:
             if isinstance(ready, Finished):
-                assert isinstance(ready.value, (bool, float, str))
                 goal = prints[self._printed]
-                yield Printed(goal.label, ready.value, goal.number)
+                yield Printed(goal.label, _printable(ready.value), goal.number)
             self._printed += 1
 
     def _failed(self, outcome: Broken, concerned: Sequence[Goal]) -> None:

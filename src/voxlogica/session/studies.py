@@ -314,7 +314,8 @@ class Study:
         for each in cell.ledger.take(formula, outcome):
             match each:
                 case Printed(_, value, number):
-                    cell.values[self.measures[number]] = value
+                    # A table's cell is one value: a sequence is its text there.
+                    cell.values[self.measures[number]] = shown(value) if isinstance(value, tuple) else value
                 case Saved(path):
                     cell.saved.append(str(path))
                 case Trouble(diagnostic):

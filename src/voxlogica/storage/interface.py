@@ -213,4 +213,6 @@ def size(value: Value) -> int:
         return 50 + len(value)
     if isinstance(value, (bool, float, int)):
         return 32
+    if isinstance(value, tuple):
+        return 50 + sum([size(each) for each in value])
     return value.nbytes

@@ -34,7 +34,7 @@ class String:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name used as a value."""
+    """A name used as a value; a program variable has its dollar, `$dir`."""
 
     name: str
     span: Span = field(compare=False, repr=False)
@@ -44,8 +44,8 @@ class Name:
 class Call:
     """A function or operator with at least one argument; `form` is how it was written.
 
-    `infix` has two arguments or, with extra arguments `a op[c,d] b`, more, in the order `a, b, c, d`; `prefix` has one.
-    `name_span` is the name or symbol alone.
+    `infix` has two arguments or, with extra arguments `a op[c,d] b`, more, in the order `a, b, c, d`; `prefix` has one,
+    `+(a, b)` is a `call`. `name_span` is the name or symbol alone; a name may have its namespace, `strings.concat`.
     """
 
     name: str
@@ -55,7 +55,81 @@ class Call:
     span: Span = field(compare=False, repr=False)
 
 
-Expression = Number | Boolean | String | Name | Call
+@dataclass(frozen=True, slots=True)
+class List:
+    """`[a, b, …]`."""
+
+    items: tuple[Expression, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """`sequence[index]`."""
+
+    sequence: Expression
+    index: Expression
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`sequence[start:stop]`; a bound that was left out is None."""
+
+    sequence: Expression
+    start: Expression | None
+    stop: Expression | None
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`record.name`, or a name with its namespace: only what `record` means tells."""
+
+    record: Expression
+    name: str
+    name_span: Span = field(compare=False, repr=False)
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Binder:
+    """`let name = value in body`, `for name in value do body`, `filter name in value do body`: `word` says which."""
+
+    word: str
+    name: Parameter
+    value: Expression
+    body: Expression
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """`fold operator sequence`, `fold operator initial sequence`, or either with brackets and commas."""
+
+    operator: str
+    arguments: tuple[Expression, ...]
+    name_span: Span = field(compare=False, repr=False)
+    span: Span = field(compare=False, repr=False)
+
+
+Expression = Number | Boolean | String | Name | Call | List | Index | Slice | Field | Binder | Fold
+
+
+def parts(expression: Expression) -> tuple[Expression, ...]:
+    """The expressions of which one is made, in the order of the text."""
+    match expression:
+        case Call(_, arguments) | List(arguments) | Fold(_, arguments):
+            return arguments
+        case Index(sequence, index):
+            return (sequence, index)
+        case Slice(sequence, start, stop):
+            return (sequence, *(bound for bound in (start, stop) if bound is not None))
+        case Field(record):
+            return (record,)
+        case Binder(_, _, value, body):
+            return (value, body)
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +193,7 @@ Command = Load | Let | Save | Print | Import
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A text's commands in order; `dialect` is 1 or 2 when the first line says so (C3b), else None."""
+    """A text's commands in order; `dialect` is how it was read when that was chosen (C3b): 1 or 2, else None."""
 
     commands: tuple[Command, ...]
     dialect: int | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from voxlogica.errors import Diagnostic, Source, Span
-from voxlogica.syntax.lexer import COMMANDS, tokenize, words
+from voxlogica.syntax.lexer import COMMANDS, is_capital, tokenize, words
 
 _NEXT = {
     "let": ("name", "operator"),
@@ -14,6 +14,9 @@ _NEXT = {
     "print": ("string",),
     "import": ("string",),
 }
+
+
+_OPERANDS = frozenset(("number", "string", "boolean", "name", "variable", "(", "[", "for", "filter", "fold"))
 
 
 class Fault(Exception):
@@ -30,10 +33,11 @@ class Cursor:
     """The tokens of a text, known by their indices, of which the next one to be read is `at`."""
 
     def __init__(self, source: Source, dialect: int | None) -> None:
-        self.source = source
+        self.source, self.dialect = source, dialect
         self.kinds, self.texts, self.starts, self.ends, self.faults = tokenize(source, dialect)
         self.reserved = words(dialect)
         self.at = 0
+        self.brackets: list[tuple[int, int]] | None = None  # where `fmt` puts them, if somebody asks
         self.problems: list[Diagnostic] = []
 
     @property
@@ -76,16 +80,50 @@ class Cursor:
         return (
             kind in _NEXT
             and (self.kinds[index + 1] in _NEXT[kind] or self.first_on_line(index))
-            and index not in self._inner_lets
+            and not self.binds(index)
         )
 
     def begins_definition(self, index: int) -> bool:
-        """Whether a definition seems to begin at a token, without `let`."""
-        return self.kinds[index] == "name" and self.kinds[index + 1] == "=" and self.first_on_line(index)
+        """Whether a definition without `let` begins at a token: its left side stands at the start of a line (C3)."""
+        return (
+            self.kinds[index + 1 : index + 2] in (["("], ["="])
+            and self.first_on_line(index)
+            and self.left_side(index) > 0
+        )
+
+    def left_side(self, index: int) -> int:
+        """The `=` of a definition whose left side is at a token, a name perhaps with parameters; 0 if there is none."""
+        kinds = self.kinds
+        if kinds[index] not in ("name", "operator"):
+            return 0
+        index += 1
+        if kinds[index] == "(":
+            index += 1
+            while kinds[index] in ("name", ","):
+                index += 1
+            if kinds[index] != ")":
+                return 0
+            index += 1
+        return index if kinds[index] == "=" else 0
+
+    def begins_operand(self, index: int) -> bool:
+        """Whether an operand seems to begin at a token, other than by an operator character that could be infix."""
+        kind = self.kinds[index]
+        if kind in _OPERANDS:
+            return not (kind == "name" and self.begins_definition(index))
+        return self.binds(index) or (kind == "operator" and self.texts[index] in ("!", "!."))
+
+    def is_capital(self, index: int) -> bool:
+        """Whether a token is a word in capitals, which may be an operator."""
+        return self.kinds[index] == "name" and is_capital(self.texts[index])
+
+    def binds(self, index: int) -> bool:
+        """Whether a `let` has its `in`, and so is an expression and no command."""
+        return index in self._inner_lets
 
     @cached_property
     def _inner_lets(self) -> set[int]:
-        """The `let`s that have an `in`: version 2's expressions, and no commands."""
+        """The `let`s that have an `in`."""
         found: set[int] = set()
         waiting: list[int] = []
         for index, kind in enumerate(self.kinds):

@@ -1,4 +1,4 @@
-"""Text to tokens: version 1's lexing with decision C1, by one regular expression, in linear time.
+"""Text to tokens: the lexing of both versions with decision C1, by one regular expression, in linear time.
 
 A text that cannot be lexed does not stop here. What stands for a token nevertheless (`1.`, `5mm`, a string without an
 end) becomes that token, any other character becomes a token of kind `bad`, and its fault is kept beside it: the parser
@@ -26,8 +26,8 @@ _VERSION_2 = {**_VERSION_1, **{word: word for word in ("in", "for", "filter", "d
 class Tokens(NamedTuple):
     """All tokens of a text as columns, for a large program has millions; `faults` is what is wrong, by token.
 
-    A kind is `number`, `string`, `boolean`, `name`, `operator`, `bad`, or, for words, brackets, `,` and `=`, the text
-    itself; the last token is of kind `end`.
+    A kind is `number`, `string`, `boolean`, `name`, `variable`, `operator`, `bad`, or, for words, brackets, `,` and
+    `=`, the text itself; the last token is of kind `end`.
     """
 
     kinds: list[str]
@@ -46,7 +46,7 @@ def tokenize(source: Source, dialect: int | None) -> Tokens:
     """All tokens of a text."""
     text, reserved = source.text, words(dialect)
     kinds, texts, starts, ends, faults = tokens = Tokens([], [], [], [], {})
-    for match in _pattern(_capitals(text)).finditer(text):
+    for match in (_tokens_1 if dialect == 1 else _tokens_2)(_capitals(text)).finditer(text):
         kind = match.lastgroup
         assert kind is not None  # the last alternative takes any character, and one before it the end
         lexeme = match[kind]
@@ -96,6 +96,11 @@ def string_value(lexeme: str) -> str:
     return _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[0]), inner) if "\\" in inner else inner
 
 
+def is_capital(name: str) -> bool:
+    """Whether a name is a word in capitals, which is a prefix operator before an operand and infix between two."""
+    return name[0].isupper() and name.isupper()
+
+
 _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _BAD_ESCAPE = re.compile(r'(?:[^\\]++|\\["\\nt])*+(\\.)', re.DOTALL)
@@ -109,20 +114,43 @@ def _capitals(text: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def _pattern(capitals: str) -> re.Pattern[str]:
+def _tokens_1(capitals: str) -> re.Pattern[str]:
+    """Version 1's tokens: capitals are operator characters, and so is a `_` that begins no name."""
+    letter = rf"[^\W\d_A-Z{capitals}]"
+    symbol = rf"(?:[A-Z{capitals}$]|{_SYMBOL}|_++(?!{letter}))"
+    return _pattern(rf"_*+{letter}\w*+", rf"_*+[^\W_A-Z{capitals}]\w*+", rf"{symbol}++", symbol)
+
+
+@lru_cache(maxsize=8)
+def _tokens_2(capitals: str) -> re.Pattern[str]:
+    """Version 2's tokens: any word is a name, one in capitals only where no operator character touches it (C1).
+
+    A `:` that stands alone or before a sign is a slice's, and a `.` between two words a field's.
+    """
+    small = rf"[^\W\d_A-Z{capitals}]"
+    word = rf"[A-Z{capitals}][A-Z{capitals}0-9_]*+(?!\w)"
+    symbol = rf"(?:{_SYMBOL}|\$(?!{small}))"
+    glued = rf"{word}(?={symbol})(?!\._*+{small}|:(?!{symbol})|:[-+][\w(])"
+    operator = rf"(?::(?=[-+][\w(]|{word})|(?:{glued}|{symbol})(?:{word}|(?!:(?:[-+][\w(]|{word})){symbol})*+)"
+    return _pattern(rf"(?!{glued})[^\W\d]\w*+", r"(?!\d)\w++", operator, symbol)
+
+
+_SYMBOL = r"[#;:'.|!%&^=*\-+<>?@~\\]|/(?!/)"
+
+
+def _pattern(name: str, unit: str, operator: str, symbol: str) -> re.Pattern[str]:
     """Blanks and comments, then one token. Every repetition is possessive: nothing is ever tried twice.
 
-    An operator stops before a comment, and before a `_` that begins a name. A string ends on its line: unlike version
-    1, which lets it run on, so that a forgotten quote is noticed where it was forgotten.
+    `unit` is what a number may not touch. An operator stops before a comment. A string ends on its line: unlike
+    version 1, which lets it run on, so that a forgotten quote is noticed where it was forgotten.
     """
-    letter = rf"[^\W\d_A-Z{capitals}]"
-    symbol = rf"(?:[A-Z{capitals}#;:'.|!$%&^=*\-+<>?@~\\]|/(?!/)|_++(?!{letter}))"
     return re.compile(
         rf"""(?:\s|\ufeff|//[^\n]*+)*+
-        (?: (?P<name> _*+{letter}\w*+ )
-          | (?P<malformed> {_DIGITS} (?: \.(?!{symbol})[\w.]*+ | _*+[^\W_A-Z{capitals}]\w*+ ) | \.[0-9]++ )
+        (?: (?P<name> {name} )
+          | (?P<malformed> {_DIGITS} (?: \.(?!{symbol})[\w.]*+ | {unit} ) | \.[0-9]++ )
           | (?P<number> {_DIGITS} )
-          | (?P<operator> {symbol}++ )
+          | (?P<operator> {operator} )
+          | (?P<variable> \$\w++ )
           | (?P<mark> [()\[\],] )
           | (?P<string> "(?:[^"\\\n]++|\\[^\n])*+" )
           | (?P<unclosed> "[^\n]*+ )

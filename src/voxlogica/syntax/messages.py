@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 
 from voxlogica.errors import Diagnostic, Mark, Span
 
 _EXPRESSION = "a number, a name or another expression is expected here"
 _STRING = "a text between quotes is expected here"
-_ELEMENTS = "write one definition for each element"
+BINDERS = {
+    "let": "let limit = 0.95 in ranks >. limit",
+    "for": "for k in range(1, 4) do volume(flair >. k)",
+    "filter": "filter k in range(1, 4) do k > 2",
+}
+"""An example of each form that binds a name, by its word."""
+
+_FOLD = "fold + numbers   or   fold max 0 numbers   or   fold(max, 0, numbers)"
 
 
 def _error(message: str, span: Span, label: str = "", *marks: Mark, help: str = "") -> Diagnostic:
@@ -177,56 +185,139 @@ def extra_of_prefix(operator: Span) -> Diagnostic:
     return _error(f"`{operator.text}[…]` stands between two values", operator, "the first one is missing before it")
 
 
-# Version 2
+def list_after_operator(gap: Span, value: Span, operator: str) -> Diagnostic:
+    """`a op [b] c`: most likely extra arguments."""
+    help = f"for the extra arguments of `{operator}` leave out the space:   {operator}[…]"
+    return _error("an operator is missing", gap, "", Mark(value, "another value begins here", "~"), help=help)
 
 
-def _version_2(what: str, span: Span, help: str) -> Diagnostic:
-    return _error(f"{what} belongs to version 2 of the language and is not supported yet", span, help=help)
+def only_extra(operator: Span) -> Diagnostic:
+    """`a op[b]` with nothing after it: most likely a list."""
+    text = operator.text
+    return _error(
+        f"there is no second value beside `{text}`",
+        operator,
+        f"`{text}[…]` are its extra arguments",
+        help=f"for a list put a space before it:   {text} […]",
+    )
 
 
-def field(span: Span) -> Diagnostic:
-    """`value.name`, or `.name` after brackets."""
-    owner, name = span.text.split(".", 1)
-    return _version_2(f"a field `{span.text}`", span, f"if `{name}` is a function, write   {name}({owner or '…'})")
+# Readings
 
 
-def qualified(span: Span) -> Diagnostic:
-    """`namespace.function(…)`."""
-    name = span.text.split(".", 1)[1]
-    return _version_2(f"a name with its namespace `{span.text}`", span, f"write the name alone:   {name}(…)")
+def two_readings(before: Span, here: Span, by_levels: str, version_1: str) -> Diagnostic:
+    """Two operators side by side that version 1 nests in another way than their levels do."""
+    return Diagnostic(
+        "dialect",
+        "brackets are missing: version 1 of the language reads this differently",
+        here,
+        "",
+        (Mark(before, "", "~"),),
+        details=(f"by the usual levels   {by_levels}", f"by version 1          {version_1}"),
+        help="write the brackets that are meant; for a file of version 1 write as its first line   // dialect: 1",
+    )
 
 
-def variable(span: Span) -> Diagnostic:
-    """`$dir` and its like outside strings."""
-    return _version_2(f"a program variable `{span.text}`", span, "define a name with the text instead")
+# Forms that bind a name, sequences and fields
 
 
-def index(span: Span) -> Diagnostic:
-    """`value[…]`."""
-    return _version_2("an index `[…]`", span, _ELEMENTS)
+def binder_operand(span: Span) -> Diagnostic:
+    """`let`, `for`, `filter` or `fold` beside an operator."""
+    return _error(
+        f"`{span.text}` stands beside an operator without brackets",
+        span,
+        help=f"put brackets around the whole of it:   ({span.text} …)",
+    )
 
 
-def list_of_values(span: Span, operator: str) -> Diagnostic:
-    """`[…]` as an operand; `operator` is the infix operator before it, "" if there is none."""
-    extra = f"for the extra arguments of `{operator}` leave out the space:   {operator}[…]"
-    return _version_2("a list `[…]`", span, extra if operator else _ELEMENTS)
+def incomplete(gap: Span, wanted: str, word: Span) -> Diagnostic:
+    """A `let`, `for`, `filter` or `fold(` that lacks its next word or sign."""
+    example = BINDERS.get(word.text, _FOLD)
+    shown = f'"{wanted}"' if wanted == "," else f"`{wanted}`"
+    return _error(
+        f"{shown} is missing in this `{word.text}`",
+        gap,
+        f"{shown} is expected here",
+        Mark(word),
+        help=f"for example   {example}",
+    )
 
 
-def operator_call(span: Span) -> Diagnostic:
-    """`operator(…, …)`."""
-    name = span.text
-    return _version_2(f"an operator called as a function `{name}(…, …)`", span, f"write it between:   … {name} …")
+def let_without_in(span: Span) -> Diagnostic:
+    """A `let` inside an expression, or in a line with another command, that no `in` follows."""
+    return _error(
+        "this `let` stands inside an expression, and has no `in`",
+        span,
+        help=f"for example   {BINDERS['let']}\na definition for the whole program begins a line of its own",
+    )
 
 
-def let_in(span: Span, name: str) -> Diagnostic:
-    """`let name = … in …`."""
-    return _version_2("`let … in …`", span, f"define the name before, in a line of its own:   let {name} = …")
+def no_fold_operator(gap: Span) -> Diagnostic:
+    """`fold` without an operator."""
+    return _error(
+        "there is no operator after `fold`", gap, "an operator is expected here", help=f"for example   {_FOLD}"
+    )
 
 
-def loop(span: Span) -> Diagnostic:
-    """`for`, `filter` and `fold`."""
-    form = {"for": "for … in … do", "filter": "filter … in … do"}.get(span.text, "fold …")
-    return _version_2(f"`{form}`", span, _ELEMENTS)
+def fold_arguments(span: Span) -> Diagnostic:
+    """`fold(op, a, b, c)`."""
+    return _error(
+        "`fold` takes an operator, perhaps an initial value, and a sequence", span, help=f"for example   {_FOLD}"
+    )
+
+
+def empty_index(span: Span) -> Diagnostic:
+    """`xs[]`."""
+    return _error(
+        "no index stands between these brackets",
+        span,
+        help="the first element is   [0]   and the first three are   [:3]",
+    )
+
+
+def comma_in_index(comma: Span, opener: Span) -> Diagnostic:
+    """`xs[1, 2]`."""
+    return _error(
+        'a "," stands in an index',
+        comma,
+        "",
+        Mark(opener, "opened here"),
+        help="an index is one number; a list after another value needs an operator or a comma before it",
+    )
+
+
+def method(name: Span) -> Diagnostic:
+    """`value.name(…)`."""
+    return _error(
+        f"`.{name.text}` is a field, and takes no arguments", name, help=f"a function is written   {name.text}(…)"
+    )
+
+
+def variable(span: Span, known: Sequence[str]) -> Diagnostic:
+    """A `$name` outside strings that is no program variable."""
+    text = span.text
+    close = get_close_matches(text, known, 1, 0.75)
+    label = f"did you mean `{close[0]}`?" if close else ""
+    help = f'there are   {", ".join(known)}   and, in strings, what --set gives:   "${{{text[1:]}}}"'
+    return _error(f"there is no program variable `{text}`", span, label, help=help)
+
+
+def let_in(span: Span) -> Diagnostic:
+    """`let name = … in …` as a command."""
+    return _error(
+        "`let … in …` is an expression, and no command is before it",
+        span,
+        help=f'for example   print "voxels" volume({BINDERS["let"]})',
+    )
+
+
+def no_command_but_loop(span: Span) -> Diagnostic:
+    """`for`, `filter` and `fold` as a command."""
+    return _error(
+        f"`{span.text}` is an expression, and no command is before it",
+        span,
+        help=f"for example   let volumes = {BINDERS.get(span.text, _FOLD.split('   ')[0])}",
+    )
 
 
 # Commands and definitions
@@ -241,9 +332,19 @@ def no_command(span: Span, words: tuple[str, ...]) -> Diagnostic:
     return _error(f"{shown} begins no command", span, help=help)
 
 
-def no_let(name: Span, left: str) -> Diagnostic:
-    """`name = …`; `left` is the whole left side."""
-    return _error("a definition begins with `let`", name, help=f"write   let {left} = …")
+def definition_in_line(left: Span) -> Diagnostic:
+    """`… name = …` after an expression; `left` is the left side."""
+    return _error(
+        "a definition without `let` must begin a line",
+        left,
+        help=f"put it in a line of its own, or write   let {left.text} = …",
+    )
+
+
+def glued_definition(span: Span) -> Diagnostic:
+    """`NAME=`, which is one operator."""
+    name = span.text.rstrip("=")
+    return _error(f"`{span.text}` is one operator here", span, help=f"put a space before the `=`:   let {name} = …")
 
 
 def comment(span: Span) -> Diagnostic:

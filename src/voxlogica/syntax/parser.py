@@ -1,15 +1,13 @@
-"""Text to a program: version 1's grammar, in linear time, with all errors of a text at once.
+"""Text to a program: the grammar of both versions, in linear time, with all errors of a text at once.
 
 After an error the parser goes on at the next command.
 """
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
+from voxlogica._collector import collector_paused
 from voxlogica.errors import ProgramError, Source, Span
 from voxlogica.syntax import messages
 from voxlogica.syntax.ast import Command, Import, Let, Load, Parameter, Print, Program, Save, String
@@ -23,33 +21,39 @@ _FILE = re.compile(r"[^\S\n]*([\w./-]+)")
 _COMMENTS = ("#", "--", "/*", ";", "%")
 
 
-def parse(source: Source) -> Program:
-    """The program that a text is; raises `ProgramError` with all its syntax errors, in the order of the text."""
+def parse(source: Source, dialect: int | None = None) -> Program:
+    """The program that a text is; raises `ProgramError` with all its errors of syntax, in the order of the text.
+
+    `dialect` is 1 or 2 when expressions are to be read as that version did, whatever the first line says.
+    """
+    return _parse(source, dialect, None)
+
+
+def brackets(source: Source, dialect: int | None = None) -> list[tuple[int, int]]:
+    """The places, from and to, that need brackets for the text to mean the same in every dialect.
+
+    Raises `ProgramError` when the text is no program.
+    """
+    found: list[tuple[int, int]] = []
+    _parse(source, dialect, found)
+    return found
+
+
+def _parse(source: Source, dialect: int | None, brackets: list[tuple[int, int]] | None) -> Program:
     line = _DIALECT.match(source.text)
     value = line[1].rstrip() if line else ""
-    dialect = int(value) if value in ("1", "2") else None
-    with _collector_paused():
+    known = value in ("1", "2")
+    if dialect is None and known:
+        dialect = int(value)
+    with collector_paused():
         cursor = Cursor(source, dialect)
+        cursor.brackets = brackets
         commands = _Parser(cursor).commands()
-    if line and dialect is None:
+    if line and not known:
         cursor.problems.append(messages.dialect(Span(source, line.start(1), line.start(1) + len(value))))
     if cursor.problems:
         raise ProgramError(*sorted(cursor.problems, key=lambda problem: problem.span.start if problem.span else 0))
     return Program(tuple(commands), dialect)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """A tree is many small objects without a cycle: to search it for cycles again and again as it grows more than
-    doubles the time of a long program (100 000 lines: 13 s instead of 6 s).
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class _Parser:
@@ -86,6 +90,8 @@ class _Parser:
             case "import":
                 path = self.string(f'import "{self.unquoted("RegionCalculus")}"')
                 return Import(path, cursor.since(first))
+        if cursor.left_side(first):
+            return self.let()
         raise self.no_command()
 
     def load(self) -> Load:
@@ -101,7 +107,7 @@ class _Parser:
     def let(self) -> Let:
         cursor, first = self.cursor, self.cursor.at
         doc = self.doc()
-        cursor.at = name = first + 1
+        cursor.at = name = first + (cursor.kind == "let")
         if cursor.kind == "operator":
             self.check_operator()
         elif cursor.kind != "name":
@@ -112,7 +118,7 @@ class _Parser:
         cursor.at += 1
         body = expression(cursor)
         if cursor.kind == "in":
-            raise Fault(messages.let_in(cursor.span(first), cursor.texts[name]))
+            raise Fault(messages.let_in(cursor.span(first)))
         return Let(cursor.texts[name], parameters, body, cursor.span(name), cursor.since(first), doc)
 
     def doc(self) -> str:
@@ -210,6 +216,8 @@ class _Parser:
         """Tell when the operator at the cursor cannot be defined as it is here."""
         cursor, index, word = self.cursor, self.cursor.at, self.word()
         after = cursor.kinds[index + 1]
+        if word.end == cursor.ends[index] - 1 and cursor.texts[index][-1] == "=":
+            raise Fault(messages.glued_definition(cursor.span(index)))
         if word.end > cursor.ends[index]:
             cursor.problems.append(messages.not_a_name(word))
             while cursor.starts[cursor.at + 1] < word.end:
@@ -235,24 +243,8 @@ class _Parser:
         if kind == ",":
             return Fault(messages.comma_outside(span))
         if kind in ("for", "filter", "fold"):
-            return Fault(messages.loop(span))
+            return Fault(messages.no_command_but_loop(span))
         for sign in _COMMENTS:
             if kind == "operator" and text.startswith(sign):
                 return Fault(messages.comment(span._replace(end=span.start + len(sign))), cursor.next_line())
-        if left := self.left_side():
-            return Fault(messages.no_let(span, left))
         return Fault(messages.no_command(self.word(), COMMANDS))
-
-    def left_side(self) -> str:
-        """The name at the cursor with its parameters, when a `=` follows; otherwise ""."""
-        cursor, kinds = self.cursor, self.cursor.kinds
-        if cursor.kind not in ("name", "operator"):
-            return ""
-        index = cursor.at + 1
-        if kinds[index] == "(":
-            while kinds[index] in ("(", "name", ","):
-                index += 1
-            if kinds[index] != ")":
-                return ""
-            index += 1
-        return cursor.source.text[cursor.starts[cursor.at] : cursor.ends[index - 1]] if kinds[index] == "=" else ""

@@ -1,0 +1,246 @@
+"""The code that is being made: of the main program, of a function for certain types, or of the body of a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from voxlogica.check.names import Free, Function, Grids, Instance, Kind, Problem, known
+from voxlogica.check.spaces import Place, Spaces
+from voxlogica.errors import Span
+from voxlogica.formula import Type
+from voxlogica.reduction import Code
+from voxlogica.reduction.code import DEFAULT, OPEN, Global, Outer, SpaceOf, Step
+from voxlogica.syntax.ast import Let, Load
+
+FIRST = 2
+"""The main code's space variables are numbered from here; below are `DEFAULT` and `OPEN`."""
+
+
+class Operand(NamedTuple):
+    """An expression checked: its slot (−1 when in error), its kind (None when that is open) and its grid (−1: none)."""
+
+    slot: int
+    kind: Kind | None
+    grid: int = -1
+
+
+BAD = Operand(-1, None)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A function wanted for certain types of arguments."""
+
+    function: Function
+    types: tuple[Type, ...]
+
+
+Checking: TypeAlias = "Generator[Request | Checking, Instance | Operand | None, Operand]"
+"""The checking of an expression: it asks for instances of functions, and for what is inside of it to be checked."""
+
+
+class Local(NamedTuple):
+    """What a `let`, `for` or `filter` binds, and where."""
+
+    operand: Operand
+    span: Span
+    word: str
+
+
+class Body:
+    """Code being made, and what must be known of it besides.
+
+    `parameters` are a function's, or what a loop goes through; `locals` what is bound inside. A loop's body has the
+    body `around` it, whose slots it sees.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        moment: int,
+        parameters: dict[str, Operand],
+        general: bool,
+        first: int = 0,
+        around: Body | None = None,
+    ) -> None:
+        self.code, self.moment, self.parameters, self.general = code, moment, parameters, general
+        self.around = around
+        self.locals: dict[str, Local] = {}
+        self.definition: Let | Load | None = around.definition if around is not None else None
+        self.recursive = False
+        self.main = first == FIRST
+        self.spaces = Spaces(first)
+        self.problems: list[Problem] = []
+        self.uses: set[int] = set()  # owners it refers to
+        self.makers: list[tuple[int, Free]] = []  # the variables no argument fixes, and what made them
+        self.free: list[Free] = []  # what called functions leave to the program's only grid
+        self.edges: list[tuple[int, int, Place]] = []  # of the main code: unions not made yet
+        self.seen: dict[tuple[bool, int], Operand] = {}  # what is outside, by slot of the main code or of that around
+        self.outward: dict[int, int] = {}  # ports: variable here → number outside
+        self.around_grids: dict[int, int] = {}  # of a loop's body: port → variable around it
+
+    def emit(self, step: Step) -> int:
+        """Adds a step; the slot it fills."""
+        self.code.steps.append(step)
+        return self.code.holes + len(self.code.steps) - 1
+
+    def unite(self, a: int, b: int, place: Place) -> None:
+        """Two variables lie on one grid. In the main code that is for later: perhaps nobody needs the definition."""
+        if self.main:
+            self.edges.append((a, b, place))
+        else:
+            self.spaces.unite(a, b, place)
+
+    def make(self, free: Free) -> int:
+        """A variable that nothing has fixed yet."""
+        variable = self.spaces.new()
+        self.makers.append((variable, free))
+        return variable
+
+    def local(self, name: str) -> Operand | None:
+        """What a name means that a parameter or a binder has given a meaning, here or around."""
+        inside: list[Body] = []
+        here: Body | None = self
+        while here is not None:
+            if name in here.locals or name in here.parameters:
+                operand = here.locals[name].operand if name in here.locals else here.parameters[name]
+                for body in reversed(inside):
+                    operand = body.captured(operand)
+                return operand
+            inside.append(here)
+            here = here.around
+        return None
+
+    @property
+    def top(self) -> Body:
+        """The body around all loops."""
+        here = self
+        while here.around is not None:
+            here = here.around
+        return here
+
+    def names(self) -> set[str]:
+        """The names of parameters and of what is bound inside."""
+        found: set[str] = set()
+        here: Body | None = self
+        while here is not None:
+            found |= {name for name in (*here.locals, *here.parameters) if name[0] != " "}
+            here = here.around
+        return found
+
+    def binder(self, name: str) -> Local | None:
+        """The binder that gave a name its meaning; None when a function's parameter or nothing inside did."""
+        here: Body | None = self
+        while here is not None:
+            if name in here.locals:
+                return here.locals[name]
+            if name in here.parameters:
+                return None
+            here = here.around
+        return None
+
+    def parameter(self, name: str) -> int:
+        """The number of a function's parameter; −1 when the name is none."""
+        here = self
+        while here.around is not None:
+            if name in here.locals or name in here.parameters:
+                return -1
+            here = here.around
+        return here.parameters[name].slot if name in here.parameters and name not in here.locals else -1
+
+    def captured(self, outside: Operand) -> Operand:
+        """What stands around a loop, seen from its body."""
+        if outside.slot < 0 or self.general:
+            return outside
+        operand = self.seen.get((False, outside.slot))
+        if operand is None:
+            slot, grid = self.emit(Outer(outside.slot)), -1
+            if outside.grid >= 0:
+                grid = self.spaces.new(port=True)
+                self.outward[grid] = slot
+                self.around_grids[slot] = outside.grid
+            operand = self.seen[False, outside.slot] = Operand(slot, outside.kind, grid)
+        return operand
+
+    def seen_global(self, slot: int, kind: Kind | None, grid: int) -> Operand:
+        """A definition of the main code, seen from a function."""
+        operand = self.seen.get((True, slot))
+        if operand is None:
+            here = self.port(grid) if grid >= 0 else -1
+            operand = self.seen[True, slot] = Operand(self.emit(Global(slot)), kind, here)
+        return operand
+
+    def port(self, variable: int) -> int:
+        """The variable that stands, in a function, for one of the main code."""
+        outside = -1 - variable
+        for here, there in self.outward.items():
+            if there == outside:
+                return here
+        here = self.spaces.new(port=True)
+        self.outward[here] = outside
+        return here
+
+
+def instance(kinds: tuple[Kind, ...], body: Body, result: Operand) -> Instance:
+    """The instance that a checked body makes, its space variables numbered as `Code` says."""
+    code, spaces = body.code, body.spaces
+    code.result = result.slot
+    made = Instance(code, kinds, result.kind, body.problems)
+    if result.slot < 0 or body.general:
+        return made
+    open_root = spaces.root(result.grid) if result.grid >= 0 else None
+    numbers: dict[int, int] = {}
+    for n, step in enumerate(code.steps):
+        variable = getattr(step, "space", -1)
+        if variable >= 0:
+            root = spaces.root(variable)
+            number = numbers.get(root)
+            if number is None:
+                number = numbers[root] = _number(code, body, root, open_root)
+            code.steps[n] = step._replace(space=number)  # type: ignore[call-arg]
+    makers: dict[int, Free] = {}
+    for variable, free in body.makers:
+        makers.setdefault(spaces.root(variable), free)
+    port = spaces.port(result.grid) if result.grid >= 0 else None
+    opened = makers.get(open_root) if open_root is not None and port is None else None
+    made.grids = Grids(
+        joins=tuple([(body.outward[j.first], body.outward[j.second], j.place) for j in spaces.joins]),
+        result=body.outward[port] if port is not None else None,
+        open=opened,
+        free=(*(free for root, free in makers.items() if spaces.port(root) is None and root != open_root), *body.free),
+    )
+    return made
+
+
+def _number(code: Code, body: Body, root: int, open_root: int | None) -> int:
+    """The number, in a function's code, of a space variable's class."""
+    port = body.spaces.port(root)
+    if port is not None:
+        outside = body.outward[port]
+        code.spaces.append(SpaceOf(slot=outside) if outside >= 0 else SpaceOf(main=-1 - outside))
+        return OPEN + len(code.spaces)
+    return OPEN if root == open_root else DEFAULT
+
+
+def join_grids(
+    body: Body,
+    grids: Grids,
+    variable: Callable[[int], int],
+    called: Callable[[Place], Place],
+    outward: Callable[[Free], Free],
+) -> int:
+    """What a call, or a turn of a loop, does to grids; the variable of its result's, −1 if it has none."""
+    for first, second, place in grids.joins:
+        body.unite(variable(first), variable(second), called(place))
+    body.free += [outward(free) for free in grids.free]
+    if grids.open is not None:
+        return body.make(outward(grids.open))
+    return variable(grids.result) if grids.result is not None else -1
+
+
+def type_of(operand: Operand) -> Type | None:
+    """The type of an operand, as far as it is certain."""
+    kind = known(operand.kind)
+    return kind if isinstance(kind, Type) else None

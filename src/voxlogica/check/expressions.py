@@ -1,0 +1,566 @@
+"""Expressions to code: names, arities, types and grids; what is wrong is noted, and checking goes on.
+
+Nothing here is bounded by the Python stack: expressions are walked with a stack of our own, and what a body needs of
+other bodies is requested from `Checker._run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Protocol
+
+from voxlogica.check import messages, sequences
+from voxlogica.check.bodies import BAD, Body, Checking, Operand, Request, join_grids, type_of
+from voxlogica.check.forms import FORMS
+from voxlogica.check.names import (
+    Form,
+    Free,
+    Function,
+    Instance,
+    Kind,
+    Meaning,
+    Overloaded,
+    Problem,
+    Scope,
+    Trace,
+    Unknown,
+    Value,
+    fits,
+    known,
+)
+from voxlogica.check.spaces import Place
+from voxlogica.check.strings import has_names
+from voxlogica.errors import Diagnostic, Mark, Span
+from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type, signature
+from voxlogica.operators import by_symbol
+from voxlogica.reduction.code import Apply, Constant, Invoke, Text
+from voxlogica.syntax.ast import (
+    Binder,
+    Boolean,
+    Call,
+    Expression,
+    Field,
+    Fold,
+    Index,
+    Let,
+    List,
+    Load,
+    Name,
+    Number,
+    Slice,
+    String,
+    parts,
+)
+
+
+class Definitions(Protocol):
+    """What stands in the program around an expression."""
+
+    def current(self) -> Let | Load | None:
+        """The definition of the main code that is being checked."""
+        ...
+
+    def later(self, name: str) -> Span | None:
+        """Where the whole program defines a name last."""
+        ...
+
+    def uses(self, name: str, other: str) -> bool:
+        """Whether the last definition of a name in the whole program speaks of another name."""
+        ...
+
+    def general(self, function: Function) -> Instance:
+        """A function checked for arguments of unknown types."""
+        ...
+
+
+class Expressions:
+    """Checks expressions in a scope."""
+
+    def __init__(self, scope: Scope, definitions: Definitions) -> None:
+        self.scope, self.definitions = scope, definitions
+
+    def expression(self, body: Body, expression: Expression) -> Checking:
+        """Checks an expression, its parts first."""
+        stack: list[tuple[Expression, int]] = [(expression, 0)]
+        operands: list[Operand] = []
+        hidden: list[tuple[str, sequences.Hidden]] = []
+        as_functions: set[int] = set()  # names beside an operator that does not exist, such as `|>`
+        while stack:
+            node, stage = stack.pop()
+            if isinstance(node, Name):
+                operands.append(self.name(body, node, id(node) in as_functions))
+            elif isinstance(node, String) and has_names(node.value):
+                operands.append(Operand(body.emit(Text(node.value, node.span)), STRING))
+            elif isinstance(node, (Number, Boolean, String)):
+                operands.append(Operand(body.emit(Constant(node.value, node.span)), literal_type(node)))
+            elif isinstance(node, Binder):
+                if stage == 0:
+                    stack += [(node, 1), (node.value, 0)]
+                elif stage == 2:
+                    sequences.unbind(body, *hidden.pop())
+                elif node.word == "let":
+                    hidden.append((node.name.name, sequences.bind(body, node, operands.pop())))
+                    stack += [(node, 2), (node.body, 0)]
+                else:
+                    operands.append((yield from sequences.loop(self, body, node, operands.pop())))
+            elif stage == 0:
+                inner = self.inner(body, node)
+                stack.append((node, 1 + len(inner)))
+                stack += [(part, 0) for part in reversed(inner)]
+                if isinstance(node, Call) and self.is_no_operator(body, node.name):
+                    as_functions |= {id(argument) for argument in node.arguments}
+            else:
+                given = operands[len(operands) - stage + 1 :]
+                del operands[len(operands) - stage + 1 :]
+                operands.append((yield from self.compound(body, node, given)))
+        return operands.pop()
+
+    def inner(self, body: Body, node: Expression) -> tuple[Expression, ...]:
+        """The parts of an expression that are values: not the function given to `map`, nor a namespace."""
+        if isinstance(node, Call):
+            if node.name == "map" and isinstance(self.meaning(body, node.name), Form):
+                return node.arguments[1:]
+            return node.arguments
+        if isinstance(node, Field) and self.qualified(body, node):
+            return ()
+        return parts(node)
+
+    def compound(self, body: Body, node: Expression, given: list[Operand]) -> Checking:
+        """An expression whose parts are checked already."""
+        match node:
+            case Call():
+                return (yield from self.call(body, node, given))
+            case List():
+                return sequences.items(self, body, node, given)
+            case Index():
+                return sequences.index(self, body, node, given)
+            case Slice():
+                return sequences.cut(self, body, node, given)
+            case Fold():
+                return (yield from sequences.fold(self, body, node, given))
+            case Field():
+                return self.field(body, node, given)
+        raise TypeError(f"{node} is no expression")
+
+    def is_no_operator(self, body: Body, symbol: str) -> bool:
+        """Whether a symbol means nothing."""
+        return messages.is_symbol(symbol) and built_in(symbol) is None and self.scope.find(symbol, body.moment) is None
+
+    # Names
+
+    def name(self, body: Body, node: Name, perhaps_function: bool = False) -> Operand:
+        """A name used as a value."""
+        if node.name[0] == "$":
+            return Operand(body.emit(Text(f"${{{node.name[1:]}}}", node.span)), STRING)
+        local = body.local(node.name)
+        if local is not None:
+            return local
+        meaning = self.meaning(body, node.name)
+        if isinstance(meaning, Value):
+            return self.value(body, meaning)
+        if isinstance(meaning, Operator) and not meaning.parameters:
+            return self.apply(body, meaning, (), node.span)
+        if meaning is None:
+            self.report(body, self.unknown_name(body, node.name, node.span, ()), node.span)
+        elif not perhaps_function:
+            self.report(body, self.wrong_arity(body, node, meaning, 0), node.span)
+        return BAD
+
+    def value(self, body: Body, value: Value) -> Operand:
+        """What a definition of the main code stands for, in the main code or seen from a function."""
+        if body.main or value.slot < 0:
+            return Operand(value.slot, value.kind, value.grid)
+        return body.seen_global(value.slot, value.kind, value.grid)
+
+    def qualified(self, body: Body, node: Field) -> bool:
+        """Whether a field is a name with its namespace."""
+        return False
+
+    def field(self, body: Body, node: Field, given: list[Operand]) -> Operand:
+        """A field of a record."""
+        if not given:
+            return BAD
+        (record,) = given
+        kind = type_of(record)
+        if kind is not None:
+            marks, traces = self.marks(body, node.record, record.kind)
+            problem = messages.no_field(node, kind, tuple(marks), self.variants(body, node.name))
+            body.problems.append(Problem(problem, Place(node.name_span), tuple(traces)))
+            return BAD
+        return Operand(record.slot, Unknown()) if body.general and record.slot >= 0 else BAD
+
+    # Calls
+
+    def call(self, body: Body, node: Call, given: list[Operand]) -> Checking:
+        """A function or operator applied to arguments that are checked already."""
+        local = body.local(node.name)
+        meaning = None if local is not None else self.meaning(body, node.name)
+        if meaning is None and local is None:
+            kinds = [operand.kind for operand in given]
+            self.report(body, self.unknown_name(body, node.name, node.name_span, kinds), node.name_span)
+            return BAD
+        if isinstance(meaning, Form):
+            return (yield from sequences.form(self, body, node, meaning, given))
+        if isinstance(meaning, Overloaded):
+            fitting = meaning.chosen.get(len(given))
+            if fitting is None:
+                fitting = [each for each in meaning.alternatives if len(self.wanted(each)) == len(given)]
+                meaning.chosen[len(given)] = fitting
+            if len(fitting) == 1:
+                meaning = fitting[0]
+            elif fitting:
+                return (yield from self.overloaded(body, node, meaning, fitting, given))
+        wanted = self.wanted(meaning)
+        if meaning is None or isinstance(meaning, (Value, Overloaded)) or len(wanted) != len(given):
+            if isinstance(meaning, Overloaded):
+                meaning = self.likely(meaning, given)
+            self.report(body, self.wrong_arity(body, node, meaning, len(given)), node.name_span)
+            return BAD
+        return (yield from self.known_call(body, node, meaning, given))
+
+    def known_call(self, body: Body, node: Call, meaning: Operator | Function, given: list[Operand]) -> Checking:
+        """One operator or function applied to as many arguments as it takes."""
+        if any(operand.slot < 0 for operand in given):
+            return BAD
+        if isinstance(meaning, Operator):
+            if not self.typed(body, node, meaning.parameters, meaning.result, given):
+                return Operand(-1, meaning.result)
+            return self.apply(body, meaning, given, node.name_span)
+        if meaning.bundled or body.general:
+            result = self.by_scheme(body, node, meaning, given)
+            if result is None or body.general:
+                return Operand(-1 if result is None else 0, result)
+        if meaning.recursive:  # said where it is defined
+            return BAD
+        types = tuple([kind for operand in given if (kind := type_of(operand)) is not None])
+        if len(types) != len(given):
+            return BAD
+        made = yield Request(meaning, types)
+        assert isinstance(made, Instance)
+        return self.invoke(body, node, meaning, made, given)
+
+    def overloaded(
+        self,
+        body: Body,
+        node: Call,
+        meaning: Overloaded,
+        alternatives: Sequence[Operator | Function],
+        given: list[Operand],
+    ) -> Checking:
+        """A symbol with several meanings, told apart by the types of its arguments."""
+        types = tuple([kind for operand in given if (kind := type_of(operand)) is not None])
+        chosen = meaning.chosen.get(types) if len(types) == len(given) else None
+        if any(operand.slot < 0 or operand.kind is None for operand in given):
+            return BAD
+        if chosen is None:
+            chosen = self.choose(alternatives, [operand.kind for operand in given])
+            if len(types) == len(given):
+                meaning.chosen[types] = chosen
+        if not chosen:
+            self.report_overload(body, node, alternatives, given)
+            return BAD
+        if len(types) < len(given):
+            return Operand(0, Unknown())
+        if any(kind.element for kind in types):
+            return (yield from sequences.together(self, body, node, given))
+        return (yield from self.known_call(body, node, chosen[0], given))
+
+    def likely(self, meaning: Overloaded, given: Sequence[Operand]) -> Operator | Function:
+        """Which of several meanings was perhaps meant, when none takes so many arguments."""
+        for each in meaning.alternatives:
+            if all(
+                want is None or (kind := type_of(operand)) is None or want.accepts(kind)
+                for (_, want), operand in zip(self.wanted(each), given, strict=False)
+            ):
+                return each
+        return meaning.alternatives[0]
+
+    def choose(
+        self, alternatives: Sequence[Operator | Function], kinds: Sequence[Kind | None]
+    ) -> list[Operator | Function]:
+        """The meanings that take arguments of these kinds, or the elements of those that are sequences."""
+        given = [known(kind) for kind in kinds]
+        while any(isinstance(kind, Type) and kind.element for kind in given):
+            given = [kind.element if isinstance(kind, Type) and kind.element else kind for kind in given]
+        return [
+            each
+            for each in alternatives
+            if all(
+                want is None or not isinstance(kind, Type) or want.accepts(kind)
+                for (_, want), kind in zip(self.wanted(each), given, strict=True)
+            )
+        ]
+
+    def report_overload(
+        self, body: Body, node: Call, alternatives: Sequence[Operator | Function], given: Sequence[Operand]
+    ) -> None:
+        """Says that none of the meanings of a symbol goes with its arguments."""
+        marks: list[Mark] = []
+        traces: list[Trace] = []
+        for argument, operand in zip(node.arguments, given, strict=True):
+            more, trace = self.marks(body, argument, operand.kind)
+            marks += more
+            traces += trace
+        signatures = [self.shown(each, symbol=node.name) for each in alternatives]
+        kinds = [operand.kind for operand in given]
+        wanted = [self.wanted(each) for each in alternatives]
+        named = [isinstance(argument, Name) and body.local(argument.name) is None for argument in node.arguments]
+        diagnostic = messages.no_overload(
+            node, wanted, signatures, kinds, tuple(marks), named, lambda s: self.variants(body, s)
+        )
+        body.problems.append(Problem(diagnostic, Place(node.name_span), tuple(traces)))
+
+    def by_scheme(self, body: Body, node: Call, function: Function, given: list[Operand]) -> Kind | None:
+        """Checks arguments against what the function's body wants of any; the kind of the result, None when wrong."""
+        general = self.definitions.general(function)
+        copies: dict[Unknown, Kind] = {}
+
+        def copy(kind: Kind) -> Kind:
+            kind = known(kind) or kind
+            return copies.setdefault(kind, Unknown()) if isinstance(kind, Unknown) else kind
+
+        wanted = [(formal.name, copy(kind)) for formal, kind in zip(
+            function.definition.parameters, general.parameters, strict=True
+        )]  # fmt: skip
+        result = copy(general.result) if general.result is not None else None
+        shown = known(result)
+        typed = self.typed(body, node, wanted, shown if isinstance(shown, Type) else None, given)
+        return result if typed else None
+
+    def typed(
+        self,
+        body: Body,
+        node: Call,
+        wanted: Sequence[tuple[str, Kind | None]],
+        result: Type | None,
+        given: Sequence[Operand],
+    ) -> bool:
+        """Whether the arguments have the types wanted; reports if not. What is in error already is let pass."""
+        wrong = [
+            n
+            for n, ((_, kind), operand) in enumerate(zip(wanted, given, strict=True))
+            if kind is not None and operand.kind is not None and not fits(kind, operand.kind)
+        ]
+        if wrong:
+            shown = [(name, kind if isinstance(kind := known(want), Type) else None) for name, want in wanted]
+            marks: list[Mark] = []
+            traces: list[Trace] = []
+            for n in wrong:
+                more, trace = self.marks(body, node.arguments[n], given[n].kind)
+                marks += more
+                traces += trace
+            first = node.arguments[wrong[0]]
+            diagnostic = messages.wrong_types(
+                node, shown, result, [operand.kind for operand in given], wrong, tuple(marks),
+                isinstance(first, Name) and body.parameter(first.name) < 0,
+                isinstance(first, Name) and body.parameter(first.name) >= 0,
+                lambda s: self.variants(body, s),
+            )  # fmt: skip
+            body.problems.append(Problem(diagnostic, Place(node.name_span), tuple(traces)))
+        return not wrong
+
+    def apply(self, body: Body, operator: Operator, given: Sequence[Operand], span: Span) -> Operand:
+        """An operator over arguments of its types."""
+        result = operator.result
+        if any(operand.slot < 0 for operand in given):
+            return Operand(-1, result)
+        place = Place(span)
+        spatial = [operand.grid for operand, (_, kind) in zip(given, operator.parameters, strict=True) if kind.spatial]
+        for grid in spatial[1:]:
+            body.unite(spatial[0], grid, place)
+        space = -1
+        if not spatial and (operator.needs_space or result.spatial):
+            space = body.make(Free(operator.symbol, place))
+            spatial = [space]
+        slots = tuple([operand.slot for operand in given])
+        slot = body.emit(Apply(operator, slots, space, span))
+        return Operand(slot, result, spatial[0] if result.spatial else -1)
+
+    def invoke(
+        self, body: Body, node: Call, function: Function, instance: Instance, given: Sequence[Operand]
+    ) -> Operand:
+        """A function applied: its code, and what it does to the grids of its arguments."""
+        name, span = function.definition.name, node.name_span
+        for problem in instance.problems:
+            body.problems.append(self.lifted(body, problem, name, node))
+        if instance.code.result < 0 or any(operand.slot < 0 for operand in given):
+            return Operand(-1, instance.result)
+
+        def variable(port: int) -> int:
+            if port >= 0:
+                return given[port].grid
+            return -1 - port if body.main else body.port(-1 - port)
+
+        def called(place: Place) -> Place:  # what a library does is said of the call: its text is not the user's
+            return Place(span) if function.bundled else Place(span, name, place)
+
+        def outward(free: Free) -> Free:
+            return Free(name if function.bundled else free.symbol, called(free.place))
+
+        space = join_grids(body, instance.grids, variable, called, outward)
+        slots = tuple([operand.slot for operand in given])
+        slot = body.emit(Invoke(instance.code, slots, space if instance.grids.open else -1, span))
+        return Operand(slot, instance.result, space)
+
+    def lifted(self, body: Body, problem: Problem, name: str, node: Call) -> Problem:
+        """A problem in a function's body, seen from a call."""
+        marks = list(problem.diagnostic.marks)
+        traces = []
+        for trace in problem.traces:
+            argument = node.arguments[trace.parameter]
+            if isinstance(argument, Name) and (number := body.parameter(argument.name)) >= 0:
+                traces.append(Trace(number, trace.text, trace.name))
+                continue
+            marks.append(Mark(argument.span, f"{trace.text}, given here for `{trace.name}`"))
+            if isinstance(argument, Name) and body.local(argument.name) is None:
+                meaning = self.meaning(body, argument.name)
+                if isinstance(meaning, Value):
+                    marks.append(defined(meaning, trace.text))
+        place = Place(node.name_span, name, problem.place)
+        return Problem(replace(problem.diagnostic, marks=tuple(marks)), place, tuple(traces))
+
+    # What names mean
+
+    def meaning(self, body: Body, name: str) -> Meaning | None:
+        """What a name that is bound nowhere inside means in a body."""
+        meaning = self.scope.find(name, body.moment)
+        if meaning is None:
+            return built_in(name)
+        if isinstance(meaning, Overloaded):
+            body.uses |= meaning.owners
+        else:
+            body.uses.add(meaning.owner)
+        return meaning
+
+    def wanted(self, meaning: Meaning | None) -> Sequence[tuple[str, Type | None]]:
+        """The parameters of what may be applied, with their types where those are certain."""
+        match meaning:
+            case Operator():
+                return meaning.parameters
+            case Function():
+                self.definitions.general(meaning)
+                return meaning.parameters
+            case Overloaded():
+                return self.wanted(meaning.alternatives[0])
+            case Form():
+                return [(name, None) for name in meaning.variants[0]]
+        return ()
+
+    def variants(self, body: Body, symbol: str) -> messages.Variants:
+        """The parameters of each thing that a symbol means and that can be applied."""
+        meaning = self.scope.find(symbol, body.moment) or built_in(symbol)
+        if meaning is None or isinstance(meaning, (Value, Form)):
+            return ()
+        alternatives = meaning.alternatives if isinstance(meaning, Overloaded) else (meaning,)
+        return tuple([self.wanted(each) for each in alternatives])
+
+    def shown(self, meaning: Meaning | None, kinds: Sequence[Kind | None] = (), symbol: str = "") -> str:
+        """What a person may know of a meaning in half a line; of several, the one that takes such arguments."""
+        match meaning:
+            case Function():
+                self.definitions.general(meaning)
+                return meaning.signature
+            case Operator():
+                return signature(symbol or meaning.symbol, meaning.parameters, meaning.result)
+            case Form():
+                return meaning.signature
+            case Overloaded():
+                fitting = [each for each in meaning.alternatives if len(self.wanted(each)) == len(kinds)]
+                return self.shown([*self.choose(fitting, kinds), *meaning.alternatives][0], (), meaning.symbol)
+        return messages.one(meaning.kind) if meaning else ""
+
+    # Problems
+
+    def report(self, body: Body, diagnostic: Diagnostic, span: Span) -> None:
+        body.problems.append(Problem(diagnostic, Place(span)))
+
+    def marks(self, body: Body, argument: Expression, kind: Kind | None) -> tuple[list[Mark], list[Trace]]:
+        """Where an argument that is a name got its value: the definition, or the parameter to be followed."""
+        if not isinstance(argument, Name):
+            return [], []
+        number = body.parameter(argument.name)
+        if number >= 0:
+            return [], [] if body.general else [Trace(number, messages.one(kind), argument.name)]
+        binder = body.binder(argument.name)
+        if binder is not None:
+            return [
+                Mark(binder.span, f"{messages.one(kind)}, {'defined' if binder.word == 'let' else 'bound'} here")
+            ], []
+        meaning = self.scope.find(argument.name, body.moment)
+        return ([defined(meaning, messages.one(kind))], []) if isinstance(meaning, Value) else ([], [])
+
+    def unknown_name(self, body: Body, name: str, span: Span, kinds: Sequence[Kind | None]) -> Diagnostic:
+        current = body.definition or self.definitions.current()
+        if isinstance(current, Let) and current.name == name:
+            body.top.recursive = True
+            mark = Mark(current.name_span)
+            help = "there is no recursion: a definition sees only what stands above it"
+            message = f"`{name}` is used in its own definition"
+            return Diagnostic("name", message, span, "being defined here", (mark,), help=help)
+        later = self.definitions.later(name)
+        if later is not None and later.source is span.source and later.start > span.start:
+            help = "a definition sees only what stands above it: move this one up"
+            if isinstance(current, Let) and self.definitions.uses(name, current.name):
+                help = "there is no recursion: two definitions cannot use each other"
+            mark = Mark(later, "defined here")
+            return Diagnostic("name", f"`{name}` is used before it is defined", span, "", (mark,), help=help)
+        inside = body.names()
+        candidates = [*inside, *self.scope.names(body.moment), *by_symbol(), *FORMS]
+        if messages.is_symbol(name):
+            after = span.source.text[span.end : span.end + 20]
+            digits = after[: next((n for n, c in enumerate(after) if not (c.isalnum() or c == ".")), len(after))]
+            help = messages.glued(
+                name, digits, len(kinds), lambda s, count: any(len(each) == count for each in self.variants(body, s))
+            )
+            close = messages.related(name, candidates, kinds, lambda s: self.variants(body, s))
+            if help and (close is None or len(kinds) == 1):
+                return messages.no_such_name(name, span, "", (), help)
+        else:
+            close = messages.nearest(name, candidates)
+        if close is None:
+            return messages.no_such_name(name, span, "", (), "")
+        if close in inside:
+            return messages.no_such_name(name, span, f"did you mean `{close}`?", (), "")
+        meaning = self.scope.find(close, body.moment) or built_in(close)
+        marks: tuple[Mark, ...] = ()
+        if isinstance(meaning, Value) or (isinstance(meaning, Function) and not meaning.bundled):
+            marks = (Mark(meaning.name_span, "defined here"),)
+        return messages.no_such_name(name, span, f"did you mean `{close}`?   {self.shown(meaning, kinds)}", marks, "")
+
+    def wrong_arity(self, body: Body, node: Call | Name, meaning: Meaning | None, given: int) -> Diagnostic:
+        label = ""
+        marks: tuple[Mark, ...] = ()
+        binder = body.binder(node.name)
+        if binder is not None:
+            marks = (Mark(binder.span, f"{messages.one(binder.operand.kind)}, bound here"),)
+        elif isinstance(meaning, Value):
+            marks = (defined(meaning, messages.one(meaning.kind)),)
+        elif isinstance(meaning, Function) and not meaning.bundled:
+            formals = ", ".join(formal.name for formal in meaning.definition.parameters)
+            marks = (Mark(meaning.name_span, f"{meaning.definition.name}({formals}), defined here"),)
+        elif meaning is not None:
+            label = self.shown(meaning, symbol=node.name)
+        wanted = self.wanted(meaning)
+        return messages.wrong_arity(node, wanted, given, label, marks, not wanted)
+
+
+@cache
+def built_in(name: str) -> Meaning | None:
+    """What a name means that no definition has given a meaning."""
+    found = by_symbol().get(name, ())
+    if len(found) > 1:
+        return Overloaded(name, found)
+    return found[0] if found else FORMS.get(name)
+
+
+def defined(value: Value, text: str) -> Mark:
+    """The mark at a definition: what it is, and that it is defined or loaded there."""
+    how = "loaded" if isinstance(value.definition, Load) else "defined"
+    return Mark(value.name_span, f"{text}, {how} here")
+
+
+def literal_type(literal: Number | Boolean | String) -> Type:
+    """The type of a literal."""
+    return NUMBER if isinstance(literal, Number) else BOOL if isinstance(literal, Boolean) else STRING

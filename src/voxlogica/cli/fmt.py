@@ -1,0 +1,44 @@
+"""`voxlogica fmt`: a program with the brackets that make it mean the same everywhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from voxlogica.cli.arguments import Options
+from voxlogica.errors import MachineError
+from voxlogica.session import read
+from voxlogica.syntax.formatting import bracketed
+
+
+def fmt(options: Options) -> int:
+    """Prints it, puts it in the file's place, or says whether it would change; returns the exit status."""
+    path = Path(options.program)
+    source = read(path)
+    made = bracketed(source, int(options.dialect) if options.dialect else None)
+    changes = made != source.text
+    if options.json:
+        print(json.dumps({"program": source.name, "changes": changes, "text": made}, ensure_ascii=False))
+    elif not options.check and not options.in_place:
+        sys.stdout.write(made)
+    elif options.check and changes and not options.quiet:
+        print(f"{source.name} would change", file=sys.stderr)
+    if options.in_place and changes:
+        _replace(path, made)
+    return int(options.check and changes)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Puts a text in a file's place at once, with the file's permissions; the old one stays if anything fails."""
+    path = path.resolve()
+    try:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", dir=path.parent, delete=False) as file:
+            file.write(text)
+        made = Path(file.name)
+        made.chmod(path.stat().st_mode)
+        made.replace(path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise MachineError.of("output", f"{path} cannot be written: {reason}") from error

@@ -1,0 +1,191 @@
+"""Checked code: straight-line steps over slots, every name resolved and every type known. Plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from voxlogica.errors import Span
+from voxlogica.formula import Operator
+
+
+class Constant(NamedTuple):
+    """A literal."""
+
+    value: bool | float | str
+    span: Span
+
+
+class Text(NamedTuple):
+    """A string in which `$NAME` is to be replaced (C27)."""
+
+    template: str
+    span: Span
+
+
+class Setting(NamedTuple):
+    """A parameter of the program (C29) and the literal it replaces."""
+
+    name: str
+    default: bool | float | str
+    span: Span
+
+
+class Input(NamedTuple):
+    """The model of the program's n-th `load`."""
+
+    number: int
+    span: Span
+
+
+class Global(NamedTuple):
+    """A slot of the main code, seen from a function's body."""
+
+    slot: int
+
+
+class Outer(NamedTuple):
+    """A slot of the code around a loop, seen from the loop's body."""
+
+    slot: int
+
+
+class Apply(NamedTuple):
+    """An operator over slots; `space` is the number of a space variable of the code where no argument has a space."""
+
+    operator: Operator
+    arguments: tuple[int, ...]
+    space: int
+    span: Span
+
+
+class Invoke(NamedTuple):
+    """A function over slots; `space` is the space variable that stands for the callee's open one, or -1."""
+
+    code: Code
+    arguments: tuple[int, ...]
+    space: int
+    span: Span
+
+
+class Items(NamedTuple):
+    """A sequence of the values of slots; `space` is the space variable of its elements, -1 when they have none."""
+
+    items: tuple[int, ...]
+    space: int
+    span: Span
+
+
+class Range(NamedTuple):
+    """The whole numbers from the value of `start` up to that of `stop`, without it."""
+
+    start: int
+    stop: int
+    span: Span
+
+
+class Each(NamedTuple):
+    """What a body makes of each element of a sequence; `space` is that of what it makes."""
+
+    body: Code
+    source: int
+    space: int
+    span: Span
+
+
+class Together(NamedTuple):
+    """What a body makes of the elements of several sequences, taken together; what is not `many` stays the same."""
+
+    body: Code
+    sources: tuple[int, ...]
+    many: tuple[bool, ...]
+    space: int
+    span: Span
+    symbol: str
+
+
+class Sift(NamedTuple):
+    """The elements of a sequence for which a body is true."""
+
+    body: Code
+    source: int
+    span: Span
+
+
+class Cut(NamedTuple):
+    """The elements between two bounds, -1 where one is open; a negative bound is 0 if `clamped`, else from the end."""
+
+    source: int
+    start: int
+    stop: int
+    clamped: bool
+    span: Span
+
+
+class Pick(NamedTuple):
+    """The element with a number."""
+
+    source: int
+    number: int
+    span: Span
+
+
+class Folding(NamedTuple):
+    """A sequence drawn together from the left, by `first` with the first element and by `rest` with the others.
+
+    `initial` is what it begins with, -1 where that is the first element itself.
+    """
+
+    first: Code
+    rest: Code
+    initial: int
+    source: int
+    space: int
+    symbol: str
+    span: Span
+
+
+class Greatest(NamedTuple):
+    """The number of the largest element, the first of several."""
+
+    source: int
+    span: Span
+
+
+class Skip(NamedTuple):
+    """A slot that nobody reads."""
+
+
+Step: TypeAlias = (
+    Constant | Text | Setting | Input | Global | Outer | Apply | Invoke | Skip
+    | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Greatest
+)  # fmt: skip
+
+DEFAULT = 0
+"""The number, in every code, of the program's only space (C10)."""
+OPEN = 1
+"""The number, in every function, of the space its caller chooses."""
+
+
+class SpaceOf(NamedTuple):
+    """A space variable of a function that is fixed by the value of a slot, or by a space variable of the main code."""
+
+    slot: int = -1
+    main: int = -1
+
+
+@dataclass(eq=False)
+class Code:
+    """The steps of the main program, of a function for one choice of argument types, or of a loop's body.
+
+    The first `holes` slots are the arguments; each step fills the next one. `spaces` says of each space variable past
+    `OPEN` where it comes from; in the main code a space variable's number is looked up in the assignment given to
+    `reduce`. What a `bundled` library's code makes is said to be made where it is called.
+    """
+
+    name: str
+    holes: int = 0
+    bundled: bool = False
+    steps: list[Step] = field(default_factory=list)
+    result: int = -1
+    spaces: list[SpaceOf] = field(default_factory=list)

@@ -1,0 +1,67 @@
+"""Sequences whose length is known while formulas are made; each element is made when somebody asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import NamedTuple, Protocol, TypeAlias
+
+from voxlogica.formula import Formula, Origin
+from voxlogica.values import Space
+
+
+class Absent(NamedTuple):
+    """What cannot be had, and why: it takes the place of whatever needs it."""
+
+    message: str
+    help: str
+    origin: Origin | None
+
+
+Slot: TypeAlias = "Formula | Elements | Absent | None"
+"""What a slot holds; None where a space is missing, which the checker has said."""
+
+Process: TypeAlias = Generator["Process", Slot, Slot]
+"""Work towards a slot: it yields the work that must be done before, and is sent what came of it."""
+
+
+class Maker(Protocol):
+    """How an element of a sequence is made."""
+
+    def __call__(self, number: int) -> Process: ...
+
+
+class Elements:
+    """A sequence: its length, the space of its elements if they have one, and how each is made."""
+
+    __slots__ = ("_known", "_make", "length", "space")
+
+    def __init__(self, length: int, make: Maker, space: Space | None = None) -> None:
+        self.length, self.space, self._make = length, space, make
+        self._known: dict[int, Slot] = {}
+
+    def element(self, number: int) -> Process:
+        """The work towards an element, from 0; it is made once."""
+        if number not in self._known:
+            self._known[number] = yield self._make(number)
+        return self._known[number]
+
+
+def listed(items: Sequence[Slot], space: Space | None) -> Elements:
+    """A sequence of what is there already."""
+    return Elements(len(items), lambda number: done(items[number]), space)
+
+
+def part(source: Elements, start: int, length: int) -> Elements:
+    """So many elements of a sequence."""
+    return Elements(length, lambda number: source.element(start + number), source.space)
+
+
+def computed(length: int, make: Callable[[int], Slot]) -> Elements:
+    """A sequence whose elements need no work."""
+    return Elements(length, lambda number: done(make(number)))
+
+
+def done(slot: Slot) -> Process:
+    """The work towards what is there already."""
+    yield from ()
+    return slot

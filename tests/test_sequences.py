@@ -1,0 +1,332 @@
+"""Lists, loops, slices, folds: the same as plain Python lists make of the same text, element by element.
+
+The model below is Python: comprehensions, slices, `reduce`. Its numbers are terms, what is written out by hand when all
+loops are carried out, so that equality of terms is three things at once: the values are right, an element has the id of
+the same expression written by hand, and nothing is needed that Python would not need. Programs are made at random; a
+hundred goals are one program, for the sake of speed.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from random import Random
+from typing import Any, TypeAlias
+
+import pytest
+from tests.language import Failure, arrays, value
+from tests.test_check import IMAGE, checked, goals, ids
+
+from voxlogica.errors import ProgramError
+from voxlogica.formula import Formula, below
+
+Term: TypeAlias = "float | bool | tuple[Any, ...]"
+"""A constant, or an operator's name and its terms."""
+
+OPERATORS = {"+": "add_numbers", "-": "subtract_numbers", "*": "multiply_numbers", "max": "larger_number"}
+COMPARISONS = {"<": "less", ">=": "at_least", "==": "equal_numbers", "!=": "unequal_numbers"}
+BODIES: dict[str, Callable[..., float | bool]] = {
+    "add_numbers": lambda a, b: a + b, "subtract_numbers": lambda a, b: a - b, "multiply_numbers": lambda a, b: a * b,
+    "larger_number": max, "less": lambda a, b: a < b, "at_least": lambda a, b: a >= b,
+    "equal_numbers": lambda a, b: a == b, "unequal_numbers": lambda a, b: a != b,
+    "argmax": lambda *xs: float(xs.index(max(xs))),
+}  # fmt: skip
+
+
+def number(term: Term) -> Any:
+    """The value of a term."""
+    return BODIES[term[0]](*map(number, term[1:])) if isinstance(term, tuple) else term
+
+
+class Absent(Exception):
+    """An element that is not there."""
+
+
+class Lazy:
+    """A term that is made when it is looked at."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make = make
+
+
+def look(item: Any) -> Any:
+    while isinstance(item, Lazy):
+        item = item.make()
+    return item
+
+
+Names: TypeAlias = dict[str, Any]
+Meaning: TypeAlias = Callable[[Names], Any]
+
+
+class Maker:
+    """Random expressions: each a text, and what it means in Python."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.names = 0
+
+    def fresh(self) -> str:
+        self.names += 1
+        return f"x{self.names}"
+
+    def number(self, depth: int, numbers: list[str], lists: list[str]) -> tuple[str, Meaning]:
+        kind = self.random.randrange(10 if depth > 0 else 2)
+        if kind == 0 and numbers:
+            name = self.random.choice(numbers)
+            return name, lambda names: look(names[name])
+        if kind < 2:
+            constant = self.random.randrange(-3, 7)
+            return str(constant), lambda names: float(constant)
+        if kind < 5:
+            symbol = self.random.choice(["+", "-", "*"])
+            (a, left), (b, right) = self.number(depth - 1, numbers, lists), self.number(depth - 1, numbers, lists)
+            return f"({a} {symbol} {b})", lambda names: (OPERATORS[symbol], left(names), right(names))
+        if kind == 5:
+            name = self.fresh()
+            a, given = self.number(depth - 1, numbers, lists)
+            b, body = self.number(depth - 1, [*numbers, name], lists)
+            text = f"(let {name} = {a} in {b})"
+            return text, lambda names: body(names | {name: Lazy(functools.partial(given, names))})
+        xs, items = self.list(depth - 1, numbers, lists)
+        if kind == 6:
+            return f"argmax({xs})", lambda names: self.argmax(items(names))
+        if kind == 7:
+            a, place = self.number(min(depth - 1, 1), numbers, lists)
+            return f"{xs}[{a}]", lambda names: self.index(items(names), number(place(names)))
+        symbol = self.random.choice(["+", "-", "*", "max"])
+        initial, begin = self.number(depth - 1, numbers, lists)
+        if kind == 8:
+            return f"fold({symbol}, {initial}, {xs})", lambda names: self.fold(symbol, begin(names), items(names))
+        return f"(fold {symbol} {xs})", lambda names: self.fold(symbol, None, items(names))
+
+    def list(self, depth: int, numbers: list[str], lists: list[str]) -> tuple[str, Meaning]:
+        kind = self.random.randrange(10 if depth > 0 else 3)
+        if kind == 0 and lists:
+            name = self.random.choice(lists)
+            return name, lambda names: look(names[name])
+        if kind == 0 or kind == 1:
+            a, b = self.random.randrange(-2, 4), self.random.randrange(-1, 6)
+            return f"range({a}, {b})", lambda names: [float(n) for n in range(a, b)]
+        if kind == 2:
+            made = [self.number(depth - 1, numbers, lists) for _ in range(self.random.randrange(1, 4))]
+            text = f"[{', '.join(text for text, _ in made)}]"
+            return text, lambda names: [Lazy(functools.partial(each, names)) for _, each in made]
+        xs, items = self.list(depth - 1, numbers, lists)
+        if kind < 5:
+            name = self.fresh()
+            b, body = self.number(depth - 1, [*numbers, name], lists)
+            return (
+                f"(for {name} in {xs} do {b})",
+                lambda names: [Lazy(functools.partial(lambda x: body(names | {name: x}), x)) for x in items(names)],
+            )
+        if kind == 5:
+            name, symbol = self.fresh(), self.random.choice(list(COMPARISONS))
+            b, body = self.number(min(depth - 1, 1), [*numbers, name], lists)
+
+            def holds(names: Names, x: Any) -> bool:
+                return bool(number((COMPARISONS[symbol], look(x), body(names | {name: x}))))
+
+            text = f"(filter {name} in {xs} do {name} {symbol} {b})"
+            return text, lambda names: [x for x in items(names) if holds(names, x)]
+        if kind == 6:
+            a, b = self.bound(), self.bound()
+            return f"{xs}[{a}:{b}]", lambda names: items(names)[int(a) if a else None : int(b) if b else None]
+        if kind == 7:
+            a, b = self.random.randrange(-2, 4), self.random.randrange(-2, 6)
+            return f"subsequence({xs}, {a}, {b})", lambda names: items(names)[max(0, a) : max(0, b)]
+        if kind == 8:
+            symbol = self.random.choice(["+", "-", "*"])
+            b, body = self.number(depth - 1, numbers, lists)
+            return (
+                f"({xs} {symbol} {b})",
+                lambda names: [
+                    Lazy(functools.partial(lambda x, y: (OPERATORS[symbol], look(x), y()), x, lambda: body(names)))
+                    for x in items(names)
+                ],
+            )
+        name = self.fresh()
+        b, then = self.list(depth - 1, numbers, [*lists, name])
+        return f"(let {name} = {xs} in {b})", lambda names: then(names | {name: Lazy(functools.partial(items, names))})
+
+    def bound(self) -> str:
+        return self.random.choice(["", str(self.random.randrange(-3, 5))])
+
+    @staticmethod
+    def argmax(items: list[Any]) -> Term:
+        if not items:
+            raise Absent
+        return ("argmax", *map(look, items))
+
+    @staticmethod
+    def index(items: list[Any], place: float) -> Term:
+        if not 0 <= place < len(items):
+            raise Absent
+        found: Term = look(items[int(place)])
+        return found
+
+    @staticmethod
+    def fold(symbol: str, begin: Term | None, items: list[Any]) -> Term:
+        if begin is None and symbol == "max":
+            if not items:
+                raise Absent
+            begin, items = look(items[0]), items[1:]
+        elif begin is None:
+            begin = 1.0 if symbol == "*" else 0.0
+        made: Term = functools.reduce(lambda made, x: (OPERATORS[symbol], made, look(x)), items, begin)
+        return made
+
+
+def term(formula: Formula, known: dict[Formula, Term]) -> Term:
+    """What a formula says, written out; raises `Absent` where it refuses."""
+    for each in below([formula]):
+        if each.operator is None:
+            assert isinstance(each.value, (bool, float, str))
+            known[each] = each.value  # type: ignore[assignment]
+        elif each.operator.name == "refuse":
+            raise Absent
+        else:
+            known[each] = (each.operator.name, *(known[argument] for argument in each.arguments))
+    return known[formula]
+
+
+def outcome(make: Callable[[], Term]) -> object:
+    try:
+        return make()
+    except Absent:
+        return "absent"
+
+
+@pytest.mark.parametrize("seed", range(110))
+def test_programs_mean_what_they_mean_in_python(seed: int) -> None:
+    maker = Maker(Random(seed))
+    made = [maker.number(4, [], []) if n % 2 else maker.list(4, [], []) for n in range(100)]
+    texts = [text if n % 2 else f"({text})[0]" for n, (text, _) in enumerate(made)]
+    program = "\n".join(f'print "{n}" {text}' for n, text in enumerate(texts))
+    for n, (formula, (_, meaning)) in enumerate(zip(goals(program), made, strict=True)):
+        expected = outcome(lambda: meaning({}) if n % 2 else Maker.index(meaning({}), 0))  # noqa: B023
+        got = outcome(lambda: term(formula, {}))  # noqa: B023
+        assert got == expected, texts[n]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_engine_computes_the_numbers_that_python_computes(seed: int) -> None:
+    maker = Maker(Random(f"engine {seed}"))
+    found = []
+    while len(found) < 40:
+        text, meaning = maker.list(3, [], [])
+        wanted = outcome(lambda: tuple([number(look(x)) for x in meaning({})]))  # noqa: B023
+        if wanted != "absent":
+            found.append((text, wanted))
+    assert list(arrays(*[text for text, _ in found])) == [wanted for _, wanted in found]
+
+
+# Identity
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("(for x in [1, 2] do x + 1)[1]", "2 + 1"),
+        ("(for x in [1, 2] do x + 1)[1]", "(for y in [5, 2] do y + 1)[1]"),
+        ("map(f, [1, 2])[0]", "f(1)"),
+        ("let x = 2 in x * x", "2 * 2"),
+        ("fold + [a, 2]", "(0 + a) + 2"),
+        ("fold max [a, 2, 3]", "max(max(a, 2), 3)"),
+        ("([1, 2] * [3, 4])[1]", "2 * 4"),
+        ("([1, 2] * 3)[1]", "2 * 3"),
+        ("map(f, map(g, range(6))[2:4])[1]", "f(g(3))"),
+        ("(filter x in range(6) do x > 2)[0]", "range(6)[3]"),
+        ("1 + 2", "1 .+. 2"),
+        ("max([i, i + 1][1])", "max(i +. 1)"),
+        ("volume(fold && [i > 1, i > 2])", "volume((i >. 1) & (i >. 2))"),
+        ("volume((for k in [1, 2] do i > k)[1])", "volume(i >. 2)"),
+        ("(for m in [i] do for k in [1] do max(m * k))[0][0]", "max(i *. 1)"),
+    ],
+)
+def test_an_element_has_the_id_of_what_is_written_by_hand(one: str, other: str) -> None:
+    text = IMAGE + "let a = 7\nf(x) = x + 1\ng(x) = 10 * x\n"
+    assert ids(f'{text}print "v" {one}') == ids(f'{text}print "v" {other}')
+
+
+def test_only_what_a_slice_keeps_is_needed() -> None:
+    text = IMAGE + 'print "v" (for k in range(1000000000) do volume(smoothen(i > k, 2)))[5:7]'
+    (goal,) = goals(text)
+    assert [f.operator.name for f in below([goal]) if f.operator].count("volume") == 2
+
+
+def test_a_chain_of_loops_is_not_limited_by_the_stack() -> None:
+    text = "let x0 = range(3)\n" + "".join(f"let x{n + 1} = for x in x{n} do x + 1\n" for n in range(3000))
+    (goal,) = goals(text + 'print "v" x3000[2]')
+    assert len(list(below([goal]))) == 3002
+    nested = "for x in range(1) do " * 300 + "1"
+    assert str(checked(f'print "v" {nested}').goals[0].type).count("sequence") == 300
+
+
+def test_a_million_elements_are_not_made_for_nothing() -> None:
+    with pytest.raises(Failure, match="`print` was given a sequence of 1000000 elements, and takes 100000 at most"):
+        value("range(1000000)")
+
+
+# Conformance (language.md, section 12) and decisions
+
+
+def test_vector_map_of_map_sliced() -> None:
+    (found,) = arrays("map(f, map(g, xs))[2:4]", definitions="let xs = range(0, 6)\nf(x) = x + 1\ng(x) = 10 * x\n")
+    assert found == (21, 31)
+
+
+def test_vector_filter_sliced() -> None:
+    assert value("(filter x in range(0, 6) do x > 2)[0:2]") == (3, 4)
+
+
+def test_vector_discs_in_a_loop() -> None:
+    discs = "for r in range(1, 4) do volume((((x - 4) * (x - 4)) + ((y - 4) * (y - 4))) <= (r * r))"
+    assert value(discs, i=[[0] * 8] * 8) == (5, 13, 29)
+
+
+def test_c6_negative_bounds_count_from_the_end() -> None:
+    assert value("[1, 2, 3, 4][-2:]") == (3, 4)
+    assert value("slice([1, 2, 3, 4], 0, -1)") == (1, 2, 3)
+    assert value("subsequence([1, 2, 3, 4], -2, 2)") == (1, 2)
+    with pytest.raises(Failure, match="there is no element -1"):
+        value("[1, 2][-1]")
+
+
+def test_c7_element_wise_on_empty_gives_empty() -> None:
+    assert value("[] + 1") == value("1 + []") == value("[] == []") == ()
+    with pytest.raises(Failure, match="sequences of 0 and of 1 elements"):
+        value("[] + [1]")
+
+
+def test_c8_there_is_no_truthiness_and_folds_of_images_are_voxel_wise() -> None:
+    for wrong in ("filter k in [1] do k", "filter k in [i] do k", "filter k in [i] do k > 1"):
+        with pytest.raises(ProgramError, match="`filter` keeps the elements for which its condition holds"):
+            value(wrong, i=[1])
+    images = {"i": [1, 5], "j": [3, 2]}
+    assert value("fold + [i, j]", **images) == [4, 7]
+    assert value("fold max [i, j]", **images) == [3, 5]
+    assert value("fold - [i, j, j]", **images) == [-5, 1]
+    assert value("fold || [i > 2, j > 2]", **images) == [True, True]
+
+
+def test_what_decides_on_lengths_must_be_known_without_an_image() -> None:
+    with pytest.raises(Failure, match="a bound of `range` depends on an image here, which is not supported yet"):
+        value("range(max(i))", i=[3])
+
+
+def test_a_sequence_may_hold_what_cannot_be_had() -> None:
+    assert value("[1, [2][5], 3][2]") == 3
+    with pytest.raises(Failure, match="there is no element 5: the sequence has 1, from 0 to 0"):
+        value("[1, [2][5], 3]")
+
+
+def test_grids_in_loops() -> None:
+    """C10: `tt` in a loop's body lies on the grid of what it is combined with, here and in functions."""
+    text = 'load a = "a" load b = "b" f(xs) = for x in xs do volume(x & !border)\n'
+    text += 'print "a" f([intensity(a) > 1]) print "b" for k in [1] do volume((intensity(b) > k) & border)'
+    from tests.test_check import GRID, OTHER
+
+    first, second = goals(text, GRID, OTHER)
+    spaces = [{f.space.size for f in below([goal]) if f.space is not None} for goal in (first, second)]
+    assert spaces == [{GRID.size}, {OTHER.size}]
