@@ -352,7 +352,7 @@ def test_a_sweep_without_cases_is_over_the_program_as_it_is(folder: dict) -> Non
     text = FIXED.replace("scan.nii.gz", "data/ann/ann_flair.nii.gz")
     study = vx.program(text).sweep(k=[50, 70])
     image = folder["ann"][0]
-    assert [row["n"] for row in study] == [np.sum(image > 50), np.sum(image > 70)]
+    assert [row["n"] for row in study.table()] == [np.sum(image > 50), np.sum(image > 70)]
     assert study.best("n") == {"k": 50}
     assert study.best("n", lowest=True) == {"k": 70}
     assert study.heatmap("n")[(70.0,)] == np.sum(image > 70)
@@ -371,7 +371,7 @@ def _twice(text: str) -> None:
 # Python
 
 
-def test_rows_come_as_they_finish_and_again_in_order(folder: dict) -> None:
+def test_rows_come_as_they_finish_and_again_in_order(folder: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[int, int, str]] = []
     study = vx.load("p.imgql").map(CASES, progress=lambda done, total, row: told.append((done, total, row.case)))
     first = [row.case for row in study]
@@ -380,6 +380,7 @@ def test_rows_come_as_they_finish_and_again_in_order(folder: dict) -> None:
     assert [row.case for row in study] == first
     assert [row.case for row in study.table()] == list(NAMES)
     assert study.records()[0]["case"] == "ann"
+    monkeypatch.setitem(sys.modules, "polars", None)  # as if it were not installed
     with pytest.raises(vx.ProgramError, match="pip install polars"):
         study.to_polars()
 

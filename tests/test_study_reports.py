@@ -156,6 +156,7 @@ def test_a_report_is_one_page_that_asks_no_other_host(voxlogica_: Voxlogica) -> 
     status, out, err = voxlogica_("report", "r2", "-o", "page.html", "--masks", "found,sure")
     assert (status, out, err) == (0, "page.html\n", "")
     text = Path("page.html").read_text()
+    assert "the patient's right is at the viewer's left" in text
     page = Page(text)
     for tag, attributes in page.tags:
         assert tag not in ("link", "iframe", "object"), "what a page may load from elsewhere"
@@ -226,6 +227,16 @@ def test_the_worst_come_first() -> None:
     ]  # fmt: skip
     assert [row.case for row in worst_first(rows, "d", lowest=False)] == ["failed", "none", "bad", "good"]
     assert [row.case for row in worst_first(rows, "d", lowest=True)] == ["failed", "none", "good", "bad"]
+
+
+def test_a_report_of_pictures_says_nothing_of_sides(voxlogica_: Voxlogica) -> None:
+    Pictures.fromarray(np.arange(63, dtype=np.uint8).reshape(7, 9)).save("a.png")
+    Path("flat.imgql").write_text('load i = "x.png"\nlet m = intensity(i) >. 50\nprint "n" volume(m)')
+    voxlogica_("batch", "flat.imgql", "--cases", "{case}.png", "-q")
+    voxlogica_("report", "r1")
+    text = Path("r1.html").read_text()
+    assert text.count("<img") == 1
+    assert "right" not in re.sub("<style>.*</style>", "", text, flags=re.DOTALL)
 
 
 # Pictures: every orientation a file can have

@@ -55,7 +55,7 @@ def report(
     return page(
         Page(
             title, _facts(run), table, run.axes, maps, frozenset(lowest), worst, sort,
-            drawn, over, masks, notes, str(run.run.about.get("text", "")),
+            drawn, over, masks, _flat(run, worst, over), notes, str(run.run.about.get("text", "")),
         )
     )  # fmt: skip
 
@@ -101,6 +101,13 @@ def _picture(run: Recorded, row: Row, over: str, names: Sequence[str]) -> bytes 
     if not isinstance(image, (Image, Model)) or not masks or any(m.space.size != image.space.size for m in masks):
         return None
     return slices(image, masks)
+
+
+def _flat(run: Recorded, rows: Sequence[Row], over: str) -> bool:
+    """Whether the images are pictures, which do not say where the patient's right is."""
+    found = (run.value(row, over) for row in rows if not row.error)
+    image = next((value for value in found if isinstance(value, (Image, Model))), None)
+    return image is not None and image.space.dimensions == 2
 
 
 def _facts(run: Recorded) -> list[tuple[str, str]]:

@@ -20,7 +20,8 @@ from voxlogica.values import shown
 
 @dataclass(frozen=True)
 class Page:
-    """What a report shows. `worst` are the rows in the order of attention; `pictures` are PNG by a row's place."""
+    """What a report shows. `worst` are the rows in the order of attention; `pictures` are PNG by a row's place, of
+    slices through volumes unless `flat`."""
 
     title: str
     facts: Sequence[tuple[str, str]]
@@ -33,6 +34,7 @@ class Page:
     pictures: Mapping[int, bytes] = field(default_factory=dict)
     over: str = ""
     masks: Sequence[str] = ()
+    flat: bool = False
     notes: Sequence[str] = ()
     program: str = ""
 
@@ -147,10 +149,13 @@ def _legend(data: Page) -> str:
     if not data.pictures:
         return ""
     masks = "".join(f'<span class="key key{n}"></span>{escape(name)} ' for n, name in enumerate(data.masks))
-    return (
-        f"<p class=note>{masks} over {escape(data.over)}. Slices through the middle of {escape(data.masks[0])}, "
-        "radiological display: the patient's right is at the viewer's left.</p>"
+    sides = (
+        ""
+        if data.flat
+        else f" Slices through the middle of {escape(data.masks[0])}, radiological display: the patient's right is at "
+        "the viewer's left."
     )
+    return f"<p class=note>{masks} over {escape(data.over)}.{sides}</p>"
 
 
 def _cards(data: Page) -> str:
@@ -242,7 +247,8 @@ svg { max-width: 100%; height: auto; display: block; } svg text { fill: var(--so
   text-anchor: middle; } svg .end { text-anchor: end; } svg .start { text-anchor: start; }
 svg .axis { fill: var(--ink); font-weight: 600; } svg text.mean { fill: revert-layer; font-size: 12px; }
 svg .best { fill: none; stroke: #e0218a; stroke-width: 3; }
-.strip { width: 100%; } .strip .box { fill: var(--box); } .strip circle { fill: var(--accent); fill-opacity: .65; }
+.strip { width: 100%; max-width: 520px; } .strip .box { fill: var(--box); }
+.strip circle { fill: var(--accent); fill-opacity: .65; }
 .strip .median { stroke: var(--ink); stroke-width: 2; }
 .cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 540px), 1fr)); }
 article { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .8rem; }
