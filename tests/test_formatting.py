@@ -49,7 +49,7 @@ def test_a_text_of_two_readings_needs_a_dialect() -> None:
 
 OPERANDS = st.sampled_from(["a", "b", "(c - d)", "f(a, b)", "2", "xs[a + b * c]", "[a, b - c]"])
 SYMBOLS = st.sampled_from(["&", "|", "+", "-", "*", "/", "\\", ".+.", ".*.", ">", "&&", "~[1]"])
-SIGNS = st.sampled_from(["", "", "", "!", "N ", "! N "])
+SIGNS = st.sampled_from(["", "", "", "! ", "N ", "! N "])
 
 
 @st.composite
