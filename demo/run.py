@@ -100,6 +100,7 @@ def demo(output: Path = OUTPUT, say: Callable[[str], None] = print) -> None:
     say(f"Masks     {masks / 'growTum.nii.gz'} and gtv.nii.gz, for any NIfTI viewer")
     say(f"Next      change a line of {PROGRAM} and `make demo` again, or set both thresholds yourself:\n")
     say(f"  .venv/bin/voxlogica {' '.join(command(case, output / 'mine', 'hi=0.90', 'vi=0.90'))}")
+    say("\nMany patients, and thresholds to choose: docs/study.md goes from one image to a study.")
 
 
 def main() -> int:

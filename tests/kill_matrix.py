@@ -17,6 +17,7 @@ import struct
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,6 +201,8 @@ def spawn(store: Path, round: int, seed: int, order: str | None, overlap: int, e
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         status = work(store, round, seed, order, overlap, executions)
+    except BaseException:  # noqa: BLE001 - a child ends here, whatever happens; it is counted among the wrong ones
+        traceback.print_exc()
     finally:
         os._exit(status)
 

@@ -7,7 +7,7 @@ carry the version, so a result that changes needs a new one. (Did no release hav
 
 A line is an operator's name, its version, and a digest of its results. It stays when the operator goes: who uses the
 name again must not find what the old one stored. The encoders of `files` are left out: the bytes of a compressed file
-depend on the library that compresses.
+depend on the library that compresses; and what another package computes, whose version is part of the ids.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def locked() -> dict[str, str]:
 
 def current() -> dict[str, str]:
     """The lines as they would be now."""
-    return {name: line(name) for name, operator in operators().items() if operator.cost != "file"}
+    ours = [name for name, operator in operators().items() if operator.cost != "file" and not operator.library]
+    return {name: line(name) for name in ours}
 
 
 def line(name: str) -> str:

@@ -223,7 +223,7 @@ class Simulation:
         assert machine.records[id].refs > 0, "nobody needs it"
         for a in i.formula.arguments:
             assert a.id in self.values, f"an input was freed too early: {a} {self.machine.story(a.id)}"
-        if not i.tiny and not self.hostile:
+        if not i.tiny and not self.hostile and not self.elements:  # what a gathering reads is opened without asking
             usage = machine.usage
             assert machine.running == 1 or usage.live + usage.reserved <= machine.memory, "over the budget"
         if machine.records[id].published and not machine.records[id].pins:
@@ -300,6 +300,9 @@ class Simulation:
     def waited(self, i: Wait, id: bytes) -> object:
         assert not self.machine.records[id].held
         self.foreign.discard(id)
+        if self.random.random() < 0.2 and id not in self.held | self.stored:
+            self.held.add(id)
+            return Granted(i.number)  # inherited
         if not self.hostile or self.value[id] is None or self.random.random() < 0.4:
             return Raised(i.number, BOOM) if id in self.broken and self.random.random() < 0.5 else Abandoned(i.number)
         self.stored.add(id)

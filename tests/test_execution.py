@@ -23,7 +23,7 @@ from voxlogica.execution import limits
 from voxlogica.execution.engine import Broken, ExecutionEngine, Finished
 from voxlogica.execution.messages import Event
 from voxlogica.formula import IMAGE, MASK, NUMBER, Formula, Formulas, Leaf, Operator, Origin, below
-from voxlogica.storage import Claim, Done, Failed, MemoryStorage, StoreFull, TaskError
+from voxlogica.storage import Claim, Done, Failed, MemoryStorage, Missing, StoreFull, TaskError
 from voxlogica.values import Space
 from world import SOON, World, at_once, outcomes, soon, values
 
@@ -276,6 +276,70 @@ def test_a_stored_value_that_was_collected_is_computed_again():
     assert world.ran == {"b": 1, "a": 1}
 
 
+def test_goals_that_are_stored_are_opened_one_by_one_and_take_no_worker():
+    """Nobody opens the next before the last was taken; and all workers may be busy."""
+    world = World()
+    running, go = threading.Event(), threading.Event()
+    opened: list[str] = []
+
+    class Opening(MemoryStorage):
+        def known(self, ids):  # type: ignore[no-untyped-def]
+            return {id: Done(Seen(outcome.ref)) for id, outcome in super().known(ids).items()}
+
+    class Seen:
+        def __init__(self, ref):  # type: ignore[no-untyped-def]
+            self.ref, self.nbytes = ref, ref.nbytes
+
+        def open(self):  # type: ignore[no-untyped-def]
+            opened.append("one")
+            return self.ref.open()
+
+    def kernel() -> float:
+        running.set()
+        soon(go)
+        return 0.0
+
+    goals = [world(f"goal{n}", lambda n=n: float(n)) for n in range(5)]
+    told: list[Event] = []
+    with ExecutionEngine(Opening(), jobs=1) as engine:
+        outcomes(engine, *goals)
+        busy = engine.run([world("busy", kernel)])
+        soon(running)
+        run = engine.run(goals, listen=told.append)
+        for n, (goal, outcome) in enumerate(run):
+            assert (goal, outcome.value, len(opened)) == (goals[n], float(n), n + 1)  # type: ignore[union-attr]
+        assert (run.counts.tasks, run.counts.reused, [event.kind for event in told]) == (5, 5, ["reused"] * 5)
+        go.set()
+        list(busy)
+
+
+def test_stored_goals_that_are_lost_before_they_are_opened_are_computed_again():
+    world = World()
+
+    class Lost:
+        nbytes = 8
+
+        def open(self):  # type: ignore[no-untyped-def]
+            raise Missing
+
+    class Losing(MemoryStorage):
+        losing = False
+
+        def known(self, ids):  # type: ignore[no-untyped-def]
+            found = super().known(ids)
+            if self.losing:
+                self._rows.clear()
+            return {id: Done(Lost()) for id in found} if self.losing else found
+
+    storage = Losing()
+    goals = [world(f"goal{n}", lambda n=n: float(n)) for n in range(3)]
+    with ExecutionEngine(storage, jobs=2) as engine:
+        assert values(engine, *goals) == [0.0, 1.0, 2.0]
+        storage.losing = True
+        assert values(engine, *goals) == [0.0, 1.0, 2.0]
+    assert set(world.ran.values()) == {2}
+
+
 # Failures
 
 
@@ -365,11 +429,11 @@ def test_a_private_failure_is_stored_in_the_name_of_the_claim_and_still_names_it
 
 def test_a_store_that_takes_nothing_costs_no_answer():
     class Full(MemoryStorage):
-        def store(self, claim, value, made):  # type: ignore[no-untyped-def]
+        def store(self, claim, value, made, *, goal=False):  # type: ignore[no-untyped-def]
             raise StoreFull
 
     class Broken(MemoryStorage):
-        def store(self, claim, value, made):  # type: ignore[no-untyped-def]
+        def store(self, claim, value, made, *, goal=False):  # type: ignore[no-untyped-def]
             raise OSError("disk gone")
 
     for backend in (Full(), Broken()):

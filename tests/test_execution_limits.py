@@ -199,6 +199,8 @@ def test_100_waiters_of_one_task_wake_when_it_is_done(engines: int):
     others = [world(f"other{n}", lambda: 1.0) for n in range(engines)]
     all_engines = [ExecutionEngine(storage, jobs=1) for _ in range(engines)]
     started = threading.Barrier(101)
+    first = all_engines[0].run([slow])
+    soon(gate.running)
 
     def wait(n: int) -> Callable[[], None]:
         def work() -> None:
@@ -210,12 +212,12 @@ def test_100_waiters_of_one_task_wake_when_it_is_done(engines: int):
 
     def let_go() -> None:
         started.wait(SOON)
-        soon(gate.running)
         for engine, other in zip(all_engines[1:], others, strict=False):
             assert values(engine, other) == [1.0], "its only worker waits for nobody"
         gate.go.set()
 
     at_once(let_go, *[wait(n) for n in range(100)])
+    assert len(list(first)) == 1
     for engine in all_engines:
         engine.close()
     assert world.ran["slow"] == 1
@@ -230,7 +232,7 @@ def test_three_engines_with_several_threads_each_publish_each_task_once():
     published: list[bytes] = []
 
     class Counting(MemoryStorage):
-        def store(self, claim: Claim, value: object, made: Provenance) -> Done:
+        def store(self, claim: Claim, value: object, made: Provenance, *, goal: bool = False) -> Done:
             published.append(claim.id)
             return super().store(claim, value, made)  # type: ignore[arg-type]
 

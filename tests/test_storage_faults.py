@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import resource
 import shutil
@@ -21,8 +22,10 @@ from tests.storage_peer import Peer, until_waited_for
 
 from voxlogica.errors import MachineError
 from voxlogica.storage import Claim, Done, Failed, Missing, StoreFull, locks, size
+from voxlogica.storage.blobs import Blobs
 from voxlogica.storage.conformance import CIRCUMSTANCE, DEFINITE, MADE, gather, opened, taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
+from voxlogica.storage.live import Live
 
 BIG = bytes(range(256)) * 100
 
@@ -87,6 +90,22 @@ def test_a_spoilt_blob_is_a_miss_is_counted_and_is_computed_again(
     stored(store, "a")
     assert opened(store.lookup(task("a"))) == opened(outcome) == BIG
     assert store.verify().whole
+
+
+@pytest.mark.parametrize(("number", "gone"), [(errno.EIO, True), (errno.EMFILE, False)])
+def test_a_read_error_is_damage_and_a_lack_of_descriptors_is_not(
+    store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch, number: int, gone: bool
+):
+    stored(store, "a")
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store._blobs, "map", fail)
+        with pytest.raises(Missing if gone else OSError):
+            opened(store.lookup(task("a")))
+    assert (store.lookup(task("a")) is None) == gone
 
 
 def test_a_late_repairer_does_not_remove_the_successor(store: EmbeddedStorage):
@@ -276,6 +295,7 @@ import sys
 from voxlogica.storage import Claim, StoreFull
 from voxlogica.storage.conformance import MADE, opened, task
 from voxlogica.storage.embedded import EmbeddedStorage
+from voxlogica.storage.live import Live
 said = []
 with EmbeddedStorage(sys.argv[1], tell=said.append) as store:
     with store.pin([task("a")]):
@@ -299,6 +319,7 @@ def test_a_directory_one_may_not_write_to_is_refused_with_what_to_do(tmp_path: P
 import sys
 from voxlogica.errors import MachineError
 from voxlogica.storage.embedded import EmbeddedStorage
+from voxlogica.storage.live import Live
 for name in (sys.argv[1], sys.argv[1] + "/below"):
     try:
         EmbeddedStorage(name)
@@ -466,6 +487,7 @@ def test_a_child_that_ends_normally_harms_nobody(tmp_path: Path):
 import os, sys
 from voxlogica.storage.conformance import MADE, task
 from voxlogica.storage.embedded import EmbeddedStorage
+from voxlogica.storage.live import Live
 store = EmbeddedStorage(sys.argv[1])
 store.store(store.claim(task("a")), 1.0, MADE)
 if os.fork():
@@ -483,6 +505,7 @@ def test_exit_with_fifty_blocked_helpers_does_not_hang(tmp_path: Path):
 import sys
 from voxlogica.storage.conformance import task
 from voxlogica.storage.embedded import EmbeddedStorage
+from voxlogica.storage.live import Live
 store = EmbeddedStorage(sys.argv[1])
 for number in range(50):
     assert store.claim(task(str(number)), timeout=0.001) is None
@@ -544,6 +567,37 @@ def test_clean_up_removes_orphans_and_leftovers_but_not_what_is_being_written(st
     assert not other.exists()
     assert mine.exists()
     assert opened(store.lookup(task("a"))) == BIG
+
+
+def test_who_is_taken_for_dead_while_it_starts_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Another has its file locked to remove it, before it was locked by its owner (found by the soak)."""
+    take, refused = locks.ByteLocks.take, list[int]()
+
+    def once_refused(self: locks.ByteLocks, *arguments: int, **more: bool) -> bool:
+        if not refused:
+            refused.append(1)
+            return False
+        return take(self, *arguments, **more)
+
+    monkeypatch.setattr(locks.ByteLocks, "take", once_refused)
+    live = Live(tmp_path)
+    lock = locks.ByteLocks(locks.LockFile(tmp_path / live.token))
+    assert refused
+    assert not lock.take(0), "its owner has it"
+    lock.close()
+    live.close()
+
+
+def test_who_starts_while_leftovers_are_looked_for_loses_nothing(tmp_path: Path):
+    """Its file in `tmp/` is not there yet when the living are asked for (found by the soak)."""
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / "dead-0").touch()
+
+    def living() -> frozenset[str]:
+        (tmp_path / "tmp" / "new-0").touch()
+        return frozenset()
+
+    assert [path.name for path in Blobs(tmp_path, "mine").leftovers(living)] == ["dead-0"]
 
 
 def test_collection_removes_what_is_cheapest_for_its_size(tmp_path: Path):

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
         ProgramError,
         VoxLogicAError,
     )
-    from voxlogica.session import Program, Run, Session, load, program
+    from voxlogica.session import Program, Run, Session, cases, load, program
+    from voxlogica.study.cases import Cases
     from voxlogica.values import Image, Labels, Mask, Model, Space
 
 _PLACES = {
-    **dict.fromkeys(("Program", "Run", "Session", "load", "program"), "session"),
+    **dict.fromkeys(("Program", "Run", "Session", "cases", "load", "program"), "session"),
+    "Cases": "study.cases",
     **dict.fromkeys(("Image", "Labels", "Mask", "Model", "Space"), "values"),
     **dict.fromkeys(
         ("ComputationError", "InputError", "InternalError", "MachineError", "ProgramError", "VoxLogicAError"), "errors"
@@ -36,6 +38,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "Cases",
     "ComputationError",
     "Image",
     "InputError",
@@ -51,6 +54,7 @@ __all__ = [
     "Space",
     "VoxLogicAError",
     "__version__",
+    "cases",
     "load",
     "program",
 ]

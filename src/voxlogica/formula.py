@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 from voxlogica import identity
@@ -51,7 +52,8 @@ class Operator:
     `name` and `version` enter content ids; `symbol` is how programs write it. All spatial arguments and a spatial
     result share one space; `needs_space` says that the body takes it first, without the user giving it. `cost` names
     the class of its running time; `isolate` has the body run in a process of its own, for what may crash or must be
-    killable; `dynamic` says that the body returns formulas (see `Builder`).
+    killable; `dynamic` says that the body returns formulas (see `Builder`); `library` is the package that computes it,
+    if not ours: its version is in the ids.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Operator:
     hidden: bool = False
     isolate: bool = False
     dynamic: bool = False
+    library: str = ""
 
     @property
     def signature(self) -> str:
@@ -194,11 +197,20 @@ class Formulas:
         if known is not None:
             return known
         here = _space(operator, arguments, space)
-        id = identity.applied(operator.name, operator.version, here.id if here else None, [a.id for a in arguments])
+        ids, made_by = [a.id for a in arguments], _versions(operator.library) if operator.library else ()
+        id = identity.applied(operator.name, operator.version, here.id if here else None, ids, made_by)
         result_space = here if operator.result.spatial else None
         known = Formula(id, operator.result, result_space, operator, arguments, None, None, origin)
         self._applied[key] = known
         return known
+
+
+@cache
+def _versions(library: str) -> tuple[str, ...]:
+    """A library and its version, as part of an id: another version may give other results."""
+    from importlib.metadata import version
+
+    return library, version(library)
 
 
 def _by_id(formula: Formula) -> Id:

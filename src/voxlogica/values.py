@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import prod
+from math import isfinite, prod
 from typing import TYPE_CHECKING, Any, Self
 
 from voxlogica import identity
@@ -198,3 +198,23 @@ class Model(_Volume):
 
 Scalar = bool | float | str
 Value = Scalar | Mask | Image | Model | bytes
+
+
+def shown(value: Scalar) -> str:
+    """A scalar as text (C19): the fewest digits that read back exactly, integral numbers without `.0`."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    number = float(value)
+    return str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
+
+
+def plain(value: Scalar) -> bool | float | int | str:
+    """A scalar for JSON, which knows neither infinity nor not-a-number: those as text; integral numbers as integers."""
+    if isinstance(value, (bool, str)):
+        return value
+    number = float(value)
+    if not isfinite(number):
+        return str(number)
+    return int(number) if number.is_integer() and abs(number) < 1e16 else number

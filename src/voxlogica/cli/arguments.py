@@ -124,8 +124,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
 
 
-def _run(parser: argparse.ArgumentParser) -> None:
-    _reading(parser)
+def _running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output-dir", type=Path, metavar="DIR", help="where `save` puts files whose paths are relative"
     )
@@ -148,10 +147,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
     )
     _store_option(parser)
     parser.add_argument("--no-store", action="store_true", help="keep nothing for later runs, and look nothing up")
-    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be computed, and compute nothing")
-    parser.add_argument(
-        "--why", action="store_true", help="say for each task that is computed what changed since the latest run"
-    )
+    parser.add_argument("--retry-failed", action="store_true", help="try again what failed in an earlier run")
     parser.add_argument(
         "--timeout", type=_seconds("--timeout"), metavar="TIME", help="give up what is not done by then (30, 5m, 2h)"
     )
@@ -163,7 +159,15 @@ def _run(parser: argparse.ArgumentParser) -> None:
         "--profile", type=Path, nargs="?", const=Path(), metavar="FILE",
         help="say at the end which operators took the time; with FILE, write a trace for Perfetto or Chrome",
     )  # fmt: skip
-    parser.add_argument("--retry-failed", action="store_true", help="try again what failed in an earlier run")
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    _reading(parser)
+    _running(parser)
+    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be computed, and compute nothing")
+    parser.add_argument(
+        "--why", action="store_true", help="say for each task that is computed what changed since the latest run"
+    )
     _common(parser)
 
 
@@ -225,6 +229,69 @@ def _version(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="write it as one JSON object")
 
 
+def _cases(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "patterns", nargs="*", metavar="PATTERN",
+        help="'data/{case}/{case}_flair.nii.gz', INPUT=PATTERN (several are joined), a .csv table, or a BIDS directory",
+    )  # fmt: skip
+    parser.add_argument(
+        "--for", type=Path, metavar="PROGRAM", dest="program_for", help="what the cases set in a program"
+    )
+    parser.add_argument("--json", action="store_true", help="write them as one JSON object")
+
+
+def _study(parser: argparse.ArgumentParser) -> None:
+    _reading(parser)
+    parser.add_argument(
+        "--cases", action="append", default=[], metavar="CASES",
+        help="'data/{case}/{case}_flair.nii.gz', INPUT=PATTERN (may be repeated), a .csv table, or a BIDS directory",
+    )  # fmt: skip
+    parser.add_argument("--table", type=Path, metavar="FILE", help="write the table as .csv, .json or .parquet")
+    _running(parser)
+    _common(parser)
+
+
+def _sweep(parser: argparse.ArgumentParser) -> None:
+    _study(parser)
+    parser.add_argument(
+        "-p", action="append", default=[], metavar="NAME=VALUES", dest="axes",
+        help="FROM:TO:STEP, both ends included, or a list: hi=0.90:0.99:0.01, vi=0.86,0.9 (may be repeated)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--lowest", action="append", default=[], metavar="LABEL", help="of this measure the lowest mean is the best"
+    )
+
+
+def _two(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", metavar="RUN", help="two runs, as `voxlogica runs` names them: r12 r14")
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", metavar="RUN", help="a run, as `voxlogica runs` names it: r14")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write it (default: RUN.html)")
+    parser.add_argument("--over", metavar="NAME", help="the image to draw on (default: the first that is loaded)")
+    parser.add_argument(
+        "--masks", metavar="NAME,NAME", help="the masks to draw, at most three (default: those that are saved)"
+    )
+    parser.add_argument(
+        "--pictures", type=_count, default=40, metavar="N", help="cases with pictures, the worst ones (default: 40)"
+    )
+    parser.add_argument("--sort", metavar="LABEL", help="the measure that says which cases are the worst")
+    parser.add_argument(
+        "--lowest", action="append", default=[], metavar="LABEL", help="of this measure the lowest is the best"
+    )
+
+
+def _count(text: str) -> int:
+    return 0 if text == "0" else _jobs_like("--pictures")(text)
+
+
+def _repl(parser: argparse.ArgumentParser) -> None:
+    _reading(parser)
+    _store_option(parser)
+    parser.add_argument("--no-store", action="store_true", help="keep nothing for later")
+
+
 COMMANDS: Mapping[str, Command] = {
     "run": Command(
         "run:run",
@@ -250,6 +317,52 @@ COMMANDS: Mapping[str, Command] = {
   voxlogica operators through
   voxlogica operators '>.'""",
         _operators,
+    ),
+    "cases": Command(
+        "cases:cases",
+        "how a folder, a table or a pattern is understood: which cases, and what is missing",
+        """  voxlogica cases 'data/{case}/{case}_flair.nii.gz'
+  voxlogica cases flair='data/{case}/flair.nii.gz' seg='data/{case}/seg.nii.gz'
+  voxlogica cases table.csv --for gbm.imgql""",
+        _cases,
+    ),
+    "batch": Command(
+        "study:batch",
+        "run a program on many cases: one row a case",
+        """  voxlogica batch gbm.imgql --cases 'data/{case}/{case}_flair.nii.gz' --table out.csv
+  voxlogica batch seg.imgql --cases flair='data/{case}_flair.nii.gz' --cases seg='data/{case}_seg.nii.gz'
+  voxlogica batch gbm.imgql --cases cases.csv --output-dir masks -j 4""",
+        _study,
+        "a program",
+    ),
+    "sweep": Command(
+        "study:sweep",
+        "run a program for all choices of some parameters, on one case or many",
+        """  voxlogica sweep gbm.imgql --cases 'data/{case}/{case}_flair.nii.gz' -p hi=0.90:0.99:0.01 -p vi=0.86,0.9
+  voxlogica sweep gbm.imgql --set NAME=case7 -p hi=0.93,0.95""",
+        _sweep,
+        "a program",
+    ),
+    "runs": Command("runs:runs", "the latest runs", "  voxlogica runs --most 5", _stored(_many)),
+    "diff": Command(
+        "runs:diff",
+        "what differs between two runs: definitions, numbers, masks",
+        "  voxlogica diff r12 r14",
+        _stored(_two, _many),
+        "two runs",
+    ),
+    "report": Command(
+        "runs:report",
+        "one self-contained page of a run: table, distributions, heat maps, pictures of the worst cases",
+        "  voxlogica report r14 -o report.html\n  voxlogica report r14 --masks gtv,manual --sort 04_dice_gtv",
+        _stored(_report),
+        "a run",
+    ),
+    "repl": Command(
+        "repl:repl",
+        "try expressions one by one",
+        "  voxlogica repl\n  voxlogica repl gbm.imgql --set NAME=case7",
+        _repl,
     ),
     "store info": Command("store:info", "how much is stored, and who uses it", "  voxlogica store info", _stored()),
     "store list": Command(

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from voxlogica.check import StringName, names
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import complain, emit, number, sorted_out
+from voxlogica.cli.text import complain, emit, sorted_out
 from voxlogica.errors import Diagnostic, ProgramError
 from voxlogica.session import Given, Program, Session, read
 from voxlogica.session.settings import program_names, settable, unset, unset_diagnostic
 from voxlogica.syntax.parser import parse
+from voxlogica.values import plain
 
 
 def check(options: Options) -> int:
@@ -66,7 +67,7 @@ def _described(program: Program, given: Sequence[Given]) -> list[str]:
 
 def _as_data(program: Program) -> dict[str, object]:
     checked = program.checked
-    values = {name: number(value) if isinstance(value, float) else value for name, value in program.parameters.items()}
+    values = {name: plain(value) for name, value in program.parameters.items()}
     return {
         "program": program.source.name,
         "inputs": [{"name": each.name, "path": each.path.value} for each in checked.inputs],

@@ -19,6 +19,7 @@ from voxlogica.identity import Id
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
+    from rich.progress import Progress as Bar
 
 PATIENCE = 1.0
 """Seconds before anything is shown."""
@@ -120,3 +121,42 @@ class Progress:
         seconds = time.monotonic() - self._start
         parts.append(f"about {remaining:.0f} s" if remaining else f"{seconds:.0f} s so far")
         return Text(f"{self._title}\n{'   '.join(parts)}", no_wrap=True, overflow="ellipsis")
+
+
+class Rows:
+    """How far a study is: a bar on stderr while it runs, when somebody looks. Rows pass above it."""
+
+    def __init__(self, name: str, total: int, shown: bool) -> None:
+        self._name, self._total = name, total
+        self._shown = shown and sys.stderr.isatty()
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> Rows:
+        if self._shown:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TextColumn("rows"),
+                TextColumn("[red]{task.fields[failed]}"), TimeElapsedColumn(), TextColumn("about"),
+                TimeRemainingColumn(), console=Console(stderr=True), transient=True,
+                redirect_stdout=sys.stdout.isatty(), redirect_stderr=True,
+            )  # fmt: skip
+            self._bar.add_task(self._name, total=self._total, failed="")
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def update(self, done: int, failed: int) -> None:
+        """So many rows are there, and so many of them failed."""
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=done, failed=f"{failed} failed" if failed else "")
+
+    def stop(self) -> None:
+        """Takes the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

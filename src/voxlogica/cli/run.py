@@ -8,12 +8,13 @@ from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.forecast import explain
 from voxlogica.cli.progress import Progress
-from voxlogica.cli.text import complain, emit, notice, number, sorted_out
+from voxlogica.cli.text import complain, emit, notice, sorted_out
 from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, Diagnostic, InternalError
 from voxlogica.session import Effort, Given, Printed, Run, Saved, Session, Trouble, Watcher
 from voxlogica.session import Options as RunOptions
 from voxlogica.storage import MemoryStorage
+from voxlogica.values import plain
 
 
 def run(options: Options) -> int:
@@ -65,9 +66,7 @@ def _follow(running: Run, progress: Progress, watcher: Watcher | None, options: 
             print(f"saved {each.path}", file=sys.stderr, flush=True)
     status = _status(said)
     if options.json:
-        values = [
-            {"label": p.label, "value": number(p.value) if isinstance(p.value, float) else p.value} for p in printed
-        ]
+        values = [{"label": p.label, "value": plain(p.value)} for p in printed]
         emit({"print": values, "save": [str(path) for path in running.saved], **sorted_out(said), "status": status})
     return status
 

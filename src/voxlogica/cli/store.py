@@ -12,10 +12,10 @@ from voxlogica.cli.text import emit, notice
 from voxlogica.errors import ProgramError
 from voxlogica.identity import Id
 from voxlogica.session import store as stores
-from voxlogica.session.running import shown
 from voxlogica.storage import Done, Failed
 from voxlogica.storage.embedded import EmbeddedStorage
 from voxlogica.storage.listing import Entry
+from voxlogica.values import shown
 
 PINNED = "by hand"
 """The name under which ids are pinned from the command line."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TextIO
 
 from voxlogica.errors import Diagnostic, as_data, render
@@ -60,8 +59,13 @@ def emit(data: Mapping[str, object]) -> None:
     print(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False), flush=True)
 
 
-def number(value: float) -> float | int | str:
-    """A number for JSON, which knows neither infinity nor not-a-number: those as text."""
-    if not math.isfinite(value):
-        return str(value)
-    return int(value) if value.is_integer() and abs(value) < 1e16 else value
+def columns(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
+    """Rows of cells as lines, the columns aligned; those in `right` to the right."""
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    return [
+        "  ".join(
+            f"{cell:>{w}}" if n in right else f"{cell:<{w}}"
+            for n, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -17,9 +17,9 @@ from voxlogica.session import Watcher
 class Watchers:
     """All who want to be told, as one; what they write is whole when the block is left."""
 
-    def __init__(self, progress: Progress, events: Path | None, profile: Path | None) -> None:
-        self._progress = progress.watcher
-        self._listeners: list[Callable[[Event], None]] = [progress.event] if progress.watcher else []
+    def __init__(self, progress: Progress | None, events: Path | None, profile: Path | None) -> None:
+        self._progress = progress.watcher if progress is not None else None
+        self._listeners: list[Callable[[Event], None]] = [self._progress.event] if self._progress is not None else []
         self._profile = Profile() if profile is not None else None
         self._events, self._trace = events, profile if profile and profile.name else None
         self._stack = ExitStack()

@@ -10,12 +10,13 @@ outcomes mean to people, and in which order they are shown, is the session's bus
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import count
 from threading import Lock
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from voxlogica.errors import InternalError
 from voxlogica.execution import inside, limits
@@ -25,7 +26,8 @@ from voxlogica.execution.reporting import too_late
 from voxlogica.execution.threads import Collapse, Held, Operators, Outbound, Workers
 from voxlogica.formula import Formula, Operator, below
 from voxlogica.identity import Id
-from voxlogica.storage import Pins, StorageBackend, TaskError
+from voxlogica.plan import Workplan
+from voxlogica.storage import Done, Missing, Pins, Ref, StorageBackend, TaskError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,10 +153,11 @@ class ExecutionEngine:
             raise RuntimeError("an operator may not run programs")  # its worker would wait for itself
         if self._closed:
             raise RuntimeError("the engine is closed")
-        run = Run(self._workers, self.storage, next(self._numbers), goals, listen, task_timeout, retry_failed, token)
+        asked = Asked(listen, task_timeout, Counts(), retry_failed)
+        run = Run(self._workers, self.storage, self._numbers, goals, asked, token)
         if timeout is not None:
-            expire = Expire(run.number, too_late(None, timeout))
-            self._workers.alarms.set(timeout, lambda: self._workers.post(expire))
+            error = too_late(None, timeout)
+            self._workers.alarms.set(timeout, lambda: run.expire(error))
         if token is not None:
             token.join(run)
         return run
@@ -174,35 +177,60 @@ class ExecutionEngine:
             self._workers.stop(wait)
 
 
+class Asked(NamedTuple):
+    """How a run is to go, as `ExecutionEngine.run` says; `direct`: goals that are stored are opened by the run."""
+
+    listen: Callable[[Event], None] | None
+    task_timeout: float | None
+    counts: Counts
+    retry_failed: bool = False
+    direct: bool = True
+
+
 class Run:
     """Goals being computed; iterating yields (formula, outcome), each distinct goal once, in the order they finish.
 
-    Leaving the iteration early, by `break` or by an exception, cancels: what runs ends and is stored, what only this
-    run needs is not begun. `counts` says how far it is.
+    Goals that are stored come first, each opened when its turn comes, so that no more of them are in memory than the
+    consumer keeps. Leaving the iteration early, by `break` or by an exception, cancels: what runs ends and is stored,
+    what only this run needs is not begun. `counts` says how far it is.
     """
 
     def __init__(
         self,
         workers: Workers,
         storage: StorageBackend,
-        number: int,
+        numbers: Iterator[int],
         goals: Sequence[Formula],
-        listen: Callable[[Event], None] | None,
-        task_timeout: float | None,
-        retry_failed: bool,
-        token: Token | None,
+        asked: Asked,
+        token: Token | None = None,
     ) -> None:
-        self.counts, self.number = Counts(), number
-        self._workers, self._listen, self._token = workers, listen, token
-        plan, failed = planned(storage, goals, retry_failed=retry_failed)
+        self.counts, self.number = asked.counts, next(numbers)
+        self._workers, self._storage, self._numbers, self._asked = workers, storage, numbers, asked
+        self._token = token
+        self._again: Run | None = None  # for goals that were lost between planning and opening
+        plan, failed, stored = planned(storage, goals, retry_failed=asked.retry_failed)
         self._goals = {goal.id: goal for goal in plan.goals}
         self._below: dict[Id, Formula] | None = None
-        self._ready = [goal for goal in plan.goals if goal.operator is None and goal.file is None]  # constants
-        self._remaining = len(plan.goals) - len(self._ready)
         self._pins: Pins = storage.pin([formula.id for formula in plan.known])
-        self._box = workers.open_box(number)
-        self._over = not plan.goals or listen is None
-        workers.post(Begin(number, plan, failed, self.counts, listen is not None, task_timeout))
+        self._constants = [goal for goal in plan.goals if goal.operator is None and goal.file is None]
+        self._stored: list[tuple[Formula, Ref]] = []
+        rest: list[Formula] = []
+        for goal in plan.goals:
+            outcome = stored.get(goal.id)
+            if isinstance(outcome, Done) and asked.direct and not (goal.operator and goal.operator.dynamic):
+                self._stored.append((goal, outcome.ref))
+            elif goal.operator is not None or goal.file is not None:
+                rest.append(goal)
+        self._stored.reverse()
+        self.counts.tasks += len(self._stored)
+        self.counts.reused += len(self._stored)
+        self._remaining = len(rest)
+        self._over = not rest or asked.listen is None
+        self._box = workers.open_box(self.number)
+        if rest:
+            plan = Workplan(tuple(rest), plan.tasks, plan.known)
+            listening = asked.listen is not None
+            workers.post(Begin(self.number, plan, failed, self.counts, listening, asked.task_timeout))
 
     def __enter__(self) -> Run:
         return self
@@ -212,18 +240,28 @@ class Run:
 
     def cancel(self) -> None:
         """Gives the goals up that are not finished; may be called from any thread, at any time, more than once."""
+        self._constants, self._stored = [], []
         self._workers.post(Cancel(self.number))
         self._workers.close_box(self.number)
         self._pins.close()
+        if self._again is not None:
+            self._again.cancel()
         if self._token is not None:
             self._token.leave(self)
 
+    def expire(self, error: TaskError) -> None:
+        """The goals that are not finished fail."""
+        self._workers.post(Expire(self.number, error))
+        if self._again is not None:
+            self._again.expire(error)
+
     def __iter__(self) -> Iterator[tuple[Formula, GoalOutcome]]:
         try:
-            while self._ready:
-                constant = self._ready.pop()
+            while self._constants:
+                constant = self._constants.pop()
                 assert constant.value is not None
                 yield constant, Finished(constant.value)
+            yield from self._opened()
             while self._remaining or not self._over:
                 post = self._box.get()  # woken by an event, and by Ctrl-C
                 if post is None:
@@ -242,10 +280,30 @@ class Run:
                         del pair
                     elif isinstance(item, Over):
                         self._over = True
-                    elif self._listen is not None:
-                        self._listen(item)
+                    elif self._asked.listen is not None:
+                        self._asked.listen(item)
+            if self._again is not None:
+                yield from self._again
         finally:
             self.cancel()
+
+    def _opened(self) -> Iterator[tuple[Formula, GoalOutcome]]:
+        """The goals that are stored; those that were lost meanwhile are asked for again."""
+        listen, lost = self._asked.listen, list[Formula]()
+        while self._stored:
+            goal, ref = self._stored.pop()
+            try:
+                value = ref.open()
+            except Missing:
+                lost.append(goal)
+                continue
+            if listen is not None:
+                listen(Event("reused", goal.id, goal, time.perf_counter(), 0.0, ref.nbytes))
+            yield goal, Finished(value)
+            del value
+        if lost:
+            asked = self._asked._replace(retry_failed=False, direct=False)
+            self._again = Run(self._workers, self._storage, self._numbers, lost, asked)
 
     def _pair(self, item: Outbound) -> tuple[Formula, GoalOutcome]:
         """A goal and its outcome in this run's own formulas: another run may have had equal ones, from another text."""

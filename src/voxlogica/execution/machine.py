@@ -127,11 +127,13 @@ class Machine(Runs):
 
     # Claims are answered
 
-    def _granted(self, event: Granted, _: type, record: Record) -> None:
+    def _granted(self, event: Granted, kind: type, record: Record) -> None:
         record.held = event.claimed
-        stopped = self._stopped_input(record)
+        if kind is Wait:
+            self._waited(record)
         if not event.claimed:
             self._leave_slot(record)
+        stopped = self._stopped_input(record)
         if not record.refs:
             self._drop(record)
         elif stopped is not None:
@@ -140,8 +142,16 @@ class Machine(Runs):
         elif record.lacking:  # an input was lost meanwhile: a holder waits for no other claim
             self._release(record)
             self._move(record, WAITING)
+        elif kind is Wait and not record.tiny and not self._may_start(record):
+            self._release(record)  # an heir that could not start at once lets others try
+            self._opened(record)
         else:
             self._demand(record)
+
+    def _may_start(self, record: Record) -> bool:
+        """Whether there is a worker and room for one more claim."""
+        busy = self.running + self.claims
+        return busy < self.jobs and (not busy or self._need(record) + self.promised <= self._room())
 
     def _busy(self, event: Busy, _: type, record: Record) -> None:
         self._leave_slot(record)
@@ -252,7 +262,8 @@ class Machine(Runs):
     def _store(self, record: Record, event: Computed | Extended) -> None:
         record.refs += 1
         number = self._ask(Store, record)
-        self._out.append(Store(number, record.formula, record.rule, record.held, event.seconds, event.bytes))
+        order = Store(number, record.formula, record.rule, record.held, event.seconds, event.bytes, record.goal)
+        self._out.append(order)
         record.held = False
         self.usage.storing += record.resident
         listening = tuple([run for run in (record.run, *record.sharing) if run.listening])
@@ -366,7 +377,7 @@ class Machine(Runs):
             if record.state == OPEN and record.published:
                 self._move(record, CLAIMING)
                 self.batch += 1
-                self._out.append(Claim(self._ask(Claim, record), record.formula, True))
+                self._out.append(Claim(self._ask(Claim, record), record.formula, True, record.bytes))
 
     def _next_ready(self) -> Record | None:
         """The first ready task in order of priority for which there is room; the first of all when no kernel runs."""
@@ -429,7 +440,7 @@ class Machine(Runs):
                 record.slot = True
                 self.claims += 1
                 self.promised += record.bytes + record.scratch
-                self._out.append(Claim(self._ask(Claim, record), record.formula, False))
+                self._out.append(Claim(self._ask(Claim, record), record.formula, False, record.bytes))
             heappop(self._open)
 
 

@@ -103,15 +103,16 @@ class Counts:
 
 
 class Claim(NamedTuple):
-    """Claim a published task, without waiting."""
+    """Claim a published task, without waiting. `bytes` is an estimate of its value's."""
 
     number: int
     formula: Formula
     tiny: bool
+    bytes: int
 
 
 class Wait(NamedTuple):
-    """Learn what becomes of a task that somebody else has claimed; takes no worker."""
+    """Learn what becomes of a task that somebody else has claimed, or inherit the claim; takes no worker."""
 
     number: int
     formula: Formula
@@ -148,7 +149,8 @@ class Gather(NamedTuple):
 class Store(NamedTuple):
     """Publish the value under the claim, or offer it where there is none; of formulas, the formulas.
 
-    The value is there when this is given; it may be freed before it is answered. `rule` is the rewrite that made it.
+    The value is there when this is given; it may be freed before it is answered. `rule` is the rewrite that made it; a
+    `goal` is some run's result.
     """
 
     number: int
@@ -157,6 +159,7 @@ class Store(NamedTuple):
     claimed: bool
     seconds: float
     bytes: int
+    goal: bool
 
 
 class Mark(NamedTuple):
@@ -372,7 +375,7 @@ Input: TypeAlias = Begin | Cancel | Expire | Overdue | Answer
 
 ANSWERS: Mapping[type, tuple[type, ...]] = {
     Claim: (Granted, Busy, Found, Raised),
-    Wait: (Found, Raised, Abandoned),
+    Wait: (Granted, Found, Raised, Abandoned),
     Load: (Loaded, Extended, Gone, Raised),
     Compute: (Computed, Extended, Raised),
     Gather: (Computed, Raised),

@@ -17,8 +17,8 @@ def planned(
     without: Id | None = None,
     unclaimed: bool = False,
     retry_failed: bool = False,
-) -> tuple[Workplan, dict[Id, TaskError]]:
-    """The workplan for the goals with what is stored, and the stored failures among it.
+) -> tuple[Workplan, dict[Id, TaskError], Mapping[Id, Outcome]]:
+    """The workplan for the goals with what is stored; the stored failures among it; and all that was found stored.
 
     `without` is known to be lost; `unclaimed` says that it is to be computed without a claim, which would only be
     answered by what cannot be read. `retry_failed` forgets the failures.
@@ -36,7 +36,7 @@ def planned(
     if unclaimed:
         tasks = tuple([task._replace(published=False) if task.id == without else task for task in made.tasks])
         made = Workplan(made.goals, tasks, made.known)
-    return made, failed
+    return made, failed, known
 
 
 def _answers(outcomes: Mapping[Id, Outcome], without: Id | None) -> dict[Id, Outcome]:

@@ -38,6 +38,7 @@ class Runs(Making):
         for goal in goals:  # before anything moves, lest a goal be dropped for want of readers
             goal.pins = goal.pins + run.itself if goal.pins else run.itself
             goal.refs += 1
+            goal.goal = True
             run.goals.add(goal)
         self._set_going(created, settled)
         for goal in goals:

@@ -33,7 +33,7 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     WAITING: frozenset({OPEN, FAILED, SKIPPED, DROPPED}),
     OPEN: frozenset({CLAIMING, WANTED, WAITING, SKIPPED, DROPPED}),
     CLAIMING: frozenset({WANTED, WAITING, FOREIGN, KNOWN, FAILED, SKIPPED, DROPPED}),
-    FOREIGN: frozenset({OPEN, WAITING, KNOWN, FAILED, SKIPPED, DROPPED}),
+    FOREIGN: frozenset({WANTED, OPEN, WAITING, KNOWN, FAILED, SKIPPED, DROPPED}),
     WANTED: frozenset({READY, WAITING, SKIPPED, DROPPED}),
     READY: frozenset({FETCHING, WAITING, SKIPPED, DROPPED}),
     FETCHING: frozenset({RUNNING, WAITING, SKIPPED, DROPPED}),
@@ -65,13 +65,14 @@ class Record:
     (`fetching`). An input is at hand when it is completed or, being private, when all of its own are: then a claim can
     have it made. `dynamic` says that its outcome is formulas that are not known yet; once they are, it `gathers`: its
     inputs are those formulas, which it reads as long as its own value lives. `grown`: the driver has the formulas.
+    `goal`: it is one, or was.
     """
 
     __slots__ = (
-        "again", "alone", "bytes", "cause", "dynamic", "error", "formula", "gathers", "grown", "held", "how", "id",
-        "inputs", "isolated", "killed", "lacking", "missing", "number", "overdue", "pins", "priority", "published",
-        "refs", "reserved", "resident", "rule", "run", "scratch", "seconds", "sharing", "since", "slot", "state",
-        "stored", "tiny", "users",
+        "again", "alone", "bytes", "cause", "dynamic", "error", "formula", "gathers", "goal", "grown", "held", "how",
+        "id", "inputs", "isolated", "killed", "lacking", "missing", "number", "overdue", "pins", "priority",
+        "published", "refs", "reserved", "resident", "rule", "run", "scratch", "seconds", "sharing", "since", "slot",
+        "state", "stored", "tiny", "users",
     )  # fmt: skip
 
     def __init__(self, formula: Formula, run: Run) -> None:
@@ -92,7 +93,7 @@ class Record:
         self.priority = self.bytes = self.scratch = self.number = 0
         self.seconds = self.again = self.since = 0.0
         self.published = self.tiny = self.isolated = False
-        self.dynamic = self.gathers = self.grown = False
+        self.dynamic = self.gathers = self.grown = self.goal = False
 
     @property
     def at_hand(self) -> bool:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast, runtime_checkable
 
 from voxlogica import storage
 from voxlogica.execution import inside
@@ -74,6 +75,8 @@ WRITE_BEHIND = 1 << 16
 """Bytes from which on a value is written by a thread of its own, so that what depends on it does not wait."""
 HELPERS = 64
 """Threads at most that wait for foreign claims; more waits queue up for them."""
+SUSPICIONS = 2
+"""So many times a task may be running when its process dies before it runs isolated."""
 DEATHS = 3
 """So many times a task may take its process with it before that is its answer for everybody."""
 
@@ -116,16 +119,46 @@ class _Writing(NamedTuple):
         return self.order.formula
 
 
+class Slots(Protocol):
+    """Where a process notes what its workers run, for those who come after it."""
+
+    def running(self, slot: int, id: Id | None) -> None:
+        """A worker runs a task; None when it has ended."""
+        ...
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """What a store that outlives processes has besides: it knows what they were running when they died."""
+
+    @property
+    def live(self) -> Slots | None:
+        """This process's notes; None when it may not write."""
+        ...
+
+    def suspects(self) -> dict[Id, tuple[int, int]]:
+        """How often each task was running when its process died, and how often it was alone."""
+        ...
+
+    def killed(self, id: Id) -> int:
+        """Notes that a task died alone in a process of its own; how often it has."""
+        ...
+
+
+_slots = count()
+
+
 class _Hand:
     """What one worker is about: instructions to carry out, the one it is at and since when, answers not yet told."""
 
-    __slots__ = ("answers", "current", "helps", "number", "since", "source", "todo")
+    __slots__ = ("answers", "current", "helps", "number", "since", "slot", "source", "todo")
 
     def __init__(
         self, number: int, source: Callable[[], Any], helps: bool = False, todo: Iterable[Instruction] = ()
     ) -> None:
         self.todo: deque[Any] = deque(todo)
         self.number, self.source = number, source
+        self.slot = next(_slots)  # of the process's notes: several engines may share a store
         self.helps = helps  # only posts its answers, and ends when the source gives None
         self.answers: list[Input] = []
         self.current: Any = None
@@ -141,6 +174,11 @@ class Workers:
         self.broken: BaseException | None = None
         self.alarms, self.children = Alarms(), Children()
         self._backend, self._operators = backend, operators
+        self._lasting = backend if isinstance(backend, Lasting) else None
+        self._live = self._lasting.live if self._lasting else None
+        if self._lasting:
+            found = self._lasting.suspects()
+            self.machine.suspects = {id for id, (times, _) in found.items() if times >= SUSPICIONS}
         self._lock = Lock()  # guards the machine, and with it the boxes; a value's entry is guarded by its references
         self._values: dict[Id, Held] = {}
         self._grown: dict[Id, _Grown] = {}
@@ -360,22 +398,30 @@ class Workers:
     # One method per instruction; each returns the event that answers it
 
     def _claim(self, order: Claim, _: _Hand) -> Answer:
+        id = order.formula.id
         try:
-            answer = self._backend.claim(order.formula.id)
+            if not self._backend.accepts(order.bytes):  # whoever waited for the claim would not get the value
+                outcome = self._backend.lookup(id)
+                return Found(order.number) if isinstance(outcome, Done) else Granted(order.number, claimed=False)
+            return self._claimed(order.number, id, self._backend.claim(id)) or Busy(order.number)
         except StoreFull:
             return Granted(order.number, claimed=False)
-        if isinstance(answer, storage.Claim):
-            self._claims[order.formula.id] = answer
-            return Granted(order.number)
-        if answer is None:
-            return Busy(order.number)
-        return _settled(order.number, answer)
 
     def _wait(self, order: Wait, _: _Hand) -> Answer:
-        outcome = self._backend.wait_for_completion(order.formula.id)
-        if outcome is None or (isinstance(outcome, Failed) and self._could_do_better(outcome.error)):
+        id = order.formula.id
+        answer = self._backend.claim(id, timeout=None)
+        if isinstance(answer, Failed) and self._could_do_better(answer.error):
             return Abandoned(order.number)
-        return _settled(order.number, outcome)
+        return self._claimed(order.number, id, answer) or Abandoned(order.number)
+
+    def _claimed(self, number: int, id: Id, answer: storage.Claim | Outcome | None) -> Answer | None:
+        """The event for what the store said to a claim; None when somebody else has it."""
+        if isinstance(answer, storage.Claim):
+            self._claims[id] = answer
+            return Granted(number)
+        if isinstance(answer, Failed):
+            return Raised(number, answer.error, stored=True)
+        return None if answer is None else Found(number)
 
     def _could_do_better(self, error: TaskError) -> bool:
         """Whether a failure by circumstance met limits that are narrower than ours."""
@@ -386,7 +432,7 @@ class Workers:
     def _limits(self) -> tuple[tuple[str, float], ...]:
         return (("memory", self.machine.memory), ("jobs", self.machine.jobs))
 
-    def _load(self, order: Load, _: _Hand) -> Answer:
+    def _load(self, order: Load, hand: _Hand) -> Answer:
         formula, unreadable = order.formula, False
         outcome = self._backend.lookup(formula.id)
         if isinstance(outcome, Done):
@@ -401,11 +447,21 @@ class Workers:
                 pass
             except Unreadable:
                 unreadable = True
-        return Gone(order.number, *planned(self._backend, [formula], without=formula.id, unclaimed=unreadable))
+        made, failed, _ = planned(self._backend, [formula], without=formula.id, unclaimed=unreadable)
+        return Gone(order.number, made, failed)
 
     def _compute(self, order: Compute, hand: _Hand) -> Answer:
         formula = order.formula
-        result = self._isolated(order) if order.isolated else self._called(order)
+        if order.isolated:
+            result: object = self._isolated(order)
+        elif order.tiny or self._live is None:
+            result = self._called(order)
+        else:  # should it take this process with it, one will know
+            self._live.running(hand.slot, formula.id)
+            try:
+                result = self._called(order)
+            finally:
+                self._live.running(hand.slot, None)
         ended = time.perf_counter()
         if formula.operator is not None and formula.operator.dynamic:
             formulas = returned(formula, result)
@@ -453,15 +509,19 @@ class Workers:
         return value
 
     def _count_death(self, id: Id, error: Elsewhere) -> None:
-        outcome = self._backend.lookup(id)
-        before = outcome.error.attempt if isinstance(outcome, Failed) and outcome.error.type == DIED else 0
-        error.deaths = self._deaths[id] = max(before, self._deaths.get(id, 0)) + 1
-        if error.deaths >= DEATHS:
+        if self._lasting:
+            deaths = self._lasting.killed(id)
+        else:
+            outcome = self._backend.lookup(id)
+            before = outcome.error.attempt if isinstance(outcome, Failed) and outcome.error.type == DIED else 0
+            deaths = self._deaths[id] = max(before, self._deaths.get(id, 0)) + 1
+        error.deaths = deaths
+        if deaths >= DEATHS:
             error.kind = "definite"
-            error.message = f"it killed its worker {error.deaths} times: {error.message}"
+            error.message = f"it killed its worker {deaths} times: {error.message}"
 
     def _extended(self, number: int, formula: Formula, formulas: tuple[Formula, ...], data: bytes) -> Extended:
-        made, failed = planned(self._backend, formulas)
+        made, failed, _ = planned(self._backend, formulas)
         self._grown[formula.id] = _Grown(formulas, data)
         return Extended(number, made, failed, len(data))
 
@@ -479,7 +539,7 @@ class Workers:
         try:
             if order.claimed:
                 with self._claims.pop(id) as claim:
-                    self._backend.store(claim, value, made)
+                    self._backend.store(claim, value, made, goal=order.goal)
             else:
                 self._backend.offer(id, value, made)
         except StoreFull:
@@ -519,7 +579,3 @@ _CARRY_OUT: Mapping[type, Callable[[Workers, Any, _Hand], Answer]] = {
     Mark: Workers._mark,
     Release: Workers._release,
 }
-
-
-def _settled(number: int, outcome: Outcome) -> Answer:
-    return Found(number) if isinstance(outcome, Done) else Raised(number, outcome.error, stored=True)

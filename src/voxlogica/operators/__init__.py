@@ -29,7 +29,7 @@ _Body = TypeVar("_Body", bound=Callable[..., Value])
 
 FRAGMENTS = (
     "scalars", "geometry", "logic", "arithmetic", "comparison", "aggregates", "spatial", "colour", "similarity",
-    "files",
+    "filters", "measures", "files",
 )  # fmt: skip
 """The files of this room, in the order of the manual."""
 
@@ -55,10 +55,14 @@ def operator(
     cost: str = "voxels",
     commutative: bool = False,
     hidden: bool = False,
+    isolate: bool = False,
+    library: str = "",
 ) -> Callable[[_Body], _Body]:
     """Declares the decorated function as an operator of the logic, and returns it unchanged.
 
-    `symbol` is how programs write it, the function's name unless given; `version` is raised when its results change.
+    `symbol` is how programs write it, the function's name unless given; `version` is raised when its results change;
+    `isolate` has it run in a process of its own, for external tools and code that may crash or never end; `library` is
+    the package that computes it, if that is not ours: its version enters the ids.
     Raises `DeclarationError` at import when the declaration is not whole.
     """
 
@@ -88,6 +92,8 @@ def operator(
             takes_threads=takes_threads,
             commutative=commutative,
             hidden=hidden,
+            isolate=isolate,
+            library=library,
         )
         return body
 

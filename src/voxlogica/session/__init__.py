@@ -36,16 +36,20 @@ from voxlogica.execution.planning import planned
 from voxlogica.formula import Formula
 from voxlogica.plan import Workplan
 from voxlogica.session import store as stores
-from voxlogica.session.binding import Bound, Options, bind, digests_of, outputs
+from voxlogica.session.binding import Bound, Options, Shared, bind, digests_of, outputs
 from voxlogica.session.running import EFFORT, Effort, Happening, Printed, Saved, Trouble, Watcher, goals, happenings
 from voxlogica.session.settings import Given, Scalar, Settings, settle
 from voxlogica.session.why import Reason, reasons
 from voxlogica.storage import MemoryStorage, StorageBackend
+from voxlogica.study.axes import Axis
+from voxlogica.study.cases import ONLY, Cases, find
 from voxlogica.syntax.ast import Program as Syntax
 from voxlogica.syntax.parser import parse
 from voxlogica.values import Value
 
 if TYPE_CHECKING:
+    from voxlogica.session.history import Difference
+    from voxlogica.session.studies import Progress, Study
     from voxlogica.storage.embedded import EmbeddedStorage
     from voxlogica.storage.records import Records
 
@@ -61,6 +65,7 @@ __all__ = [
     "Session",
     "Trouble",
     "Watcher",
+    "cases",
     "default_session",
     "load",
     "program",
@@ -151,6 +156,15 @@ class Session:
         """The program that a text is, checked. Raises `ProgramError` with all that is wrong in it."""
         return Program(self, Source(name, text), None, dialect, ())
 
+    def diff(self, before: str, after: str) -> Difference:
+        """What differs between two runs of the store's history, called as by `voxlogica runs`: `"r12"`.
+
+        Raises `ProgramError` when there is no such run.
+        """
+        from voxlogica.session.history import difference, recorded
+
+        return difference(recorded(self, before), recorded(self, after))
+
     def close(self, wait: bool = True) -> None:
         """Ends the session's threads and closes its store; without `wait`, kernels that run are left to the process."""
         with self._lock:
@@ -199,30 +213,99 @@ class Program:
         return tuple(each.text.value for each in self.checked.goals)
 
     @property
+    def key(self) -> str:
+        """How the program is called in the history of runs."""
+        return str(self.path.absolute()) if self.path is not None else self.source.name
+
+    @property
     def warnings(self) -> tuple[Diagnostic, ...]:
         """What is suspicious and does not keep it from running."""
         return self.checked.warnings
 
-    def settle(self, given: Sequence[Given], options: Options) -> Prepared:
-        """The program with its settings, before any file is opened. Raises `ProgramError`."""
-        settings = settle(self.checked, self.syntax, self.path, given, os.environ)
-        return Prepared(self, settings, options)
+    def settle(
+        self, given: Sequence[Given], options: Options, files: Mapping[str, str] | None = None, save: bool = True
+    ) -> Prepared:
+        """The program with its settings, before any file is opened; without `save` it will write none.
 
-    def run(self, *, output_dir: str | Path | None = None, save: bool = True, **settings: Scalar) -> Run:
-        """Runs it: parameters and `$NAME`s by name, in upper case as in the program's strings.
+        `files` are paths of inputs that replace the program's. Raises `ProgramError`.
+        """
+        settings = settle(self.checked, self.syntax, self.path, given, os.environ, files, save)
+        return Prepared(self, settings, options, save)
+
+    def run(self, *, output_dir: str | Path | None = None, save: bool = True, **settings: Scalar | Path) -> Run:
+        """Runs it: parameters, paths of inputs, and `$NAME`s by name, in upper case as in the program's strings.
 
         Files are written unless `save` is false. Raises `ProgramError`, `InputError`; what fails while computing is
         raised at the end, as an `ExceptionGroup` when it is several things.
         """
-        given = [Given(name, value, f"{name}={value!r}") for name, value in settings.items()]
+        files = {name: str(path) for name, path in settings.items() if name in self.inputs}
+        given = [_given(name, value) for name, value in settings.items() if name not in files]
         options = Options(Path(output_dir) if output_dir is not None else None, jobs=self.session.jobs)
-        prepared = self.settle(given, options)
-        run = Run(prepared, prepared.bind(save=save))
+        prepared = self.settle(given, options, files, save)
+        run = Run(prepared, prepared.bind())
         errors = [each.diagnostic for each in run.happenings() if isinstance(each, Trouble)]
         errors = [diagnostic for diagnostic in errors if diagnostic.severity == "error"]
         if errors:
             raise raised(errors)
         return run
+
+    def map(
+        self,
+        cases: str | Cases,
+        *,
+        jobs: int | None = None,
+        output_dir: str | Path | None = None,
+        progress: Progress | None = None,
+        **settings: Scalar | Path,
+    ) -> Study:
+        """Runs it on many cases, which `vx.cases` finds: rows arrive as they finish.
+
+        A case that fails is a row with an error, and stops no other. Files are written only to an `output_dir`, each
+        case's to a directory of its own. `jobs` are the cases in hand at once. Raises `ProgramError`.
+        """
+        return self._study(cases, (), jobs, output_dir, progress, settings)
+
+    def sweep(
+        self,
+        cases: str | Cases | None = None,
+        *,
+        jobs: int | None = None,
+        output_dir: str | Path | None = None,
+        progress: Progress | None = None,
+        **settings: Scalar | Path | Sequence[Scalar],
+    ) -> Study:
+        """Runs it for every choice of the parameters that are given as lists, on all cases; without cases, as it is.
+
+        What the choices share is computed once. Raises `ProgramError`.
+        """
+        lists = {
+            name: value for name, value in settings.items() if not isinstance(value, (bool, int, float, str, Path))
+        }
+        axes = [Axis(name, tuple(values)) for name, values in lists.items()]
+        fixed = {name: value for name, value in settings.items() if isinstance(value, (bool, int, float, str, Path))}
+        return self._study(cases, axes, jobs, output_dir, progress, fixed)
+
+    def _study(
+        self,
+        cases: str | Cases | None,
+        axes: Sequence[Axis],
+        jobs: int | None,
+        output_dir: str | Path | None,
+        progress: Progress | None,
+        settings: Mapping[str, Scalar | Path],
+    ) -> Study:
+        from voxlogica.session.studies import Study
+
+        found = ONLY if cases is None else find([cases]) if isinstance(cases, str) else cases
+        directory = Path(output_dir) if output_dir is not None else None
+        return Study(
+            self, found, axes, given=[_given(name, value) for name, value in settings.items()],
+            options=Options(directory), save=directory is not None, jobs=jobs, progress=progress,
+        )  # fmt: skip
+
+
+def _given(name: str, value: Scalar | Path) -> Given:
+    return Given(name, str(value) if isinstance(value, Path) else value, f"{name}={value!r}")
 
 
 def raised(diagnostics: Sequence[Diagnostic]) -> VoxLogicAError | ExceptionGroup[VoxLogicAError]:
@@ -244,20 +327,22 @@ _KINDS: Mapping[str, type[VoxLogicAError]] = {
 class Prepared:
     """A program with its settings; nothing has been opened yet."""
 
-    def __init__(self, program: Program, settings: Settings, options: Options) -> None:
+    def __init__(self, program: Program, settings: Settings, options: Options, save: bool = True) -> None:
         self.program, self.settings = program, settings
         if program.dialect is not None or program.syntax.dialect is not None:
             dialect = program.dialect or program.syntax.dialect
             options = Options(options.output_dir, options.grid_tolerance, dialect, options.jobs)
         self.options = options
-        self.outputs = outputs(program.checked, settings, options)
+        self.outputs = outputs(program.checked, settings, options) if save else {}
 
-    def bind(self, save: bool = True) -> Bound:
-        """Opens the inputs and compares grids. Raises `InputError` with all that is unfit."""
-        found = self.outputs if save else {}
+    def bind(self, shared: Shared | None = None) -> Bound:
+        """Opens the inputs and compares grids. Raises `InputError` with all that is unfit.
+
+        Runs of one program on the same files may share what is known of them.
+        """
         records = self.program.session.records
         memo = stores.Files(records) if records is not None else None
-        return bind(self.program.checked, self.settings, self.options, found, memo)
+        return bind(self.program.checked, self.settings, self.options, self.outputs, memo, shared)
 
 
 class Run:
@@ -296,14 +381,8 @@ class Run:
         return [formula for goal in self.goals for formula in (goal.formula, goal.clamped) if formula is not None]
 
     @property
-    def _key(self) -> str:
-        """How the program is called in the history of runs."""
-        path = self.program.path
-        return str(path.absolute()) if path is not None else self.program.source.name
-
-    @property
     def _settings(self) -> dict[str, object]:
-        return {**self.settings.parameters, **self.settings.names}
+        return {**self.settings.parameters, **self.settings.names, **self.settings.files}
 
     def plan(self) -> Workplan:
         """What would be computed now."""
@@ -317,7 +396,7 @@ class Run:
         records = self.program.session.records
         if records is None:
             return []
-        earlier = records.latest(self._key, self._settings) or records.latest_of(self._key)
+        earlier = records.latest(self.program.key, self._settings) or records.latest_of(self.program.key)
         tasks = [task.formula for task in self.plan().tasks]
         digests = digests_of(self.bound)
         return reasons(records, earlier.goals if earlier is not None else {}, self.names, tasks, digests)
@@ -325,13 +404,20 @@ class Run:
     def _note(self) -> None:
         """Enters the run in the store's history; the formulas only when something is to be computed."""
         records = self.program.session.records
+        if records is not None:
+            self.note_formulas()
+            self.number = stores.note(records, self.program.key, self._settings, self.names, time.time())
+
+    def note_formulas(self) -> None:
+        """Enters the formulas in the store, if something is to be computed, for questions of where values are from."""
+        records = self.program.session.records
         if records is None:
             return
         wanted = self.wanted
         known = self.program.session.storage.known([formula.id for formula in wanted])
         new = [formula for formula in wanted if formula.id not in known]
-        digests = digests_of(self.bound) if new else {}
-        self.number = stores.note(records, self._key, self._settings, self.names, new, digests, time.time())
+        if new:
+            stores.note_formulas(records, new, digests_of(self.bound))
 
     @cached_property
     def _definitions(self) -> Mapping[str, Formula]:
@@ -387,3 +473,12 @@ def load(path: str | Path, *, dialect: int | None = None, search: Sequence[Path]
 def program(text: str, *, name: str = "program", dialect: int | None = None) -> Program:
     """The program that a text is, in the default session. Raises `ProgramError` with all that is wrong in it."""
     return default_session().program(text, name=name, dialect=dialect)
+
+
+def cases(*patterns: str, **inputs: str) -> Cases:
+    """The cases that patterns, a table or a BIDS directory describe; `inputs` are patterns for inputs by name.
+
+    `vx.cases("data/{case}/{case}_flair.nii.gz")`, `vx.cases(flair="{case}_flair.nii.gz", seg="{case}_seg.nii.gz")`.
+    Raises `ProgramError`, also when there is no case.
+    """
+    return find([*patterns, *(f"{name}={pattern}" for name, pattern in inputs.items())])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -53,6 +53,14 @@ class Options:
     jobs: int = 1
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What runs of one program on one case share: the table of formulas, and what became of each file."""
+
+    table: Formulas = field(default_factory=Formulas)
+    files: dict[str, Leaf | Refusal] = field(default_factory=dict)
+
+
 def outputs(checked: Checked, settings: Settings, options: Options) -> dict[int, Output]:
     """The program's outputs by the number of their goal; raises `ProgramError` for names that cannot be written."""
     found: dict[int, Output] = {}
@@ -93,14 +101,17 @@ def bind(
     options: Options,
     found: Mapping[int, Output],
     memo: images.Memo | None = None,
+    shared: Shared | None = None,
 ) -> Bound:
     """Binds every input, compares the grids that are used together, and reduces the program.
 
+    With `shared`, files that it knows are not looked at again, and formulas are those of the runs that share it.
     Raises `InputError` with all that is unfit.
     """
+    shared = shared or Shared()
     problems = [problem for output in found.values() if (problem := _unwritable(output))]
     problems += _overwritten(checked.inputs, settings, found)
-    leaves = _leaves(checked.inputs, settings, options, memo, problems)
+    leaves = _leaves(checked.inputs, settings, options, memo, shared, problems)
     warnings: list[Diagnostic] = []
     if None not in leaves:
         whole = [leaf for leaf in leaves if leaf is not None]
@@ -113,7 +124,7 @@ def bind(
         if not problems:
             spaces = {v: whole[n].space if n >= 0 else only for v, n in checked.grids.items()} | {DEFAULT: only}
             given = {variable: space for variable, space in spaces.items() if space is not None}
-            table = Formulas()
+            table = shared.table
             slots = reduce(checked.code, whole, given, settings.parameters, settings.replace, table)
             problems += _unfit(found, slots)
             if not problems:
@@ -143,16 +154,18 @@ def _leaves(
     settings: Settings,
     options: Options,
     memo: images.Memo | None,
+    shared: Shared,
     problems: list[Diagnostic],
 ) -> list[Leaf | None]:
     """The leaf of each input, None where it is refused; each file is bound once, several at a time."""
-    paths = [settings.replace(each.path.value, each.path.span) for each in inputs]
-    bound = dict.fromkeys(paths)
-    if len(bound) > 1 and options.jobs > 1:
+    paths = [settings.path(each) for each in inputs]
+    answers = shared.files
+    new = [path for path in dict.fromkeys(paths) if path not in answers]
+    if len(new) > 1 and options.jobs > 1:
         with ThreadPoolExecutor(options.jobs) as pool:
-            answers: Mapping[str, Leaf | Refusal] = dict(zip(bound, pool.map(partial(_bind, memo), bound), strict=True))
+            answers.update(zip(new, pool.map(partial(_bind, memo), new), strict=True))
     else:
-        answers = {path: _bind(memo, path) for path in bound}
+        answers.update((path, _bind(memo, path)) for path in new)
     leaves: list[Leaf | None] = []
     for each, path in zip(inputs, paths, strict=True):
         answer = answers[path]
@@ -295,7 +308,7 @@ def _unwritable(output: Output) -> Diagnostic | None:
 
 def _overwritten(inputs: Sequence[InputSlot], settings: Settings, found: Mapping[int, Output]) -> Iterator[Diagnostic]:
     """Outputs that would replace an input: the data people have only once."""
-    read = {os.path.realpath(settings.replace(each.path.value, each.path.span)): each for each in inputs}
+    read = {os.path.realpath(settings.path(each)): each for each in inputs}
     for output in found.values():
         each = read.get(os.path.realpath(output.path))
         if each is not None:

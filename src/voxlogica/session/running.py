@@ -22,6 +22,7 @@ from voxlogica.operators import operators
 from voxlogica.session.binding import Bound, Output, refused
 from voxlogica.session.settings import Scalar, Settings
 from voxlogica.storage import TaskError
+from voxlogica.values import shown
 
 EIGHT_BITS = ("png", "jpg", "bmp")
 """The formats whose numbers are clamped (C9)."""
@@ -29,10 +30,11 @@ EIGHT_BITS = ("png", "jpg", "bmp")
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """A `print` whose turn has come."""
+    """A `print` whose turn has come; `number` is its place among the program's goals."""
 
     label: str
     value: Scalar
+    number: int = 0
 
     def __str__(self) -> str:
         return f"{self.label}={shown(self.value)}"
@@ -67,17 +69,6 @@ class Watcher(Protocol):
         ...
 
 
-def shown(value: Scalar) -> str:
-    """A value as text (C19): the fewest digits that read back exactly, integral numbers without `.0`."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return value
-    if value.is_integer() and abs(value) < 1e16:
-        return str(int(value))
-    return repr(value)
-
-
 @dataclass
 class Goal:
     """A goal of the program while it runs: `formula` is what is computed for it."""
@@ -85,6 +76,7 @@ class Goal:
     formula: Formula
     words: str  # as in the program: print "label"
     span: Span
+    number: int  # its place among the program's goals
     label: str = ""
     output: Output | None = None
     clamped: Formula | None = None
@@ -99,6 +91,81 @@ class _Failure:
     error: TaskError
     formula: Formula
     goals: list[Goal] = field(default_factory=list)
+
+
+class Ledger:
+    """The goals of one run while their outcomes come; `formulas` are what is to be computed for them."""
+
+    def __init__(self, goals: Sequence[Goal]) -> None:
+        self._goals = goals
+        self._prints = [goal for goal in goals if goal.output is None]
+        self._by_id: dict[Id, list[Goal]] = {}
+        self.formulas: dict[Id, Formula] = {}
+        for goal in goals:
+            for formula in (goal.formula, goal.clamped):
+                if formula is not None:
+                    self._by_id.setdefault(formula.id, []).append(goal)
+                    self.formulas[formula.id] = formula
+        self.lacking = set(self.formulas)
+        self._known: dict[Id, GoalOutcome] = {}
+        self._printed = 0
+        self._failures: dict[Id, _Failure] = {}
+        self._late: list[Diagnostic] = []
+
+    def take(self, formula: Formula, outcome: GoalOutcome) -> Iterator[Happening]:
+        """Does what the goals that wait for a formula ask for; yields what happens. Each formula is taken once."""
+        self.lacking.discard(formula.id)
+        concerned = self._by_id[formula.id]
+        if isinstance(outcome, Broken):
+            self._failed(outcome, concerned)
+        for goal in concerned:
+            if goal.output is None:
+                self._known[formula.id] = outcome
+            elif isinstance(outcome, Finished) and goal.clamped is not None and formula.id == goal.clamped.id:
+                assert isinstance(outcome.value, float)
+                if outcome.value:
+                    yield Trouble(_clamped(goal, outcome.value))
+            elif isinstance(outcome, Finished):
+                try:
+                    assert isinstance(outcome.value, bytes)
+                    images.write(goal.output.path, outcome.value)
+                    if goal.beside:
+                        images.write(f"{goal.output.path}.json", goal.beside.encode())
+                except Refusal as refusal:
+                    goal.failed = True
+                    self._late.append(refused("output", refusal, goal.output.goal.text.span))
+                else:
+                    yield Saved(goal.output.path)
+        del outcome
+        yield from self._in_order()
+
+    def _in_order(self) -> Iterator[Printed]:
+        """The prints whose turn has come."""
+        prints = self._prints
+        while self._printed < len(prints) and (ready := self._known.get(prints[self._printed].formula.id)) is not None:
+            if isinstance(ready, Finished):
+                assert isinstance(ready.value, (bool, float, str))
+                goal = prints[self._printed]
+                yield Printed(goal.label, ready.value, goal.number)
+            self._printed += 1
+
+    def _failed(self, outcome: Broken, concerned: Sequence[Goal]) -> None:
+        cause = outcome.error.task or outcome.formula.id
+        failure = self._failures.setdefault(cause, _Failure(outcome.error, outcome.formula))
+        for goal in concerned:
+            if not goal.failed:
+                goal.failed = True
+                failure.goals.append(goal)
+
+    def rest(self) -> Iterator[Trouble]:
+        """What failed, each root cause once, in the order of the first goal it took."""
+        order = {id(goal): n for n, goal in enumerate(self._goals)}
+        whole = [failure for failure in self._failures.values() if failure.goals]
+        found = sorted(whole, key=lambda failure: min(order[id(goal)] for goal in failure.goals))
+        for failure in found:
+            yield Trouble(_failed(failure, sorted(failure.goals, key=lambda goal: order[id(goal)])))
+        for diagnostic in self._late:
+            yield Trouble(diagnostic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +188,9 @@ def happenings(
 
     Leaving the iteration early cancels what runs.
     """
-    wanted = {formula.id: formula for goal in goals for formula in (goal.formula, goal.clamped) if formula is not None}
-    by_id: dict[Id, list[Goal]] = {}
-    for goal in goals:
-        by_id.setdefault(goal.formula.id, []).append(goal)
-        if goal.clamped is not None:
-            by_id.setdefault(goal.clamped.id, []).append(goal)
-    prints = [goal for goal in goals if goal.output is None]
-    known: dict[Id, GoalOutcome] = {}
-    next_print = 0
-    failures: dict[Id, _Failure] = {}
-    late: list[Diagnostic] = []
+    ledger = Ledger(goals)
     run = engine.run(
-        list(wanted.values()),
+        list(ledger.formulas.values()),
         listen=watcher.event if watcher else None,
         timeout=effort.timeout,
         task_timeout=effort.task_timeout,
@@ -142,45 +199,9 @@ def happenings(
     if watcher:
         watcher.begin(run.counts)
     for formula, outcome in run:
-        concerned = by_id[formula.id]
-        if isinstance(outcome, Broken):
-            cause = outcome.error.task or outcome.formula.id
-            failure = failures.setdefault(cause, _Failure(outcome.error, outcome.formula))
-            for goal in concerned:
-                if not goal.failed:
-                    goal.failed = True
-                    failure.goals.append(goal)
-        for goal in concerned:
-            if goal.output is not None and isinstance(outcome, Finished):
-                if formula is goal.clamped:
-                    assert isinstance(outcome.value, float)
-                    if outcome.value:
-                        yield Trouble(_clamped(goal, outcome.value))
-                    continue
-                try:
-                    assert isinstance(outcome.value, bytes)
-                    images.write(goal.output.path, outcome.value)
-                    if goal.beside:
-                        images.write(f"{goal.output.path}.json", goal.beside.encode())
-                except Refusal as refusal:
-                    goal.failed = True
-                    late.append(refused("output", refusal, goal.output.goal.text.span))
-                else:
-                    yield Saved(goal.output.path)
-            elif goal.output is None:
-                known[formula.id] = outcome
+        yield from ledger.take(formula, outcome)
         del outcome
-        while next_print < len(prints) and (ready := known.get(prints[next_print].formula.id)) is not None:
-            if isinstance(ready, Finished):
-                assert isinstance(ready.value, (bool, float, str))
-                yield Printed(prints[next_print].label, ready.value)
-            next_print += 1
-    order = {id(goal): n for n, goal in enumerate(goals)}
-    found = sorted(failures.values(), key=lambda f: min(order[id(goal)] for goal in f.goals))
-    for failure in found:
-        yield Trouble(_failed(failure, sorted(failure.goals, key=lambda goal: order[id(goal)])))
-    for diagnostic in late:
-        yield Trouble(diagnostic)
+    yield from ledger.rest()
 
 
 def goals(bound: Bound, checked: Checked, settings: Settings, program: str) -> list[Goal]:
@@ -192,7 +213,7 @@ def goals(bound: Bound, checked: Checked, settings: Settings, program: str) -> l
         formula = bound.slots[goal.slot]
         assert formula is not None, "a goal without a formula passed the checker"
         text = settings.replace(goal.text.value, goal.text.span)
-        made = Goal(formula, f'{goal.word} "{text}"', goal.span, label=text)
+        made = Goal(formula, f'{goal.word} "{text}"', goal.span, number, label=text)
         output = bound.outputs.get(number)
         if output is not None:
             made.output = output
@@ -222,7 +243,7 @@ def provenance(bound: Bound, checked: Checked, settings: Settings, program: str,
     parameters = {name: each.literal.value for name, each in checked.parameters.items()} | dict(settings.parameters)
     inputs = {
         each.name: {
-            "file": Path(settings.replace(each.path.value, each.path.span)).name,
+            "file": Path(settings.path(each)).name,
             "sha256": leaf.digest.hex(),
         }
         for each, leaf in zip(checked.inputs, bound.leaves, strict=True)
@@ -245,6 +266,7 @@ def _expression(goal: GoalSlot) -> str:
 
 def _clamped(goal: Goal, count: float) -> Diagnostic:
     assert goal.output is not None
+    assert isinstance(count, float)
     values = "1 value is" if count == 1 else f"{shown(count)} values are"
     return Diagnostic(
         "output",

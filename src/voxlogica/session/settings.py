@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
 from voxlogica.check import Checked, StringName, replaced
 from voxlogica.check.messages import one
-from voxlogica.check.result import Parameter
+from voxlogica.check.result import InputSlot, Parameter
 from voxlogica.errors import Diagnostic, Mark, ProgramError, Source, Span
 from voxlogica.formula import BOOL, NUMBER
 from voxlogica.syntax.ast import Let, Load, Program
@@ -40,14 +40,20 @@ class Given(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """The values of one run: of parameters that differ from the program's, and of all names in strings."""
+    """The values of one run: of parameters that differ from the program's, and of all names in strings; and the paths
+    of inputs that are not those in the program."""
 
     parameters: Mapping[str, Scalar]
     names: Mapping[str, str]
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def replace(self, template: str, span: Span) -> str:
         """A string with its names replaced."""
         return replaced(template, self.names.__getitem__)
+
+    def path(self, input: InputSlot) -> str:
+        """Where an input is."""
+        return self.files.get(input.name) or self.replace(input.path.value, input.path.span)
 
 
 def program_names(path: Path | None) -> dict[str, str]:
@@ -115,16 +121,35 @@ def settable(
 
 
 def settle(
-    checked: Checked, program: Program, path: Path | None, given: Sequence[Given], environment: Mapping[str, str]
+    checked: Checked,
+    program: Program,
+    path: Path | None,
+    given: Sequence[Given],
+    environment: Mapping[str, str],
+    files: Mapping[str, str] | None = None,
+    save: bool = True,
 ) -> Settings:
-    """The settings of a run; raises `ProgramError` with all that cannot be set, or with all that has no value."""
+    """The settings of a run; raises `ProgramError` with all that cannot be set, or with all that has no value.
+
+    `files` are paths of inputs that replace the program's. Names that stand only there, or in the paths of what is not
+    saved, need no value.
+    """
+    files = files or {}
     parameters, names = settable(checked, program, path, given)
     outside = {each.name: environment[each.name] for each in checked.names if each.name in environment}
     known = outside | program_names(path) | names
-    problems = [unset_diagnostic(name) for name in unset(checked.names, known)]
+    unused = [each.path.span for each in checked.inputs if each.name in files]
+    unused += [goal.text.span for goal in checked.goals if goal.word == "save" and not save]
+    used = [name for name in checked.names if not any(within(name.span, span) for span in unused)]
+    problems = [unset_diagnostic(name) for name in unset(used, known)]
     if problems:
         raise ProgramError(*problems)
-    return Settings(parameters, known)
+    return Settings(parameters, known, files)
+
+
+def within(inner: Span, outer: Span) -> bool:
+    """Whether a place is part of another."""
+    return inner.source is outer.source and outer.start <= inner.start and inner.end <= outer.end
 
 
 def _typed(parameter: Parameter, value: Scalar) -> Scalar | None:

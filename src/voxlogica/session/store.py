@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from voxlogica.formula import Formula, below
@@ -51,19 +52,21 @@ def note(
     program: str,
     settings: Mapping[str, object],
     names: Mapping[str, Formula],
-    goals: Iterable[Formula],
-    digests: Mapping[Id, bytes],
     started: float,
+    kind: str = "run",
+    about: Mapping[str, object] | None = None,
 ) -> int | None:
-    """Notes a run, and the formulas below its goals; its number, None when the store takes nothing any more.
-
-    `digests` are those of the files, by the ids of their leaves.
-    """
+    """Notes a run; its number, None when the store takes nothing any more."""
     try:
-        records.add_formulas(_row(formula, digests) for formula in below(list(goals)))
-        return records.add_run(program, settings, {name: each.id for name, each in names.items()}, started)
+        return records.add_run(program, settings, {name: each.id for name, each in names.items()}, started, kind, about)
     except StoreFull:
         return None
+
+
+def note_formulas(records: Records, goals: Iterable[Formula], digests: Mapping[Id, bytes]) -> None:
+    """Notes the formulas below some goals; `digests` are those of the files, by the ids of their leaves."""
+    with suppress(StoreFull):
+        records.add_formulas(_row(formula, digests) for formula in below(list(goals)))
 
 
 def _row(formula: Formula, digests: Mapping[Id, bytes]) -> FormulaRow:

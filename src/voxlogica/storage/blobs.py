@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -108,10 +108,12 @@ class Blobs:
                 if found is not None:
                     yield path, *found
 
-    def leftovers(self, living: frozenset[str]) -> Iterator[Path]:
+    def leftovers(self, living: Callable[[], frozenset[str]]) -> Iterator[Path]:
         """Temporary files of writers that are no more, and what is in quarantine."""
-        for path in self._tmp.iterdir():
-            if path.name.partition("-")[0] not in living:
+        found = list(self._tmp.iterdir())
+        alive = living()  # asked after looking: who has come since has none of these files
+        for path in found:
+            if path.name.partition("-")[0] not in alive:
                 yield path
         if self._bad.exists():
             yield from self._bad.iterdir()

@@ -69,10 +69,12 @@ def encode(value: Storable) -> Encoded:
 
 def decode(form: str, body: Bytes) -> Value:
     """The value. Volumes stay where the body is and keep it alive. Raises ValueError when the bytes do not fit."""
-    tag, _, more = form.partition(" ")
-    decoder = _DECODERS.get(tag)
+    decoder, more = _DECODERS.get(form), ""
     if decoder is None:
-        raise ValueError(f"no codec for the tag {tag!r}")
+        tag, _, more = form.partition(" ")
+        decoder = _DECODERS.get(tag)
+        if decoder is None:
+            raise ValueError(f"no codec for the tag {tag!r}")
     value: Value = decoder(more, body)
     return value
 

@@ -284,7 +284,7 @@ def verify(catalogue: Catalogue, blobs: Blobs, delete: Callable[[Iterable[tuple[
     return Verified(outcomes, bytes, catalogue.check(), found, delete is not None)
 
 
-def sweep(file: LockFile, catalogue: Catalogue, blobs: Blobs, living: frozenset[str]) -> CleanupReport:
+def sweep(file: LockFile, catalogue: Catalogue, blobs: Blobs, living: Callable[[], frozenset[str]]) -> CleanupReport:
     """Removes blobs without a row, temporary files of writers that are no more, and what is in quarantine."""
     leftovers = 0
     for path in list(blobs.leftovers(living)):

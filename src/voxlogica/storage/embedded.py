@@ -11,7 +11,7 @@ row, and only then is the claim let go. What is read is compared with its digest
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import json
 import os
 import shutil
@@ -26,7 +26,6 @@ from typing import Any, Literal, TypeAlias
 
 import apsw
 
-from voxlogica.errors import MachineError
 from voxlogica.identity import Id
 from voxlogica.storage import collection
 from voxlogica.storage.blobs import Blobs, fresh, name_of
@@ -48,9 +47,10 @@ from voxlogica.storage.interface import (
     TaskId,
     size,
 )
+from voxlogica.storage.layout import found
 from voxlogica.storage.listing import Listing
 from voxlogica.storage.live import Live, Process
-from voxlogica.storage.locks import ByteLocks, Gate, LockFile, Replaced, byte_of, forget_in_child, require_local
+from voxlogica.storage.locks import ByteLocks, Gate, LockFile, Replaced, byte_of, forget_in_child
 from voxlogica.storage.protocol import step
 from voxlogica.storage.records import Records, split
 from voxlogica.values import Value
@@ -62,9 +62,6 @@ INLINE = 4096
 """Bytes of form and body that still go into the row."""
 
 _LIMIT = 20_000_000_000
-_ANYWHERE = "VOXLOGICA_STORE_ANYWHERE"
-_LOCK_FILES = ("claims", "uses", "write.next", "write.lock")
-_DIRECTORIES = ("blobs", "tmp", "live")
 _MANY = 500  # pins that are locks of their own; more are one lock on everything, since the kernel's list is linear
 _EVERYTHING = 1 << 62  # ids' bytes lie below
 
@@ -132,11 +129,16 @@ class _Voice:
 class EmbeddedRef:
     """A value in the store: its row, from which it is opened when asked for."""
 
-    __slots__ = ("_id", "_open", "_row", "nbytes")
+    __slots__ = ("_id", "_open", "_row")
 
     def __init__(self, open: Callable[[TaskId, Row], Value], id: TaskId, row: Row) -> None:
         self._open, self._id, self._row = open, id, row
-        self.nbytes: int = row[4]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory the value takes when opened."""
+        memory: int = self._row[4]
+        return memory
 
     def open(self) -> Value:
         """The value. Raises `Missing` when it was collected or is damaged."""
@@ -169,10 +171,15 @@ class EmbeddedStorage:
         self._counts = _Counts()
         self._verified: set[str] = set()
         self._full: int | None = None  # bytes the disk refused
-        self._writable = _found(self.directory, os.environ.get(_ANYWHERE) == "1" if anywhere is None else anywhere)
+        self._writable = found(self.directory, anywhere)
         self.limit = min(_LIMIT, shutil.disk_usage(self.directory).total // 10) if limit is None else limit
         self._gate = Gate(self.directory, self._say.late) if self._writable else None
-        self._catalogue = Catalogue(self.directory, self._gate)
+        try:
+            self._catalogue = Catalogue(self.directory, self._gate)
+        except BaseException:
+            if self._gate is not None:
+                self._gate.close()
+            raise
         self._read, self._row = self._catalogue.read, self._catalogue.row
         self.live = Live(self.directory / "live") if self._writable else None
         self._blobs = Blobs(self.directory, self.live.token if self.live else "")
@@ -217,7 +224,7 @@ class EmbeddedStorage:
         row = self._row(_LOOK, (id,))
         if row is None:
             return None
-        return self._outcome(id, row)
+        return self._outcome(id, row) if row[1] in _KINDS else Done(EmbeddedRef(self._open, id, row))
 
     def known(self, ids: Iterable[TaskId]) -> dict[TaskId, Outcome]:
         """The outcomes there are for these ids."""
@@ -279,7 +286,9 @@ class EmbeddedStorage:
                 row = now
                 continue
             except OSError as error:
-                raise self._damage(id, suffix, None) from error
+                if error.errno != errno.EIO:
+                    raise  # too many open files, say: nothing is wrong with this one
+                raise self._damage(id, suffix, name) from error
             if name not in self._verified:
                 if digest(form, (body,)) != expected:
                     raise self._damage(id, suffix, name)
@@ -518,8 +527,7 @@ class EmbeddedStorage:
     ) -> CleanupReport:
         """Forgets failures, so that they are tried again; removes what writers that died have left behind."""
         self.bury()
-        living = frozenset(path.name for path in (self.directory / "live").iterdir())
-        report = collection.sweep(self._uses, self._catalogue, self._blobs, living)
+        report = collection.sweep(self._uses, self._catalogue, self._blobs, self._living)
         wanted = None if ids is None else list(ids)
         sql = "delete from outcomes where kind = coalesce(?, kind) and kind <> 0 and made <= ?"
         until = time.time() - older_than if older_than is not None else float("inf")
@@ -534,6 +542,9 @@ class EmbeddedStorage:
             return cursor.connection.total_changes() - before
 
         return replace(report, failures=int(self._write(delete)))
+
+    def _living(self) -> frozenset[str]:
+        return frozenset(path.name for path in (self.directory / "live").iterdir())
 
     # Processes
 
@@ -578,57 +589,6 @@ def _close(catalogue: Catalogue, room: collection.Room, gate: Gate | None, live:
         gate.close()
     if live is not None:
         live.close()
-
-
-def _found(directory: Path, anywhere: bool) -> bool:
-    """Makes the store if there is none; whether it can be written to."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not anywhere:
-            require_local(directory)
-        if not os.access(directory, os.W_OK):
-            return _read_only(directory)
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # makers of the same store come one after the other
-            _lay_out(directory)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise MachineError.of(
-            "store", f"the store {directory} cannot be used: {error.strerror}",
-            help="choose another directory with --store, or run with --no-store",
-        ) from error  # fmt: skip
-    return True
-
-
-def _read_only(directory: Path) -> bool:
-    if not (directory / "catalog.db").exists():
-        raise MachineError.of(
-            "store", f"there is no store in {directory}, and none can be made: the directory is read only",
-            help="choose another directory with --store, or run with --no-store",
-        )  # fmt: skip
-    return False
-
-
-def _lay_out(directory: Path) -> None:
-    missing = [name for name in _LOCK_FILES if not (directory / name).exists()]
-    catalogue = directory / "catalog.db"
-    if missing and catalogue.exists() and catalogue.stat().st_size:
-        raise MachineError.of(
-            "store", f"the store {directory} has lost its lock file {missing[0]!r}, which others may have open",
-            details=("A new one would allow two processes to compute the same, or to write at once.",),
-            help=f"when no VoxLogicA runs: touch {directory / missing[0]}",
-        )  # fmt: skip
-    if missing and any(path.name not in (*_LOCK_FILES, *_DIRECTORIES) for path in directory.iterdir()):
-        raise MachineError.of(
-            "store", f"{directory} is not a store, and not empty",
-            help="choose an empty or a new directory with --store",
-        )  # fmt: skip
-    for name in missing:
-        os.close(os.open(directory / name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    for name in _DIRECTORIES:
-        (directory / name).mkdir(mode=0o700, exist_ok=True)
 
 
 @lru_cache(maxsize=64)

@@ -48,10 +48,12 @@ class Live:
             self._path.write_bytes(about.ljust(_HEADER) + bytes(SLOTS * _SLOT))
             try:
                 self._lock = ByteLocks(LockFile(self._path))
-                self._lock.take(0)
-                break
+                if self._lock.take(0):
+                    break
+                self._lock.close()
             except Replaced:
-                continue  # somebody took it for a dead one's before it was locked
+                pass
+            # Somebody took it for a dead one's, before it was locked: once more, under another name.
         with self._path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), 0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import apsw
@@ -45,13 +45,29 @@ class Memo(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One execution of a program: its path, its settings, its goals by name, when it was begun."""
+    """One execution of a program: its path, its settings, its goals by name, when it was begun.
+
+    A study is of another kind than `run`, says `about` itself what was asked for, and has `StudyRow`s, not goals.
+    """
 
     number: int
     program: str
     settings: Mapping[str, object]
     goals: Mapping[str, Id]
     started: float
+    kind: str = "run"
+    about: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    """What became of one case of a study: its place, settings, an outcome in its own words, its formulas by name."""
+
+    place: int
+    name: str
+    settings: Mapping[str, object]
+    outcome: Mapping[str, object]
+    ids: Mapping[str, Id]
 
 
 class Records:
@@ -98,13 +114,22 @@ class Records:
 
     # Runs
 
-    def add_run(self, program: str, settings: Mapping[str, object], goals: Mapping[str, Id], started: float) -> int:
+    def add_run(
+        self,
+        program: str,
+        settings: Mapping[str, object],
+        goals: Mapping[str, Id],
+        started: float,
+        kind: str = "run",
+        about: Mapping[str, object] | None = None,
+    ) -> int:
         """Notes a run and returns its number."""
+        row = (program, _settings(settings), started, kind, as_json(dict(about or {})))
 
         def insert(cursor: apsw.Cursor) -> int:
             execute = cursor.execute
-            sql = "insert into runs (program, settings, started) values (?, ?, ?) returning number"
-            number: Any = execute(sql, (program, _settings(settings), started)).fetchall()[0][0]
+            sql = "insert into runs (program, settings, started, kind, about) values (?, ?, ?, ?, ?) returning number"
+            number: Any = execute(sql, row).fetchall()[0][0]
             for place, (name, id) in enumerate(goals.items()):
                 execute("insert into goals values (?, ?, ?, ?)", (number, place, name, id))
             return int(number)
@@ -116,13 +141,14 @@ class Records:
         return self._runs("order by number desc limit ?", (limit,))
 
     def latest(self, program: str, settings: Mapping[str, object]) -> RunRow | None:
-        """The latest run of a program with these settings."""
-        where = "where program = ? and settings = ? order by number desc limit 1"
+        """The latest run of a program with these settings, studies aside."""
+        where = "where program = ? and settings = ? and kind = 'run' order by number desc limit 1"
         return next(iter(self._runs(where, (program, _settings(settings)))), None)
 
     def latest_of(self, program: str) -> RunRow | None:
-        """The latest run of a program, whatever its settings."""
-        return next(iter(self._runs("where program = ? order by number desc limit 1", (program,))), None)
+        """The latest run of a program, whatever its settings, studies aside."""
+        where = "where program = ? and kind = 'run' order by number desc limit 1"
+        return next(iter(self._runs(where, (program,))), None)
 
     def run(self, number: int) -> RunRow | None:
         """A run by its number."""
@@ -130,11 +156,43 @@ class Records:
 
     def _runs(self, rest: str, parameters: tuple[object, ...]) -> list[RunRow]:
         found = []
-        for number, program, settings, started in self._catalogue.read(f"select * from runs {rest}", parameters):
+        columns = "number, program, settings, started, kind, about"
+        for row in self._catalogue.read(f"select {columns} from runs {rest}", parameters):
+            number, program, settings, started, kind, about = row
             sql = "select name, id from goals where run = ? order by place"
             goals: dict[str, Id] = dict(self._catalogue.read(sql, (number,)))
-            found.append(RunRow(number, program, json.loads(settings), goals, started))
+            found.append(RunRow(number, program, json.loads(settings), goals, started, kind, json.loads(about)))
         return found
+
+    # Studies
+
+    def add_study_row(self, run: int, row: StudyRow) -> None:
+        """Notes what became of a case; what was noted of the same place is replaced."""
+        names = json.dumps(list(row.ids), ensure_ascii=False)
+        values = (row.place, row.name, as_json(dict(row.settings)), as_json(dict(row.outcome)))
+        ids = b"".join(row.ids.values())
+
+        def insert(cursor: apsw.Cursor) -> None:
+            execute = cursor.execute
+            execute("insert or ignore into names (names) values (?)", (names,))
+            sql = "insert or replace into studies select ?, ?, ?, ?, ?, number, ? from names where names = ?"
+            execute(sql, (run, *values, ids, names))
+
+        self._catalogue.write(insert)
+
+    def study_rows(self, run: int) -> list[StudyRow]:
+        """The rows of a study, by place."""
+        sql = (
+            "select place, name, settings, outcome, names.names, ids from studies"
+            " join names on names.number = studies.names where run = ? order by place"
+        )
+        return [
+            StudyRow(
+                place, name, json.loads(settings), json.loads(outcome),
+                dict(zip(json.loads(names), split(ids), strict=True)),
+            )
+            for place, name, settings, outcome, names, ids in self._catalogue.read(sql, (run,))
+        ]  # fmt: skip
 
     # Lasting pins
 

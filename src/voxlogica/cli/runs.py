@@ -1,0 +1,165 @@
+"""`voxlogica runs`, `voxlogica diff`, `voxlogica report`: what earlier runs were, how two differ, one as a page."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from voxlogica.cli.arguments import Options
+from voxlogica.cli.text import columns, emit, notice
+from voxlogica.errors import ProgramError
+from voxlogica.session import Session
+from voxlogica.session import store as stores
+from voxlogica.session.history import common_rows, difference, recorded
+from voxlogica.session.history import runs as latest_runs
+from voxlogica.session.reports import report as report_of
+from voxlogica.session.reports import write
+from voxlogica.storage.records import RunRow
+from voxlogica.study.rows import brief
+from voxlogica.values import Scalar, plain, shown
+
+
+def _session(options: Options) -> Session:
+    """A session on the store that is meant; looking does not make one."""
+    directory = options.store or stores.directory()
+    if not (directory / "catalog.db").exists():
+        help = "a run makes one; another is chosen with --store DIR"
+        raise ProgramError.of("store", f"there is no store in {directory}", help=help)
+    return Session(store=directory, tell=None if options.json else notice)
+
+
+def runs(options: Options) -> int:
+    """The latest runs, latest first."""
+    with _session(options) as session:
+        found = latest_runs(session, options.most)
+        if options.json:
+            emit({"runs": [_as_data(run) for run in found]})
+            return 0
+        rows = [(f"r{run.number}", _when(run), run.kind, _place(run.program), _about(run)) for run in found]
+        print("\n".join(columns([("run", "when", "kind", "program", "what"), *rows])))
+    return 0
+
+
+def _when(run: RunRow) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started))
+
+
+def _place(program: str) -> str:
+    return os.path.relpath(program) if Path(program).is_absolute() else program
+
+
+def _about(run: RunRow) -> str:
+    if run.kind == "run":
+        named = {name: value for name, value in run.settings.items() if not name.islower()}
+        return " ".join(f"{name}={value}" for name, value in named.items())
+    count, cases = run.about.get("count"), run.about.get("cases")
+    axes = run.about.get("axes")
+    assert isinstance(axes, list)
+    swept = [f"{name}={','.join(shown(value) for value in values)}" for name, values in axes]
+    fixed = [f"{name}={value}" for name, value in run.settings.items()]
+    return "  ".join(filter(None, [f"{count} of {cases}" if cases else "", *swept, *fixed]))
+
+
+def _as_data(run: RunRow) -> dict[str, object]:
+    about = {name: value for name, value in run.about.items() if name != "text"}
+    return {
+        "run": f"r{run.number}", "kind": run.kind, "program": run.program, "started": run.started,
+        "settings": dict(run.settings), "about": about,
+    }  # fmt: skip
+
+
+# Differences
+
+
+def diff(options: Options) -> int:
+    """What differs between two runs."""
+    if len(options.ids) != 2:
+        raise ProgramError.of("usage", "`voxlogica diff` needs two runs", help="for example   voxlogica diff r12 r14")
+    with _session(options) as session:
+        before, after = (recorded(session, name) for name in options.ids)
+        found = difference(before, after)
+        meanings, values, masks = found.definitions, found.numbers, found.masks
+        if options.json:
+            emit(
+                {
+                    "definitions": [
+                        {"name": each.name, "how": each.how, "follows": list(each.follows)} for each in meanings
+                    ],
+                    "numbers": [
+                        {"case": n.case, "label": n.label, "before": _plain(n.before), "after": _plain(n.after)}
+                        for n in values
+                    ],
+                    "masks": [
+                        {"case": m.case, "name": m.name, "only before": m.only_before, "only after": m.only_after,
+                         "both": m.both}
+                        for m in masks
+                    ],
+                }
+            )  # fmt: skip
+            return 0
+        for run in (before, after):
+            print(f"{run.name}  {run.when}  {_place(run.run.program)}  {_about(run.run)}".rstrip())
+        _definitions([(each.name, each.how, ", ".join(each.follows)) for each in meanings])
+        heads = ("case", "label", before.name, after.name, "change")
+        rows = [(n.case, n.label, brief(n.before), brief(n.after), _change(n.before, n.after)) for n in values]
+        _table("numbers", heads, rows, options.most)
+        heads = ("case", "mask", f"only {before.name}", f"only {after.name}", "both")
+        _table("masks, in voxels", heads,
+               [(m.case, m.name, str(m.only_before), str(m.only_after), str(m.both)) for m in masks],
+               options.most)  # fmt: skip
+        if not found:
+            common = any(common_rows(before, after))
+            print("they do not differ" if common else "they have no case and cell in common")
+    return 0
+
+
+def _plain(value: Scalar | None) -> object:
+    return None if value is None else plain(value)
+
+
+def _change(before: Scalar | None, after: Scalar | None) -> str:
+    numeric = [value for value in (before, after) if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    if len(numeric) < 2:
+        return ""
+    change = numeric[1] - numeric[0]
+    return f"{'+' if change > 0 else ''}{brief(change)}"
+
+
+def _definitions(found: Sequence[tuple[str, str, str]]) -> None:
+    if found:
+        print("\ndefinitions that differ")
+        rows = [(name, how or f"follows {follows}") for name, how, follows in found]
+        print("\n".join(f"  {line}" for line in columns(rows)))
+
+
+def _table(title: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], most: int) -> None:
+    if rows:
+        print(f"\n{title} that differ, the largest change first")
+        print("\n".join(f"  {line}" for line in columns([heads, *rows[:most]], right=(2, 3, 4))))
+        if len(rows) > most:
+            print(f"  and {len(rows) - most} more")
+
+
+# Reports
+
+
+def report(options: Options) -> int:
+    """A run as one page."""
+    (name, *more) = options.ids
+    if more:
+        raise ProgramError.of("usage", "`voxlogica report` takes one run", help="`voxlogica runs` shows the latest")
+    with _session(options) as session:
+        run = recorded(session, name)
+        masks = tuple(options.masks.split(",")) if options.masks else ()
+        text = report_of(
+            run, over=options.over or "", masks=masks, pictures=options.pictures, sort=options.sort or "",
+            lowest=options.lowest,
+        )  # fmt: skip
+        path = write(options.output or Path(f"{run.name}.html"), text)
+        if options.json:
+            emit({"report": str(path), "run": run.name, "bytes": path.stat().st_size})
+        else:
+            print(path)
+    return 0

@@ -1,0 +1,124 @@
+"""How well two masks agree, and how large they are."""
+
+from __future__ import annotations
+
+from voxlogica.operators import operator
+from voxlogica.values import Mask
+
+
+@operator(commutative=True)
+def dice(a: Mask, b: Mask) -> float:
+    """Twice the voxels that a and b share over the sum of their voxels: 0 no overlap, 1 the same; 1 if both are empty.
+
+    >>> value("dice(a, b)", a="01110", b="00110")
+    0.8
+    """
+    one, two, both = _counts(a, b)
+    return 2 * both / (one + two) if one + two else 1.0
+
+
+@operator(commutative=True)
+def jaccard(a: Mask, b: Mask) -> float:
+    """The voxels that a and b share over those of either: 0 no overlap, 1 the same; 1 if both are empty.
+
+    >>> value("jaccard(a, b)", a="01110", b="00011")
+    0.25
+    """
+    one, two, both = _counts(a, b)
+    return both / (one + two - both) if one + two else 1.0
+
+
+@operator(commutative=True)
+def pixel_accuracy(a: Mask, b: Mask) -> float:
+    """The share of all voxels in which a and b agree.
+
+    >>> value("pixel_accuracy(a, b)", a="0110", b="0011")
+    0.5
+    """
+    one, two, both = _counts(a, b)
+    return 1 - (one + two - 2 * both) / a.space.voxels
+
+
+@operator(commutative=True, cost="distance")
+def hausdorff(a: Mask, b: Mask, *, threads: int = 1) -> float:
+    """The largest distance from a surface voxel of a or b to the surface of the other, in mm; −1 as for `hd95`.
+
+    >>> value("hausdorff(a, b)", a="0100000", b="0100100")
+    3.0
+    """
+    return _distance(a, b, 1.0, threads)
+
+
+@operator(commutative=True, cost="distance")
+def hd95(a: Mask, b: Mask, *, threads: int = 1) -> float:
+    """The 95th percentile of the distances from the surface voxels of a and of b to the surface of the other, in mm.
+
+    The surface is the voxels with a false neighbour in the full neighbourhood. Distances of both directions are put
+    together, and the percentile is interpolated between neighbours, as NumPy does. −1 when a or b has no surface: is
+    empty, or true everywhere.
+
+    >>> value("hd95(a, b)", a="0111000", b="0111000")
+    0.0
+    """
+    return _distance(a, b, 0.95, threads)
+
+
+@operator(commutative=True, cost="distance")
+def assd(a: Mask, b: Mask, *, threads: int = 1) -> float:
+    """The mean of the distances of which `hd95` is the 95th percentile, in mm; −1 as there.
+
+    >>> value("assd(a, b)", a="0100000", b="0010000")
+    1.0
+    """
+    from voxlogica.kernels import measures
+
+    found = measures.surface_distances(a.words(), b.words(), a.space.size[0], a.space.spacing3, threads=threads)
+    if found is None:
+        return -1.0
+    return (float(found[0].sum(dtype=float)) + float(found[1].sum(dtype=float))) / (found[0].size + found[1].size)
+
+
+@operator(cost="distance")
+def nsd(a: Mask, b: Mask, tolerance: float, *, threads: int = 1) -> float:
+    """The share of the surface voxels of a and b that lie at most a tolerance, in mm, from the surface of the other.
+
+    The normalised surface Dice of Nikolov et al. (2021), with voxels for surface elements. −1 as for `hd95`.
+
+    >>> value("nsd(a, b, 1)", a="0100000", b="0100100")
+    0.6666666666666666
+    """
+    from voxlogica.kernels import measures
+
+    found = measures.surface_distances(a.words(), b.words(), a.space.size[0], a.space.spacing3, threads=threads)
+    if found is None:
+        return -1.0
+    near = sum(int((distances <= tolerance).sum()) for distances in found)
+    return near / (found[0].size + found[1].size)
+
+
+@operator()
+def volume_mm3(a: Mask) -> float:
+    """The volume of a in cubic millimetres, in two dimensions its area in square ones: voxels times their size.
+
+    >>> value("volume_mm3(a)", a="0110")
+    2.0
+    """
+    from voxlogica.kernels import masks
+
+    x, y, z = a.space.spacing3
+    return masks.count(a.words()) * (x * y * z)
+
+
+def _counts(a: Mask, b: Mask) -> tuple[int, int, int]:
+    """The voxels of a, of b, and of both."""
+    from voxlogica.kernels import masks
+
+    one, two = a.words(), b.words()
+    return masks.count(one), masks.count(two), masks.count(masks.conjunction(one, two))
+
+
+def _distance(a: Mask, b: Mask, share: float, threads: int) -> float:
+    from voxlogica.kernels import measures
+
+    found = measures.surface_distances(a.words(), b.words(), a.space.size[0], a.space.spacing3, threads=threads)
+    return -1.0 if found is None else measures.percentile(found, share)

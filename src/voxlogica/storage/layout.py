@@ -1,0 +1,69 @@
+"""The directory of an embedded store: made once, by one process; recognised, or refused with what to do."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from voxlogica.errors import MachineError
+from voxlogica.storage.locks import require_local
+
+_LOCK_FILES = ("claims", "uses", "write.next", "write.lock")
+_DIRECTORIES = ("blobs", "tmp", "live")
+
+
+def found(directory: Path, anywhere: bool | None) -> bool:
+    """Makes the store if there is none; whether it can be written to.
+
+    `anywhere` accepts any file system; None leaves that to the environment. Raises MachineError, with what to do.
+    """
+    if anywhere is None:
+        anywhere = os.environ.get("VOXLOGICA_STORE_ANYWHERE") == "1"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not anywhere:
+            require_local(directory)
+        if not os.access(directory, os.W_OK):
+            return _read_only(directory)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # makers of the same store come one after the other
+            _lay_out(directory)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise MachineError.of(
+            "store", f"the store {directory} cannot be used: {error.strerror}",
+            help="choose another directory with --store, or run with --no-store",
+        ) from error  # fmt: skip
+    return True
+
+
+def _read_only(directory: Path) -> bool:
+    if not (directory / "catalog.db").exists():
+        raise MachineError.of(
+            "store", f"there is no store in {directory}, and none can be made: the directory is read only",
+            help="choose another directory with --store, or run with --no-store",
+        )  # fmt: skip
+    return False
+
+
+def _lay_out(directory: Path) -> None:
+    missing = [name for name in _LOCK_FILES if not (directory / name).exists()]
+    catalogue = directory / "catalog.db"
+    if missing and catalogue.exists() and catalogue.stat().st_size:
+        raise MachineError.of(
+            "store", f"the store {directory} has lost its lock file {missing[0]!r}, which others may have open",
+            details=("A new one would allow two processes to compute the same, or to write at once.",),
+            help=f"when no VoxLogicA runs: touch {directory / missing[0]}",
+        )  # fmt: skip
+    if missing and any(path.name not in (*_LOCK_FILES, *_DIRECTORIES) for path in directory.iterdir()):
+        raise MachineError.of(
+            "store", f"{directory} is not a store, and not empty",
+            help="choose an empty or a new directory with --store",
+        )  # fmt: skip
+    for name in missing:
+        os.close(os.open(directory / name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    for name in _DIRECTORIES:
+        (directory / name).mkdir(mode=0o700, exist_ok=True)

@@ -1,0 +1,242 @@
+"""What comes out of a study: a row per case and cell, and the table they make."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from voxlogica import images
+from voxlogica.errors import MachineError, ProgramError, Refusal
+from voxlogica.values import Scalar, plain, shown
+
+FORMATS = ("csv", "json", "parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One case with one choice of parameters.
+
+    `values` are its prints by label; `error` is the sentence of what failed first, "" if nothing did, and `trouble` all
+    of it as a person reads it. `reused` says that nothing had to be computed. `place` is its place in the table.
+    """
+
+    place: int
+    case: str
+    parameters: Mapping[str, Scalar]
+    values: Mapping[str, Scalar]
+    error: str = ""
+    trouble: str = ""
+    seconds: float = 0.0
+    reused: bool = False
+    saved: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Scalar:
+        """A print by its label, a parameter by its name, or `case`; raises `KeyError`."""
+        if name == "case":
+            return self.case
+        return self.values[name] if name in self.values else self.parameters[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("case", *self.parameters, *self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How numbers are distributed. Quartiles are interpolated between the neighbours, as NumPy does by default."""
+
+    count: int
+    mean: float
+    least: float
+    lower: float
+    median: float
+    upper: float
+    most: float
+
+    @classmethod
+    def of(cls, numbers: Iterable[float]) -> Summary | None:
+        """None when there is no number. Those that are not a number are left out."""
+        found = sorted(number for number in numbers if not math.isnan(number))
+        if not found:
+            return None
+        least, lower, median, upper, most = (quantile(found, q) for q in (0, 0.25, 0.5, 0.75, 1))
+        return cls(len(found), mean(found), least, lower, median, upper, most)
+
+
+def mean(numbers: Sequence[float]) -> float:
+    """The mean, correctly rounded whatever the order."""
+    if all(map(math.isfinite, numbers)):
+        return math.fsum(numbers) / len(numbers)
+    return sum(numbers) / len(numbers)
+
+
+def quantile(ordered: Sequence[float], q: float) -> float:
+    """The value below which the share q of some sorted numbers lies."""
+    at = q * (len(ordered) - 1)
+    low = math.floor(at)
+    part, high = at - low, min(low + 1, len(ordered) - 1)
+    return ordered[low] if not part else ordered[low] + (ordered[high] - ordered[low]) * part
+
+
+def number(value: Scalar | None) -> float | None:
+    """The value if it is a number; truth values are none."""
+    return float(value) if isinstance(value, (float, int)) and not isinstance(value, bool) else None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows in the order of cases and cells; `axes` are the parameters that a sweep varies, `measures` the labels."""
+
+    rows: tuple[Row, ...]
+    axes: tuple[str, ...] = ()
+    measures: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def of(cls, rows: Iterable[Row], axes: Sequence[str] = (), measures: Sequence[str] = ()) -> Table:
+        """A table of rows in any order."""
+        return cls(tuple(sorted(rows, key=lambda row: row.place)), tuple(axes), tuple(measures))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    @property
+    def failed(self) -> tuple[Row, ...]:
+        """The rows in which something failed."""
+        return tuple(row for row in self.rows if row.error)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, as `records` has them."""
+        return ("case", *self.axes, *self.measures, "error")
+
+    def column(self, measure: str) -> list[float]:
+        """The numbers of a measure, rows that have none left out."""
+        return [found for row in self.rows if (found := number(row.values.get(measure))) is not None]
+
+    @cached_property
+    def numeric(self) -> tuple[str, ...]:
+        """The measures that are numbers."""
+        return tuple(measure for measure in self.measures if self.column(measure))
+
+    def summary(self, measure: str) -> Summary | None:
+        """How a measure is distributed over the rows that have it."""
+        return Summary.of(self.column(measure))
+
+    def records(self) -> list[dict[str, Scalar | None]]:
+        """The table as plain records; what a failed row has no value of is None."""
+        return [
+            {
+                "case": row.case,
+                **{axis: row.parameters.get(axis) for axis in self.axes},
+                **{measure: row.values.get(measure) for measure in self.measures},
+                "error": row.error or None,
+            }
+            for row in self.rows
+        ]
+
+    def to_pandas(self) -> Any:
+        """A data frame; raises `ProgramError` when pandas is not installed."""
+        pandas = _library("pandas")
+        return pandas.DataFrame(self.records(), columns=list(self.columns))
+
+    def to_polars(self) -> Any:
+        """A data frame; raises `ProgramError` when polars is not installed."""
+        polars = _library("polars")
+        return polars.DataFrame(self.records(), schema=list(self.columns), infer_schema_length=None)
+
+    def html(self) -> str:
+        """The table for a notebook."""
+        head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
+        lines = ["".join(f"<td>{escape(brief(value))}</td>" for value in record.values()) for record in self.records()]
+        return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+    _repr_html_ = html
+
+    def write(self, path: str | Path) -> None:
+        """Writes a .csv, .json or .parquet file in one step. The same rows make the same bytes, but for parquet.
+
+        Raises `ProgramError` for another extension, `MachineError` when it cannot be written.
+        """
+        path = Path(path)
+        kind = table_format(path)
+        data = self._parquet() if kind == "parquet" else (self._csv() if kind == "csv" else self._json()).encode()
+        try:
+            images.write(path, data)
+        except Refusal as refusal:
+            raise MachineError.of("output", refusal.message, help=refusal.help) from refusal
+
+    def _csv(self) -> str:
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows([_cell(value) for value in record.values()] for record in self.records())
+        return out.getvalue()
+
+    def _json(self) -> str:
+        data = [
+            {name: None if value is None else plain(value) for name, value in record.items()}
+            for record in self.records()
+        ]
+        return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def _parquet(self) -> bytes:
+        out = io.BytesIO()
+        try:
+            self.to_polars().write_parquet(out)
+        except ProgramError:
+            try:
+                self.to_pandas().to_parquet(out)
+            except (ProgramError, ImportError):
+                help = "pip install polars   or write a .csv file"
+                raise ProgramError.of("usage", "parquet files need polars, or pandas with pyarrow", help=help) from None
+        return out.getvalue()
+
+
+def table_format(path: Path) -> str:
+    """The format that a table's name says; raises `ProgramError`."""
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise ProgramError.of(
+            "usage",
+            f"--table {path}: {path.suffix or 'no extension'} is no table's",
+            help="it is .csv, .json or .parquet",
+        )
+    return kind
+
+
+def _cell(value: Scalar | None) -> str:
+    """A value as text that reads back exactly."""
+    return "" if value is None else shown(value)
+
+
+def brief(value: Scalar | None) -> str:
+    """A value for a column that a person reads: four digits that matter."""
+    if value is None:
+        return ""
+    if isinstance(value, (bool, str)):
+        return shown(value)
+    if float(value).is_integer() and abs(value) < 1e7:
+        return str(int(value))
+    if 1e-3 <= abs(value) < 1e7:
+        return f"{value:.{max(0, min(4, 3 - math.floor(math.log10(abs(value)))))}f}"
+    return f"{value:.3g}"
+
+
+def _library(name: str) -> Any:
+    """A library of data frames, which this project does not depend on; raises `ProgramError`."""
+    try:
+        return import_module(name)
+    except ImportError:
+        help = f"pip install {name}   or use records()"
+        raise ProgramError.of("usage", f"{name} is not installed", help=help) from None

@@ -1,0 +1,150 @@
+"""Measures of masks, slopes and regions: against plain NumPy and SciPy, and what SimpleITK says of the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays as draws
+from scipy.ndimage import binary_erosion, distance_transform_edt
+from tests.language import Failure, arrays, value
+
+from voxlogica import formula
+from voxlogica.formula import Formulas
+from voxlogica.operators import operators
+from voxlogica.values import Space
+
+SPACING = (1.0, 0.5, 2.0)
+
+masks = draws(np.bool_, st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 7)))
+pairs = st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 7)).flatmap(
+    lambda shape: st.tuples(draws(np.bool_, shape), draws(np.bool_, shape))
+)
+
+
+def surface(mask: np.ndarray) -> np.ndarray:
+    return mask & ~binary_erosion(mask, np.ones((3, 3, 3)), border_value=1)
+
+
+def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
+    """Both directions together, from the definition: every surface voxel to the nearest one of the other."""
+    one, two = (np.argwhere(surface(mask)) * SPACING[::-1] for mask in (a, b))
+    if not len(one) or not len(two):
+        return None
+    between = np.sqrt(((one[:, None] - two[None]) ** 2).sum(axis=2))
+    return np.concatenate([between.min(axis=1), between.min(axis=0)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(pair=pairs)
+def test_surface_distances_are_those_of_the_definition(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    a, b = pair
+    found = arrays(
+        "hd95(a, b)", "hausdorff(a, b)", "assd(a, b)", "nsd(a, b, 1)", "hd95(b, a)", a=a, b=b, spacing=SPACING
+    )
+    expected = distances(a, b)
+    if expected is None:
+        assert found == (-1, -1, -1, -1, -1)
+        return
+    assert found[:3] == pytest.approx((np.percentile(expected, 95), expected.max(), expected.mean()), rel=1e-6)
+    assert found[3] == np.mean(expected <= 1)
+    assert found[4] == found[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(pair=pairs)
+def test_overlaps_are_numpy_s_and_simpleitk_s(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    a, b = pair
+    dice, jaccard, accuracy, volume = arrays(
+        "dice(a, b)", "jaccard(a, b)", "pixel_accuracy(a, b)", "volume_mm3(a)", a=a, b=b, spacing=SPACING
+    )
+    assert accuracy == pytest.approx(np.mean(a == b), rel=1e-12)
+    assert volume == a.sum() * 1.0
+    if not a.any() and not b.any():
+        assert (dice, jaccard) == (1, 1)
+        return
+    filter = sitk.LabelOverlapMeasuresImageFilter()
+    filter.Execute(*(sitk.GetImageFromArray(mask.astype(np.uint8)) for mask in (a, b)))
+    assert (dice, jaccard) == pytest.approx((filter.GetDiceCoefficient(), filter.GetJaccardCoefficient()), rel=1e-12)
+    assert jaccard == pytest.approx(dice / (2 - dice), rel=1e-12)
+
+
+def test_a_crop_changes_no_surface() -> None:
+    """Far from the ends of the image, and at them, where what is outside is not false."""
+    for corner in ((0, 0, 0), (10, 12, 9)):
+        a, b = np.zeros((2, 20, 24, 70), np.bool_)
+        a[corner[0] : corner[0] + 8, corner[1] : corner[1] + 9, corner[2] : corner[2] + 50] = True
+        b[corner[0] : corner[0] + 6, corner[1] : corner[1] + 10, corner[2] : corner[2] + 40] = True
+        expected = []
+        for one, two in ((a, b), (b, a)):
+            expected.append(distance_transform_edt(~surface(two), sampling=SPACING[::-1])[surface(one)])
+        pooled = np.concatenate(expected)
+        (found,) = arrays("hd95(a, b)", a=a, b=b, spacing=SPACING)
+        assert found == pytest.approx(np.percentile(pooled, 95), rel=1e-6)
+
+
+floats = st.floats(-100, 100, width=32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(field=draws(np.float32, (4, 5, 6), elements=floats))
+def test_the_gradient_is_simpleitk_s(field: np.ndarray) -> None:
+    image = sitk.GetImageFromArray(field)
+    image.SetSpacing(SPACING)
+    (found,) = arrays("gradient(a)", a=field, spacing=SPACING)
+    assert found == pytest.approx(sitk.GetArrayFromImage(sitk.GradientMagnitude(image)), rel=1e-5, abs=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(mask=masks, seed=st.integers(0, 99))
+def test_each_region_is_painted_with_its_mean(mask: np.ndarray, seed: int) -> None:
+    field = np.random.default_rng(seed).normal(size=mask.shape).astype(np.float32)
+    labels, found = arrays("lcc(b)", "label_mean(lcc(b), a)", a=field, b=mask)
+    for number in np.unique(labels):
+        expected = field[labels == number].mean(dtype=float) if number else 0
+        assert found[labels == number] == pytest.approx(expected, rel=1e-6, abs=1e-7)
+
+
+def shaded() -> tuple[np.ndarray, np.ndarray]:
+    z, y, x = np.mgrid[:16, :24, :20]
+    tissue = np.where((y // 6 + x // 5) % 2, 100.0, 150.0)
+    return (tissue * (1 + 0.02 * x + 0.01 * z)).astype(np.float32), (y > 1)
+
+
+def test_n4_is_simpleitk_s_and_evens_out() -> None:
+    field, inside = shaded()
+    (found,) = arrays("n4(a, b)", a=field, b=inside)
+    image, mask = sitk.GetImageFromArray(field), sitk.GetImageFromArray(inside.astype(np.uint8))
+    corrector = sitk.N4BiasFieldCorrectionImageFilter()
+    corrector.SetMaximumNumberOfIterations([30, 20, 10])
+    corrector.Execute(sitk.Shrink(image, [2] * 3), sitk.Shrink(mask, [2] * 3))
+    expected = sitk.GetArrayFromImage(image / sitk.Exp(corrector.GetLogBiasFieldAsImage(image)))
+    assert found == pytest.approx(expected, rel=1e-3)
+    bright = field > np.median(field)
+    assert found[bright].std() / found[bright].mean() < field[bright].std() / field[bright].mean()
+    with pytest.raises(Failure, match="the mask given to `n4` is empty"):
+        arrays("n4(a, b)", a=field, b=inside & False)
+
+
+def test_superpixels_are_numbered_from_one_and_follow_edges() -> None:
+    field = np.zeros((24, 24), np.float32)
+    field[:, 11:] = 100
+    (found,) = arrays("slic(a, 6, 1)", a=field)
+    assert found.min() == 1
+    assert not set(np.unique(found[..., :11])) & set(np.unique(found[..., 11:]))
+    with pytest.raises(Failure, match="whole number"):
+        value("max(slic(a, 0.5, 1))", a=[[0, 1], [1, 0]])
+
+
+def test_another_version_of_a_library_is_another_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = []
+    for version in ("2.5.0", "2.5.1"):
+        monkeypatch.setattr(formula, "_versions", lambda library, version=version: (library, version))
+        table = Formulas()
+        image = table.apply(operators()["constant"], (table.constant(1.0),), Space.grid(4, 4))
+        arguments = (image, table.constant(4.0), table.constant(1.0))
+        ids.append((table.apply(operators()["slic"], arguments).id, image.id))
+    assert ids[0][0] != ids[1][0]
+    assert ids[0][1] == ids[1][1]
