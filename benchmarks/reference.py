@@ -99,7 +99,7 @@ def sweep_inside(case: str, out: str, jobs: int, times: int) -> dict[str, object
         with Session(storage=MemoryStorage(limit=0), jobs=jobs) as session:
             program = session.load("gbm.imgql")
             prepared = program.settle([Given(*pair, pair[0]) for pair in _settings(case, out)], Options(jobs=jobs))
-            bound, checked = prepared.bind(save=False), program.checked
+            bound, checked = prepared.bind(), program.checked
             spaces = dict.fromkeys([*checked.grids, DEFAULT], bound.leaves[0].space)
             goals = []
             for hi, vi in PAIRS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -280,3 +281,9 @@ def test_long_chains_of_comparisons_stay_linear() -> None:
     order = [task.formula for task in plan([formula]).tasks]
     rewrite(order, [formula.id], COSTS.seconds)
     assert sum(len(task.inputs) for task in plan([formula]).tasks) < 200_000
+
+
+def test_the_manual_lists_the_rules() -> None:
+    page = Path(__file__).parents[1] / "docs" / "performance.md"
+    rows = [f"| {rule.name} | {rule.version} | {rule.proof.splitlines()[0]} |" for rule in RULES]
+    assert "\n".join(rows) in page.read_text("utf-8")
