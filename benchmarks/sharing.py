@@ -68,8 +68,10 @@ def main() -> None:
         everybody, printed = together(place, runs)
         events = [[json.loads(line) for line in file.read_text().splitlines()[1:]] for file in files]
     done = Counter(e["id"] for each in events for e in each if e["event"] == "done")
-    private = [[e for e in each if e["event"] == "done" and e["id"] not in published] for each in events]
-    labels = Counter(e["operator"] for each in private for e in each if e.get("seconds", 0) > 1e-3)
+    own = [[e for e in each if e["event"] == "done"] for each in events]
+    private = [[e for e in each if e["id"] not in published] for each in own]
+    long = [e for each in private for e in each if e.get("seconds", 0) > 1e-3]
+    labels = Counter(e["operator"] for e in long)
     print(f"{len(published)} published tasks; times each was computed: {sorted({done[id] for id in published})}")
     print(f"all print the same: {set(printed) == set(said)}")
     shares = [sum(e.get("seconds", 0) for e in each) / cold for each in private]
