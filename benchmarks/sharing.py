@@ -78,9 +78,8 @@ def main() -> None:
     print(f"private work, by the clock, beside a cold run: {', '.join(f'{share:.0%}' for share in shares)}")
     print(f"of which took over a millisecond: {', '.join(f'{label} {n}' for label, n in labels.most_common())}")
     print(f"cold {cold:.2f} s, warm {warm:.2f} s, {count} at once {everybody:.2f} s of processor time")
-    print(
-        f"({count} at once - {count - 1} warm) / cold = {(everybody - (count - 1) * warm) / cold:.2f}   (to be at most 1.2)"
-    )
+    cost = (everybody - (count - 1) * warm) / cold
+    print(f"({count} at once - {count - 1} warm) / cold = {cost:.2f}   (to be at most 1.2)")
 
 
 if __name__ == "__main__":

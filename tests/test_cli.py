@@ -8,7 +8,8 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -224,6 +225,14 @@ def test_help_has_examples_that_the_parser_takes(voxlogica_: Voxlogica) -> None:
         assert f"voxlogica {name}" in out.split("examples:")[1]
 
 
+def interruptible(command: Sequence[str], cwd: Path) -> subprocess.Popen[str]:
+    """Starts a command that Ctrl-C ends, even where the tests themselves run in the background and ignore it."""
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard
+    )
+
+
 def test_ctrl_c_ends_a_run_with_130_and_leaves_no_file(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     nibabel.save(
@@ -234,7 +243,7 @@ def test_ctrl_c_ends_a_run_with_130_and_leaves_no_file(tmp_path: Path) -> None:
         SCAN.replace(".gz", "") + f'print "begun" 1\nsave "out/slow.nii.gz" {slow} >. 0.5'
     )
     command = [sys.executable, "-m", "voxlogica", "run", "p.imgql"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with interruptible(command, cwd=tmp_path) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun=1\n"
         process.send_signal(signal.SIGINT)

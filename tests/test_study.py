@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import nibabel
@@ -457,7 +458,9 @@ def test_a_study_that_was_killed_goes_on_where_it_was(folder: dict, sign: signal
     Path("slow.imgql").write_text(SLOW)
     words = ["slow.imgql", "--cases", "s/{case}/{case}_flair.nii.gz", "-j", "1"]
     command = [sys.executable, "-m", "voxlogica", "batch", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # the tests may run in the background, and ignore it
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True, preexec_fn=heard) as process:
         assert process.stdout is not None
         # Values are stored behind the computation: with one worker the first is, when the second row is there.
         lines = [process.stdout.readline() for _ in ("head", "first", "second")]

@@ -96,7 +96,7 @@ def _compound(expression: Call | List | Index | Slice | Field | Binder | Fold, f
         case List(items):
             return ["[", *_separated(items), "]"]
         case Index(sequence, index):
-            return [*_base(sequence), "[", *_bound(index), "]"]
+            return [*_base(sequence), "[", *_bracketed(index, _has_colon(index)), "]"]
         case Slice(sequence, start, stop):
             colon = ":" if _is_short(start) and _is_short(stop) else " : "
             return [*_base(sequence), "[", *_bound(start), colon, *_bound(stop), "]"]
@@ -181,10 +181,15 @@ def _is_loose_base(expression: Expression) -> bool:
 
 
 def _bound(bound: Expression | None) -> _Pieces:
-    """An index, or a bound of a slice, in which a `:` needs brackets."""
+    """A bound of a slice, in which a `:` needs brackets."""
     if bound is None:
         return []
-    return _bracketed(bound, isinstance(bound, Binder) or (isinstance(bound, Call) and ":" in show(bound)))
+    return _bracketed(bound, isinstance(bound, Binder) or _has_colon(bound))
+
+
+def _has_colon(index: Expression) -> bool:
+    """Whether an index could be taken for a slice."""
+    return isinstance(index, (Binder, Call)) and ":" in show(index)
 
 
 def _is_short(bound: Expression | None) -> bool:
