@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import pytest
 
-import voxlogica
+import voxlogica as vx
 from voxlogica.cli import main
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -49,6 +49,12 @@ def check(
 ) -> None:
     """Runs a page in the directory `place`; of what commands print, `lines` are compared."""
     environment(place, monkeypatch)
+    with vx.Session(store=place / "store") as own:
+        monkeypatch.setattr("voxlogica.session._default", own)
+        _check(page, lines)
+
+
+def _check(page: Path, lines: Callable[[str], Iterable[str]]) -> None:
     session: dict[str, object] = {}
     rest = iter(blocks(page))
     for kind, name, body in rest:
@@ -77,7 +83,7 @@ def environment(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
     monkeypatch.setenv("PATH", f"{place / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("VOXLOGICA_STORE", str(place / "store"))
-    monkeypatch.setenv("PYTHONPATH", f"{Path(voxlogica.__file__).parents[1]}:{DOCS.parent}")
+    monkeypatch.setenv("PYTHONPATH", f"{Path(vx.__file__).parents[1]}:{DOCS.parent}")
 
 
 def run(command: list[str]) -> str:
