@@ -55,7 +55,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
 
 
-def _running(parser: argparse.ArgumentParser) -> None:
+def _outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output-dir", type=Path, metavar="DIR", help="where `save` puts files whose paths are relative"
     )
@@ -63,6 +63,10 @@ def _running(parser: argparse.ArgumentParser) -> None:
         "--grid-tolerance", type=millimetres("--grid-tolerance"), metavar="MM",
         help="how far grids may lie apart and be taken for one (default: a thousandth of the spacing)",
     )  # fmt: skip
+
+
+def _running(parser: argparse.ArgumentParser) -> None:
+    _outputs(parser)
     parser.add_argument(
         "-j",
         "--jobs",
@@ -77,7 +81,7 @@ def _running(parser: argparse.ArgumentParser) -> None:
         help="memory that values may take (default: half of the machine's)",
     )
     _store_option(parser)
-    parser.add_argument("--no-store", action="store_true", help="keep nothing for later runs, and look nothing up")
+    _no_store(parser)
     parser.add_argument("--retry-failed", action="store_true", help="try again what failed in an earlier run")
     parser.add_argument(
         "--timeout", type=seconds("--timeout"), metavar="TIME", help="give up what is not done by then (30, 5m, 2h)"
@@ -106,6 +110,10 @@ def _store_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store", type=Path, metavar="DIR", help="where results are kept (default: $VOXLOGICA_STORE, or your own)"
     )
+
+
+def _no_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-store", action="store_true", help="keep nothing for later runs, and look nothing up")
 
 
 def _stored(*arguments: Callable[[argparse.ArgumentParser], object]) -> Callable[[argparse.ArgumentParser], None]:
@@ -152,6 +160,31 @@ def _yes(parser: argparse.ArgumentParser) -> None:
 def _check(parser: argparse.ArgumentParser) -> None:
     _reading(parser)
     _common(parser)
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    _reading(parser)
+    _outputs(parser)
+    _store_option(parser)
+    _no_store(parser)
+    parser.add_argument("--dot", action="store_true", help="write it for Graphviz: | dot -Tsvg > plan.svg")
+    parser.add_argument("--syntax", action="store_true", help="print the program as it was read, and open no image")
+    _common(parser)
+
+
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    _store_option(parser)
+    _no_store(parser)
+    parser.add_argument("--json", action="store_true", help="write it as one JSON object")
+
+
+def _cite(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--bibtex", action="store_true", help="as entries for BibTeX")
+    parser.add_argument("--json", action="store_true", help="write it as one JSON object")
+
+
+def _completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", nargs="?", metavar="SHELL", help="bash, zsh or fish")
 
 
 def _fmt(parser: argparse.ArgumentParser) -> None:
@@ -254,6 +287,15 @@ COMMANDS: Mapping[str, Command] = {
         """  voxlogica check gbm.imgql
   voxlogica check gbm.imgql --json""",
         _check,
+        "a program",
+    ),
+    "plan": Command(
+        "plan:plan",
+        "the tasks of a program: types, costs, ids, and what is kept",
+        """  voxlogica plan gbm.imgql --set NAME=case7
+  voxlogica plan gbm.imgql --dot | dot -Tsvg > plan.svg
+  voxlogica plan gbm.imgql --syntax""",
+        _plan,
         "a program",
     ),
     "fmt": Command(
@@ -372,5 +414,20 @@ COMMANDS: Mapping[str, Command] = {
         "  voxlogica store clear --yes",
         _stored(_yes),
     ),
+    "doctor": Command(
+        "doctor:doctor",
+        "whether this installation works, and what to do if not",
+        "  voxlogica doctor\n  voxlogica doctor --json",
+        _doctor,
+    ),
+    "completion": Command(
+        "completion:completion",
+        "a script by which a shell completes commands, options and files",
+        """  eval "$(voxlogica completion bash)"      # in ~/.bashrc
+  eval "$(voxlogica completion zsh)"       # in ~/.zshrc, after compinit
+  voxlogica completion fish | source       # in ~/.config/fish/config.fish""",
+        _completion,
+    ),
+    "cite": Command("cite:cite", "how to cite VoxLogicA", "  voxlogica cite --bibtex >> paper.bib", _cite),
     "version": Command("version:version", "say which version this is", "  voxlogica version", _version),
 }
