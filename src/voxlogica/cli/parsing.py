@@ -43,7 +43,7 @@ def command(arguments: Sequence[str]) -> tuple[str, Options | None]:
     """
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         if len(arguments) > 1 and arguments[0] == "help" and arguments[1] in COMMANDS:
-            _parser(arguments[1]).print_help()
+            parser_of(arguments[1]).print_help()
         else:
             _overview().print_help()
         return "", None
@@ -56,7 +56,7 @@ def command(arguments: Sequence[str]) -> tuple[str, Options | None]:
             return "", None
     if name not in COMMANDS:
         raise _no_command(name)
-    parser = _parser(name)
+    parser = parser_of(name)
     if "-h" in rest or "--help" in rest:
         parser.print_help()
         return name, None
@@ -110,11 +110,18 @@ def _usage(message: str, help: str) -> ProgramError:
     return ProgramError(*ProgramError.of("usage", message, help=help).diagnostics)
 
 
-def _parser(name: str) -> argparse.ArgumentParser:
-    described = COMMANDS[name]
-    parser = _new(f"voxlogica {name}", described.summary, f"examples:\n{described.examples}")
-    described.add(parser)
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """The arguments of a command."""
+    chosen = COMMANDS[name]
+    parser = _new(f"voxlogica {name}", chosen.summary, f"examples:\n{chosen.examples}")
+    chosen.add(parser)
     return parser
+
+
+def described() -> dict[str, str]:
+    """The commands and what they do; those of the store are one."""
+    listed = {name: each.summary for name, each in COMMANDS.items() if " " not in name}
+    return {**listed, "store": "look at what is stored, verify it, make room"}
 
 
 def _overview() -> argparse.ArgumentParser:
@@ -122,8 +129,7 @@ def _overview() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="say which version this is")
     parser.usage = "voxlogica COMMAND …"
     group = parser.add_argument_group("commands (`voxlogica COMMAND --help` tells more)")
-    listed = {name: each.summary for name, each in COMMANDS.items() if " " not in name}
-    for name, summary in {**listed, "store": "look at what is stored, verify it, make room"}.items():
+    for name, summary in described().items():
         group.add_argument(name, help=summary, nargs="?")
     return parser
 
