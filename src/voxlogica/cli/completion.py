@@ -14,7 +14,7 @@ from voxlogica.errors import ProgramError
 
 
 class Option(NamedTuple):
-    """An option of a command, short or long, and whether a value follows."""
+    """An option of a command, short or long, and whether a value must follow."""
 
     name: str
     help: str
@@ -36,7 +36,7 @@ def completion(options: Options) -> int:
 def options_of(name: str) -> Sequence[Option]:
     """The options of a command, in the order of its help."""
     return [
-        Option(string, (action.help or "").split(" (")[0], action.nargs != 0)
+        Option(string, (action.help or "").split(" (")[0], action.nargs not in (0, "?"))
         for action in parser_of(name)._actions
         for string in action.option_strings
     ]

@@ -115,9 +115,9 @@ def _kernels() -> Finding:
     try:
         for name in _KERNELS:
             import_module(name)
+        wrong = [name for name, right in _SELF_TESTS.items() if not right()]
     except ImportError as error:
         return Finding("kernels", f"cannot be loaded: {error}", help)
-    wrong = [name for name, right in _SELF_TESTS.items() if not right()]
     if wrong:
         return Finding("kernels", f"compute something wrong: {', '.join(wrong)}", help)
     return Finding("kernels", f"loaded; {', '.join(_SELF_TESTS)} are right on a tiny image")
@@ -161,11 +161,14 @@ _SELF_TESTS: Mapping[str, Callable[[], bool]] = {"near": _near, "through": _thro
 
 def _store(chosen: Path | None) -> Finding:
     """Opens the store, as a run would, and makes one if there is none: only so is it known to work."""
-    from voxlogica.session.store import directory
-    from voxlogica.storage.embedded import EmbeddedStorage
-    from voxlogica.storage.locks import file_system
+    try:
+        from voxlogica.session.store import directory
+        from voxlogica.storage.embedded import EmbeddedStorage
+        from voxlogica.storage.locks import file_system
 
-    place = chosen or directory()
+        place = chosen or directory()
+    except ImportError as error:
+        return Finding("store", f"cannot be looked at: {error}", "install first what is missing")
     try:
         with EmbeddedStorage(place) as store:
             stats, limit = store.stats(), store.limit

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from voxlogica.cli.arguments import COMMANDS, Options
+from voxlogica.cli.settings import SETTINGS, settings
 from voxlogica.errors import ProgramError
 
 
@@ -63,11 +64,26 @@ def command(arguments: Sequence[str]) -> tuple[str, Options | None]:
     options, unknown = parser.parse_known_args(rest)
     if unknown:
         raise _too_much(name, parser, unknown[0])
+    if _set(parser, options):
+        options = parser.parse_args(rest)
     needs = COMMANDS[name].needs
     if needs and not (getattr(options, "program", "-") and getattr(options, "ids", "-")):
         help = f"for example {COMMANDS[name].examples.splitlines()[0]}"
         raise ProgramError.of("usage", f"`voxlogica {name}` needs {needs}", help=help)
     return name, options
+
+
+def _set(parser: argparse.ArgumentParser, options: Options) -> bool:
+    """Makes settings the defaults of a command's options; whether there are any. `options` were given without them."""
+    known = {action.dest for action in parser._actions} & {key.replace("-", "_") for key in SETTINGS}
+    if not known:
+        return False
+    program = getattr(options, "program", None)
+    found = {name: value for name, value in settings(Path(program) if program else None).items() if name in known}
+    if getattr(options, "store", None):
+        found.pop("no_store", None)
+    parser.set_defaults(**found)
+    return bool(found)
 
 
 def _member(rest: Sequence[str]) -> tuple[str, list[str]]:
