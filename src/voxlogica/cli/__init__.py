@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from voxlogica.cli.arguments import COMMANDS, command
+from voxlogica.cli.arguments import COMMANDS
+from voxlogica.cli.parsing import command
 from voxlogica.errors import (
     ComputationError,
     InputError,

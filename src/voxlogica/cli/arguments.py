@@ -1,17 +1,14 @@
-"""The commands and their arguments; what is wrong with them is said as of a program, never by argparse alone."""
+"""The commands and their arguments."""
 
 from __future__ import annotations
 
 import argparse
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
 
-from voxlogica.errors import ProgramError
+from voxlogica.cli.readers import choice, count, days, millimetres, seconds, size
 
 Options = argparse.Namespace
 
@@ -33,76 +30,6 @@ class Command:
         return function
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        match = re.fullmatch(r"argument (?:[^ ]*/)?(-[^:/]+): expected (?:one|at least one) argument", message)
-        if match:
-            message = f"{match[1]} needs a value"
-        raise ProgramError.of("usage", message, help=f"`{self.prog} --help` shows the options")
-
-
-def _several(values: Sequence[str]) -> str:
-    return f"{', '.join(values[:-1])} or {values[-1]}"
-
-
-def _choice(option: str, *values: str) -> Callable[[str], str]:
-    def one(text: str) -> str:
-        if text not in values:
-            raise ProgramError.of("usage", f"{option} {text} is not possible", help=f"it is {_several(values)}")
-        return text
-
-    return one
-
-
-def _jobs_like(option: str) -> Callable[[str], int]:
-    def one(text: str) -> int:
-        if not text.isdecimal() or int(text) < 1:
-            raise ProgramError.of("usage", f"{option} {text} is not a number from 1", help=f"for example   {option} 2")
-        return int(text)
-
-    return one
-
-
-def _seconds(option: str) -> Callable[[str], float]:
-    def one(text: str) -> float:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([smh]?)", text.lower())
-        if not match or not float(match[1]):
-            help = f"for example   {option} 90   {option} 5m   or   {option} 2h"
-            raise ProgramError.of("usage", f"{option} {text} is not a time", help=help)
-        return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
-
-    return one
-
-
-def _days(text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([dh]?)", text.lower())
-    if not match:
-        help = "for example   --older-than 30   or   --older-than 12h"
-        raise ProgramError.of("usage", f"--older-than {text} is not a number of days", help=help)
-    return float(match[1]) * (3600 if match[2] == "h" else 86400)
-
-
-_UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
-
-
-def _bytes(option: str) -> Callable[[str], int]:
-    def one(text: str) -> int:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt]?)i?b?", text.lower())
-        if not match:
-            raise ProgramError.of("usage", f"{option} {text} is not a size", help=f"for example   {option} 4GB")
-        return int(float(match[1]) * _UNITS[match[2]])
-
-    return one
-
-
-def _millimetres(text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?(?:e-?\d+)?) ?(?:mm)?", text.lower())
-    if not match:
-        help = "for example   --grid-tolerance 0.01mm"
-        raise ProgramError.of("usage", f"--grid-tolerance {text} is not a distance in mm", help=help)
-    return float(match[1])
-
-
 def _program(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("program", nargs="?", metavar="PROGRAM", help="a file of ImgQL, usually NAME.imgql")
 
@@ -118,7 +45,7 @@ def _reading(parser: argparse.ArgumentParser) -> None:
 
 def _dialect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--dialect", type=_choice("--dialect", "1", "2"), metavar="1|2",
+        "--dialect", type=choice("--dialect", "1", "2"), metavar="1|2",
         help="how expressions without brackets are read: as version 1 or version 2 did",
     )  # fmt: skip
 
@@ -128,35 +55,39 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
 
 
-def _running(parser: argparse.ArgumentParser) -> None:
+def _outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output-dir", type=Path, metavar="DIR", help="where `save` puts files whose paths are relative"
     )
     parser.add_argument(
-        "--grid-tolerance", type=_millimetres, metavar="MM",
+        "--grid-tolerance", type=millimetres("--grid-tolerance"), metavar="MM",
         help="how far grids may lie apart and be taken for one (default: a thousandth of the spacing)",
     )  # fmt: skip
+
+
+def _running(parser: argparse.ArgumentParser) -> None:
+    _outputs(parser)
     parser.add_argument(
         "-j",
         "--jobs",
-        type=_jobs_like("--jobs"),
+        type=count("--jobs"),
         metavar="N",
         help="operators that run at once (default: all processors)",
     )
     parser.add_argument(
         "--memory",
-        type=_bytes("--memory"),
+        type=size("--memory"),
         metavar="SIZE",
         help="memory that values may take (default: half of the machine's)",
     )
     _store_option(parser)
-    parser.add_argument("--no-store", action="store_true", help="keep nothing for later runs, and look nothing up")
+    _no_store(parser)
     parser.add_argument("--retry-failed", action="store_true", help="try again what failed in an earlier run")
     parser.add_argument(
-        "--timeout", type=_seconds("--timeout"), metavar="TIME", help="give up what is not done by then (30, 5m, 2h)"
+        "--timeout", type=seconds("--timeout"), metavar="TIME", help="give up what is not done by then (30, 5m, 2h)"
     )
     parser.add_argument(
-        "--task-timeout", type=_seconds("--task-timeout"), metavar="TIME", help="the same for each single operator"
+        "--task-timeout", type=seconds("--task-timeout"), metavar="TIME", help="the same for each single operator"
     )
     parser.add_argument("--events", type=Path, metavar="FILE", help="write what happens to tasks as lines of JSON")
     parser.add_argument(
@@ -181,6 +112,10 @@ def _store_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _no_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-store", action="store_true", help="keep nothing for later runs, and look nothing up")
+
+
 def _stored(*arguments: Callable[[argparse.ArgumentParser], object]) -> Callable[[argparse.ArgumentParser], None]:
     """What a command of the store takes: its own arguments, then those they all have."""
 
@@ -198,7 +133,7 @@ def _ids(parser: argparse.ArgumentParser) -> None:
 
 
 def _many(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--most", type=_jobs_like("--most"), default=40, metavar="N", help="how many (default: 40)")
+    parser.add_argument("--most", type=count("--most"), default=40, metavar="N", help="how many (default: 40)")
 
 
 def _repair(parser: argparse.ArgumentParser) -> None:
@@ -206,12 +141,15 @@ def _repair(parser: argparse.ArgumentParser) -> None:
 
 
 def _limits(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--max-bytes", type=_bytes("--max-bytes"), metavar="SIZE", help="keep at most so much")
+    parser.add_argument("--max-bytes", type=size("--max-bytes"), metavar="SIZE", help="keep at most so much")
     parser.add_argument(
-        "--min-free", type=_bytes("--min-free"), default=0, metavar="SIZE", help="leave so much of the disk free"
+        "--min-free", type=size("--min-free"), default=0, metavar="SIZE", help="leave so much of the disk free"
     )
     parser.add_argument(
-        "--older-than", type=_days, metavar="DAYS", help="remove all that was made more than so many days ago"
+        "--older-than",
+        type=days("--older-than"),
+        metavar="DAYS",
+        help="remove all that was made more than so many days ago",
     )
 
 
@@ -222,6 +160,31 @@ def _yes(parser: argparse.ArgumentParser) -> None:
 def _check(parser: argparse.ArgumentParser) -> None:
     _reading(parser)
     _common(parser)
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    _reading(parser)
+    _outputs(parser)
+    _store_option(parser)
+    _no_store(parser)
+    parser.add_argument("--dot", action="store_true", help="write it for Graphviz: | dot -Tsvg > plan.svg")
+    parser.add_argument("--syntax", action="store_true", help="print the program as it was read, and open no image")
+    _common(parser)
+
+
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    _store_option(parser)
+    _no_store(parser)
+    parser.add_argument("--json", action="store_true", help="write it as one JSON object")
+
+
+def _cite(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--bibtex", action="store_true", help="as entries for BibTeX")
+    parser.add_argument("--json", action="store_true", help="write it as one JSON object")
+
+
+def _completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", nargs="?", metavar="SHELL", help="bash, zsh or fish")
 
 
 def _fmt(parser: argparse.ArgumentParser) -> None:
@@ -286,7 +249,11 @@ def _report(parser: argparse.ArgumentParser) -> None:
         "--masks", metavar="NAME,NAME", help="the masks to draw, at most three (default: those that are saved)"
     )
     parser.add_argument(
-        "--pictures", type=_count, default=40, metavar="N", help="cases with pictures, the worst ones (default: 40)"
+        "--pictures",
+        type=_count_or_none,
+        default=40,
+        metavar="N",
+        help="cases with pictures, the worst ones (default: 40)",
     )
     parser.add_argument("--sort", metavar="LABEL", help="the measure that says which cases are the worst")
     parser.add_argument(
@@ -294,8 +261,8 @@ def _report(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _count(text: str) -> int:
-    return 0 if text == "0" else _jobs_like("--pictures")(text)
+def _count_or_none(text: str) -> int:
+    return 0 if text == "0" else count("--pictures")(text)
 
 
 def _repl(parser: argparse.ArgumentParser) -> None:
@@ -320,6 +287,15 @@ COMMANDS: Mapping[str, Command] = {
         """  voxlogica check gbm.imgql
   voxlogica check gbm.imgql --json""",
         _check,
+        "a program",
+    ),
+    "plan": Command(
+        "plan:plan",
+        "the tasks of a program: types, costs, ids, and what is kept",
+        """  voxlogica plan gbm.imgql --set NAME=case7
+  voxlogica plan gbm.imgql --dot | dot -Tsvg > plan.svg
+  voxlogica plan gbm.imgql --syntax""",
+        _plan,
         "a program",
     ),
     "fmt": Command(
@@ -438,113 +414,20 @@ COMMANDS: Mapping[str, Command] = {
         "  voxlogica store clear --yes",
         _stored(_yes),
     ),
+    "doctor": Command(
+        "doctor:doctor",
+        "whether this installation works, and what to do if not",
+        "  voxlogica doctor\n  voxlogica doctor --json",
+        _doctor,
+    ),
+    "completion": Command(
+        "completion:completion",
+        "a script by which a shell completes commands, options and files",
+        """  eval "$(voxlogica completion bash)"      # in ~/.bashrc
+  eval "$(voxlogica completion zsh)"       # in ~/.zshrc, after compinit
+  voxlogica completion fish | source       # in ~/.config/fish/config.fish""",
+        _completion,
+    ),
+    "cite": Command("cite:cite", "how to cite VoxLogicA", "  voxlogica cite --bibtex >> paper.bib", _cite),
     "version": Command("version:version", "say which version this is", "  voxlogica version", _version),
 }
-
-_EXAMPLES = """examples:
-  voxlogica run gbm.imgql --set NAME=case7 --output-dir out
-  voxlogica check gbm.imgql
-  voxlogica operators through
-
-exit status:
-  0  all well                          3  an input is missing or unfit
-  1  something failed while computing  4  a mistake in VoxLogicA
-  2  the program or the arguments are wrong
-  130  interrupted"""
-
-
-def command(arguments: Sequence[str]) -> tuple[str, Options | None]:
-    """The command and its options; None when help was all that was wanted, and has been given.
-
-    Raises `ProgramError`.
-    """
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        if len(arguments) > 1 and arguments[0] == "help" and arguments[1] in COMMANDS:
-            _parser(arguments[1]).print_help()
-        else:
-            _overview().print_help()
-        return "", None
-    name, *rest = arguments
-    if name == "--version":
-        name = "version"
-    if name == "store":
-        name, rest = _member(rest)
-        if not name:
-            return "", None
-    if name not in COMMANDS:
-        raise _no_command(name)
-    parser = _parser(name)
-    if "-h" in rest or "--help" in rest:
-        parser.print_help()
-        return name, None
-    options, unknown = parser.parse_known_args(rest)
-    if unknown:
-        raise _too_much(name, parser, unknown[0])
-    needs = COMMANDS[name].needs
-    if needs and not (getattr(options, "program", "-") and getattr(options, "ids", "-")):
-        help = f"for example {COMMANDS[name].examples.splitlines()[0]}"
-        raise ProgramError.of("usage", f"`voxlogica {name}` needs {needs}", help=help)
-    return name, options
-
-
-def _member(rest: Sequence[str]) -> tuple[str, list[str]]:
-    """The command of the store that is meant, and what follows; "" when help was wanted, and has been given."""
-    members = {name.split()[1]: each for name, each in COMMANDS.items() if name.startswith("store ")}
-    if not rest or rest[0] in ("-h", "--help"):
-        listed = "\n".join(f"  {name:<9} {each.summary}" for name, each in members.items())
-        print(f"usage: voxlogica store COMMAND …\n\nwhat earlier runs have computed\n\ncommands:\n{listed}\n\n"
-              "`voxlogica store COMMAND --help` tells more.")  # fmt: skip
-        return "", []
-    if rest[0] not in members:
-        close = get_close_matches(rest[0], members, 1)
-        meant = f"did you mean `{close[0]}`? " if close else ""
-        help = f"{meant}`voxlogica store --help` shows the commands"
-        raise _usage(f"there is no command `store {rest[0]}`", help)
-    return f"store {rest[0]}", list(rest[1:])
-
-
-def _no_command(name: str) -> ProgramError:
-    if name.startswith("-"):
-        return _usage(f"there is no option {name}", "`voxlogica --help` shows the commands and options")
-    close = get_close_matches(name, COMMANDS, 1)
-    if not close and (name.endswith(".imgql") or Path(name).is_file()):
-        return _usage(f"there is no command `{name}`", f"to run a program:   voxlogica run {name}")
-    meant = f"did you mean `{close[0]}`? " if close else ""
-    return _usage(f"there is no command `{name}`", f"{meant}`voxlogica --help` shows the commands")
-
-
-def _too_much(name: str, parser: argparse.ArgumentParser, word: str) -> ProgramError:
-    if not word.startswith("-"):
-        return _usage(f"`{word}` is one argument too many", f"`voxlogica {name} --help` shows what it takes")
-    option = word.split("=")[0]
-    options = [string for action in parser._actions for string in action.option_strings]
-    close = get_close_matches(option, options, 1)
-    meant = f"did you mean {close[0]}? " if close else ""
-    return _usage(f"there is no option {option}", f"{meant}`voxlogica {name} --help` shows the options")
-
-
-def _usage(message: str, help: str) -> ProgramError:
-    return ProgramError(*ProgramError.of("usage", message, help=help).diagnostics)
-
-
-def _parser(name: str) -> argparse.ArgumentParser:
-    described = COMMANDS[name]
-    parser = _new(f"voxlogica {name}", described.summary, f"examples:\n{described.examples}")
-    described.add(parser)
-    return parser
-
-
-def _overview() -> argparse.ArgumentParser:
-    parser = _new("voxlogica", "a spatial model checker for images", _EXAMPLES)
-    parser.add_argument("--version", action="store_true", help="say which version this is")
-    parser.usage = "voxlogica COMMAND …"
-    group = parser.add_argument_group("commands (`voxlogica COMMAND --help` tells more)")
-    listed = {name: each.summary for name, each in COMMANDS.items() if " " not in name}
-    for name, summary in {**listed, "store": "look at what is stored, verify it, make room"}.items():
-        group.add_argument(name, help=summary, nargs="?")
-    return parser
-
-
-def _new(prog: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    settings: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
-    return _Parser(prog=prog, description=description, epilog=epilog, **settings)

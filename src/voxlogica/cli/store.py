@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import emit, notice
+from voxlogica.cli.text import emit, human_size, notice
 from voxlogica.errors import ProgramError
 from voxlogica.identity import Id
 from voxlogica.session import store as stores
@@ -29,15 +29,6 @@ def _open(options: Options) -> EmbeddedStorage:
             "store", f"there is no store in {directory}", help="a run makes one; another is chosen with --store DIR"
         )
     return EmbeddedStorage(directory, tell=None if options.json else notice)
-
-
-def _size(count: float) -> str:
-    """Bytes for people."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError
 
 
 def _when(seconds: float) -> str:
@@ -76,7 +67,7 @@ def info(options: Options) -> int:
             return 0
         print(f"{store.directory}")
         print(f"  {stats.outcomes} results, {stats.failures} failures, {data['pinned']} pinned, {data['runs']} runs")
-        print(f"  {_size(stats.bytes)} of at most {_size(store.limit)}")
+        print(f"  {human_size(stats.bytes)} of at most {human_size(store.limit)}")
         for process in others:
             running = ", ".join(id.hex()[:12] for id in process.running.values()) or "nothing now"
             print(f"  process {process.pid} on {process.host} runs {running}")
@@ -97,7 +88,7 @@ def list_(options: Options) -> int:
         print(f"{'id':<14}{'operator':<20}{'size':>10}{'seconds':>10}  {'when':<21}where")
         for e in entries:
             word = e.operator if e.outcome == "done" else f"{e.operator} ({e.outcome})"
-            size, when = _size(e.bytes), _when(e.made)
+            size, when = human_size(e.bytes), _when(e.made)
             print(f"{e.id.hex()[:12]:<14}{word:<20}{size:>10}{e.seconds:>10.3f}  {when:<21}{e.position}")
     return 0
 
@@ -127,7 +118,7 @@ def _known(store: EmbeddedStorage, id: Id) -> dict[str, object]:
         data["value"] = shown(value)
     if isinstance(outcome, Failed):
         data |= {"error": outcome.error.message, "help": outcome.error.help}
-    data |= {"size": _size(entry.bytes), "seconds": round(entry.seconds, 6), "made": _when(entry.made)}
+    data |= {"size": human_size(entry.bytes), "seconds": round(entry.seconds, 6), "made": _when(entry.made)}
     data |= {"host": entry.host, "position": entry.position}
     if made is not None:
         data["version"] = made.version
@@ -156,7 +147,7 @@ def verify(options: Options) -> int:
             emit({"outcomes": found.outcomes, "bytes": found.bytes, "catalogue": found.catalogue,
                   "problems": problems, "repaired": found.repaired})  # fmt: skip
         elif found.whole:
-            print(f"{found.outcomes} results, {_size(found.bytes)}: all are whole")
+            print(f"{found.outcomes} results, {human_size(found.bytes)}: all are whole")
         else:
             if found.catalogue != "ok":
                 print(f"the catalogue: {found.catalogue}")
@@ -181,7 +172,7 @@ def clear(options: Options) -> int:
     with _open(options) as store:
         if not options.yes:
             stats = store.stats()
-            question = f"remove {stats.outcomes} results ({_size(stats.bytes)}) from {store.directory}? [y/N] "
+            question = f"remove {stats.outcomes} results ({human_size(stats.bytes)}) from {store.directory}? [y/N] "
             if not sys.stdin.isatty() or input(question).strip().lower() not in ("y", "yes"):
                 help = "to do it without a question:   voxlogica store clear --yes"
                 raise ProgramError.of("usage", "nothing was removed", help=help)
@@ -195,7 +186,7 @@ def _report(options: Options, word: str, count: int, bytes: int) -> None:
     if options.json:
         emit({word: count, "bytes": bytes})
     else:
-        print(f"{word} {count} result{'' if count == 1 else 's'}, {_size(bytes)}")
+        print(f"{word} {count} result{'' if count == 1 else 's'}, {human_size(bytes)}")
 
 
 def pin(options: Options) -> int:

@@ -15,7 +15,7 @@ from voxlogica.syntax.cursor import Cursor, Fault
 from voxlogica.syntax.expressions import expression
 from voxlogica.syntax.lexer import COMMANDS, string_value
 
-_DIALECT = re.compile(r"\ufeff?[^\S\n]*//[^\S\n]*dialect[^\S\n]*:[^\S\n]*([^\n]*)")
+DIALECT = re.compile(r"\ufeff?[^\S\n]*//[^\S\n]*dialect[^\S\n]*:[^\S\n]*([^\n]*)")
 _WORD = re.compile(r"\w+")
 _FILE = re.compile(r"[^\S\n]*([\w./-]+)")
 _COMMENTS = ("#", "--", "/*", ";", "%")
@@ -40,7 +40,7 @@ def brackets(source: Source, dialect: int | None = None) -> list[tuple[int, int]
 
 
 def _parse(source: Source, dialect: int | None, brackets: list[tuple[int, int]] | None) -> Program:
-    line = _DIALECT.match(source.text)
+    line = DIALECT.match(source.text)
     value = line[1].rstrip() if line else ""
     known = value in ("1", "2")
     if dialect is None and known:
