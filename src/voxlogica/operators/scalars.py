@@ -19,7 +19,9 @@ def add_numbers(a: float, b: float) -> float:
 
 @operator(symbol=".-.", also=("-",), cost="scalar")
 def subtract_numbers(a: float, b: float) -> float:
-    """The difference of two numbers. Nested to the right, as everything in version 1: `10 .-. 3 .-. 2` is 9.
+    """The difference of two numbers.
+
+    Version 1 nests to the right, version 2 to the left: `10 .-. 3 .-. 2` needs brackets, or a dialect.
 
     >>> value("10 .-. (3 .-. 2)")
     9.0
