@@ -88,26 +88,22 @@ def case_inside(case: str, out: str, jobs: int, times: int) -> dict[str, object]
 
 def sweep_inside(case: str, out: str, jobs: int, times: int) -> dict[str, object]:
     """20 pairs of thresholds, files included: one program, bound once and reduced for each pair; the four numbers."""
-    from voxlogica.execution.engine import ExecutionEngine
-    from voxlogica.formula import DEFAULT, reduce
-    from voxlogica.session import Given, Options, Session
+    from voxlogica.session import Given, Options, Run, Session
+    from voxlogica.session.binding import Shared
     from voxlogica.storage import MemoryStorage
 
     taken = []
     for _ in range(times):
         start, cpu = time.perf_counter(), time.process_time()
         with Session(storage=MemoryStorage(limit=0), jobs=jobs) as session:
-            program = session.load("gbm.imgql")
-            prepared = program.settle([Given(*pair, pair[0]) for pair in _settings(case, out)], Options(jobs=jobs))
-            bound, checked = prepared.bind(), program.checked
-            spaces = dict.fromkeys([*checked.grids, DEFAULT], bound.leaves[0].space)
+            program, shared = session.load("gbm.imgql"), Shared()
+            given = [Given(*pair, pair[0]) for pair in _settings(case, out)]
             goals = []
             for hi, vi in PAIRS:
-                parameters = {"hi": hi, "vi": vi}
-                slots = reduce(checked.code, bound.leaves, spaces, parameters, prepared.settings.replace, bound.table)
-                goals += [slots[goal.slot] for goal in checked.goals if goal.word == "print"]
-            with ExecutionEngine(MemoryStorage(limit=0), jobs=jobs) as engine:
-                found = dict(engine.run([goal for goal in goals if goal is not None]))
+                both = [Given("hi", hi, "hi"), Given("vi", vi, "vi")]
+                prepared = program.settle([*given, *both], Options(jobs=jobs), save=False)
+                goals += Run(prepared, prepared.bind(shared)).wanted
+            found = dict(session.engine.run(goals))
         taken.append((time.perf_counter() - start, time.process_time() - cpu))
         assert found
     return {"first": taken[0][0], "best": min(each[0] for each in taken), "cpu": min(each[1] for each in taken)}
