@@ -20,7 +20,7 @@ from voxlogica.syntax.parser import parse
 from voxlogica.syntax.printer import print_program
 from voxlogica.values import plain, shown
 
-_LONGEST = 32  # characters of a constant that are shown
+_LONGEST = 16  # characters of a constant that are shown
 
 
 def plan(options: Options) -> int:
