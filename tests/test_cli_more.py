@@ -60,7 +60,7 @@ let image = intensity(scan)
 print "bright" volume(near(image >. k))
 print "three" 1 .+. 2
 print "seven" 7
-save "m.png" image <. 3
+save "m.nii.gz" image <. 3
 """
 
 
@@ -70,26 +70,26 @@ save "m.png" image <. 3
 def test_a_plan_is_a_line_a_task_and_a_line_a_goal(run: Run) -> None:
     status, out, err = run("plan", "p.imgql", "--set", "k=60")
     assert (status, err) == (0, "")
-    assert re.sub(r"\b[0-9a-f]{12}\b", "ID", out) == (
+    assert re.sub(r"\b[0-9a-f]{12}\b", "~" * 12, out) == (
         """p.imgql: 8 tasks, 4 published, about 2.1 ms of one processor
 
-   id  task                                                      type           time   size             at
-1  ID  load "scan.nii.gz"                                        model          1 ms  480 B  published  p.imgql:1:13
-2  ID  intensity(#1)                                             number image  20 µs  480 B  private    p.imgql:3:13
-3  ID  and as compare(#2, “>”, 60) by comparison 1               mask          20 µs  160 B  private    p.imgql:4:29
-4  ID  near(#3)                                                  mask          20 µs  160 B  private    p.imgql:4:23
-5  ID  volume(#4)                                                number        20 µs   32 B  published  p.imgql:4:16
-6  ID  .+.(1, 2)                                                 number         1 µs   32 B  published  p.imgql:5:15
-7  ID  and as compare(#2, “<”, 3) by comparison 1                mask          20 µs  160 B  private    p.imgql:7:20
-8  ID  encode_mask(“png”, #7, “{"software": "VoxLogicA 0.1.0",…”)  bytes         1 ms  224 B  published  p.imgql:7:20
+   id            task                                           type           time   size             at
+1  ~~~~~~~~~~~~  load "scan.nii.gz"                             model          1 ms  480 B  published  p.imgql:1:13
+2  ~~~~~~~~~~~~  intensity(#1)                                  number image  20 µs  480 B  private    p.imgql:3:13
+3  ~~~~~~~~~~~~  and as compare(#2, “>”, 60) by comparison 1    mask          20 µs  160 B  private    p.imgql:4:34
+4  ~~~~~~~~~~~~  near(#3)                                       mask          20 µs  160 B  private    p.imgql:4:23
+5  ~~~~~~~~~~~~  volume(#4)                                     number        20 µs   32 B  published  p.imgql:4:16
+6  ~~~~~~~~~~~~  .+.(1, 2)                                      number         1 µs   32 B  published  p.imgql:5:17
+7  ~~~~~~~~~~~~  and as compare(#2, “<”, 3) by comparison 1     mask          20 µs  160 B  private    p.imgql:7:23
+8  ~~~~~~~~~~~~  encode_mask(“nii.gz”, #7, “{"software": "V…”)  bytes          1 ms  224 B  published  p.imgql:7:23
 
-print "bright"  #5
-print "three"   #6
-print "seven"   7
-save "m.png"    #8
+print "bright"   #5
+print "three"    #6
+print "seven"    7
+save "m.nii.gz"  #8
 """
     )
-    assert not Path("m.png").exists()
+    assert not Path("m.nii.gz").exists()
 
 
 def test_a_plan_is_the_same_whatever_is_stored_and_computes_nothing(run: Run) -> None:
@@ -174,7 +174,7 @@ def test_the_doctor_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert found["numpy"]["help"] == "999.0 is needed: pip install --upgrade 'numpy>=999.0'"
     assert found["no-such-package"]["help"] == "pip install 'no-such-package>=1.2'"
     assert found["kernels"]["found"] == "compute something wrong: near"
-    assert found["store"]["found"] == "taken is not a store, and not empty"
+    assert found["store"]["found"] == f"{Path.cwd()}/taken is not a store, and not empty"
     assert found["store"]["help"] == "choose an empty or a new directory with --store"
     assert run("doctor", "--store", "taken").out.endswith("4 of 18 need something done\n")
 
@@ -387,7 +387,7 @@ def test_a_program_that_says_its_dialect_outdoes_a_setting(options: Options) -> 
 def test_settings_are_obeyed(run: Run) -> None:
     Path("voxlogica.toml").write_text('output-dir = "out"\nno-store = true')
     assert run("run", "p.imgql").status == 0
-    assert Path("out/m.png").exists()
+    assert Path("out/m.nii.gz").exists()
 
 
 def test_what_is_wrong_in_a_file_is_shown_there_all_at_once(run: Run) -> None:
@@ -395,19 +395,19 @@ def test_what_is_wrong_in_a_file_is_shown_there_all_at_once(run: Run) -> None:
     assert run("run", "p.imgql") == Said(
         2,
         "",
-        """error[settings]: there is no setting `output_dir`
+        """error[usage]: there is no setting `output_dir`
   voxlogica.toml:1:1
       1 | output_dir = "o"
         | ^^^^^^^^^^
   help: did you mean `output-dir`? docs/settings.md lists them
 
-error[settings]: jobs = 0 is not a number from 1
+error[usage]: jobs = 0 is not a number from 1
   voxlogica.toml:2:1
       2 | jobs = 0
         | ^^^^
   help: for example   jobs = 2
 
-error[settings]: `memory` has several values or a date, and takes one
+error[usage]: `memory` has several values or a date, and takes one
   voxlogica.toml:3:1
       3 | memory = [1]
         | ^^^^^^
@@ -432,7 +432,7 @@ error[settings]: `memory` has several values or a date, and takes one
 def test_files_that_cannot_be_settings(run: Run, name: str, text: bytes, message: str) -> None:
     Path(name).write_bytes(text)
     status, out, err = run("run", "p.imgql")
-    assert (status, out, err.splitlines()[0]) == (2, "", f"error[settings]: {message}")
+    assert (status, out, err.splitlines()[0]) == (2, "", f"error[usage]: {message}")
 
 
 def test_what_is_wrong_in_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,7 +445,7 @@ def test_what_is_wrong_in_the_environment(run: Run, monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("VOXLOGICA_MEMORY")
     monkeypatch.setenv("VOXLOGICA_OUTPUTDIR", "x")
     assert run("run", "p.imgql") == Said(
-        2, "", "error[settings]: there is no setting VOXLOGICA_OUTPUTDIR\n"
+        2, "", "error[usage]: there is no setting VOXLOGICA_OUTPUTDIR\n"
         "  help: did you mean VOXLOGICA_OUTPUT_DIR? docs/settings.md lists them\n",
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ from voxlogica.syntax.parser import parse
 from voxlogica.syntax.printer import print_program
 from voxlogica.values import plain, shown
 
-_LONGEST = 32  # characters of a constant that are shown
+_LONGEST = 16  # characters of a constant that are shown
 
 
 def plan(options: Options) -> int:
@@ -82,10 +82,7 @@ class Graph:
     def _words(self, task: Task) -> str:
         """How a task is made: an operator with what it reads, and the rewrite that put it there."""
         made = self._call(task.how)
-        if task.rule:
-            return f"{task.formula.label} as {made} by {task.rule}"
-        operator = task.formula.operator
-        return f"{made} and what it asks for" if operator is not None and operator.dynamic else made
+        return f"{task.formula.label} as {made} by {task.rule}" if task.rule else made
 
     def _call(self, formula: Formula) -> str:
         if formula.operator is None:
@@ -97,8 +94,7 @@ class Graph:
         number = self._numbers.get(formula.id)
         if number is not None:
             return f"#{number}"
-        if formula.value is None:
-            return self._call(formula)
+        assert formula.value is not None, "the plan of all there is has a task for all but constants"
         text = shown(formula.value).replace("\n", " ")
         short = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
         return f"“{short}”" if isinstance(formula.value, str) else short

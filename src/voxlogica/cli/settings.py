@@ -84,7 +84,7 @@ def _of_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Value]]:
         # Others may have variables with this prefix; one that is nearly ours is a slip.
         elif close := get_close_matches(name, keys, 1, 0.8):
             help = f"did you mean {_PREFIX}{close[0]}? docs/settings.md lists them"
-            raise ProgramError(Diagnostic("settings", f"there is no setting {variable}", help=help))
+            raise ProgramError(Diagnostic("usage", f"there is no setting {variable}", help=help))
 
 
 def _of_file(program: Path | None) -> dict[str, Value]:
@@ -100,7 +100,7 @@ def _of_file(program: Path | None) -> dict[str, Value]:
             name, span = file.source.name, file.span(key)
             for each in error.diagnostics:
                 message = each.message if span else f"{name}: {each.message}"
-                problems.append(replace(each, code="settings", message=message, span=span))
+                problems.append(replace(each, message=message, span=span))
     if problems:
         raise ProgramError(*problems)
     return found
@@ -111,10 +111,10 @@ def _read(file: _File, key: str, value: object) -> Value:
         close = get_close_matches(key.lower().replace("_", "-"), SETTINGS, 1)
         meant = f"did you mean `{close[0]}`? " if close else ""
         help = f"{meant}docs/settings.md lists them"
-        raise ProgramError(Diagnostic("settings", f"there is no setting `{key}`", help=help))
+        raise ProgramError(Diagnostic("usage", f"there is no setting `{key}`", help=help))
     if not isinstance(value, (str, int, float)):
         help = "write a text in quotes, a number, true or false"
-        raise ProgramError(Diagnostic("settings", f"`{key}` has several values or a date, and takes one", help=help))
+        raise ProgramError(Diagnostic("usage", f"`{key}` has several values or a date, and takes one", help=help))
     read = SETTINGS[key](f"{key} =")(str(value).lower() if isinstance(value, bool) else str(value))
     return file.directory / read if isinstance(read, Path) else read
 
@@ -140,7 +140,7 @@ def _opened(directory: Path, name: str) -> _File | None:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else (error.strerror or str(error)).lower()
-        raise ProgramError(Diagnostic("settings", f"{shown} cannot be read: {reason}")) from error
+        raise ProgramError(Diagnostic("usage", f"{shown} cannot be read: {reason}")) from error
     ours = name == "voxlogica.toml"
     if not ours and "voxlogica" not in text:  # most projects' own: not worth a parser
         return None
@@ -151,7 +151,7 @@ def _opened(directory: Path, name: str) -> _File | None:
     except tomllib.TOMLDecodeError as error:
         help = 'a setting is a line like   jobs = 2   or   memory = "4GB"'
         message = f"{shown} is not TOML: {error}"
-        raise ProgramError(Diagnostic("settings", message, help=help)) from error
+        raise ProgramError(Diagnostic("usage", message, help=help)) from error
     for key in () if ours else ("tool", "voxlogica"):
         table = table.get(key) if isinstance(table, dict) else None
     if not isinstance(table, dict):
