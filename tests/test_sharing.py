@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,11 +35,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def begin(place: Path, store: Path, *arguments: str, program: str = "gbm.imgql") -> subprocess.Popen[str]:
+def begin(
+    place: Path,
+    store: Path,
+    *arguments: str,
+    program: str = "gbm.imgql",
+    preexec_fn: Callable[[], object] | None = None,
+) -> subprocess.Popen[str]:
     """Starts a run."""
     given = SETS if program == "gbm.imgql" else ()
     command = [sys.executable, "-m", "voxlogica", "run", program, *given, "--store", str(store), *arguments]
-    return subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=place, stdout=pipe, stderr=pipe, text=True, preexec_fn=preexec_fn)
 
 
 def ended(process: subprocess.Popen[str]) -> str:
@@ -128,6 +137,31 @@ def test_the_death_of_one_of_two_costs_the_other_nothing(place: Path, tmp_path: 
     assert {event["event"] for event in events([again])} <= {"reused", "freed"}
     left = [path.name for path in (tmp_path / "doomed").rglob("*")] if (tmp_path / "doomed").exists() else []
     assert not [name for name in left if name.startswith(".")]
+
+
+def test_ctrl_c_at_random_moments_leaves_nothing_half_done(place: Path, tmp_path: Path) -> None:
+    """After so many events of a run; then the next run finishes the work, with the same result."""
+    whole = run(place, tmp_path / "other", "--output-dir", str(tmp_path / "whole"))
+    store, out, pipe = tmp_path / "store", tmp_path / "out", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # the tests may run in the background, and ignore it
+    statuses = []
+    for moment in random.Random(7).choices(range(1, 150), k=12):
+        with begin(place, store, "--events", str(pipe), "--output-dir", str(out), preexec_fn=heard) as process:
+            with pipe.open() as happened:
+                for _ in range(moment):
+                    happened.readline()
+                process.send_signal(signal.SIGINT)
+                happened.read()
+            assert process.stderr is not None
+            said = process.stderr.read()
+            statuses.append(process.wait())
+        assert (statuses[-1], said) in [(130, "interrupted\n"), (0, "")]
+        left = outputs(out) if out.exists() else {}
+        assert left.items() <= outputs(tmp_path / "whole").items()
+    assert 130 in statuses
+    assert run(place, store, "--output-dir", str(out)) == whole
+    assert outputs(out) == outputs(tmp_path / "whole")
 
 
 def test_however_it_is_run_the_outputs_are_the_same(place: Path, tmp_path: Path) -> None:
