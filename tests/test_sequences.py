@@ -334,6 +334,17 @@ let apart(s, t) = beside(s, intensity(a)) == outside(intensity(b))
     checked(program.replace(definitions, "") + definitions + 'print "x" apart([], [])')
 
 
+def test_a_fold_of_an_empty_sequence_is_what_it_begins_with() -> None:
+    for symbol, begin in {"+": 0, "-": 0, "*": 1, "&&": True, "||": False}.items():
+        got = value(f"fold {symbol} []")
+        assert (got, type(got)) == (begin, bool if isinstance(begin, bool) else float)
+    assert value("fold + (map(max, [] * i))", i=[1, 2]) == 0
+    assert value("(fold + []) + 2") == 2
+    for symbol in ("min", "max", "/"):
+        with pytest.raises(Failure, match="there is nothing to begin with"):
+            value(f"fold {symbol} []")
+
+
 def test_c8_there_is_no_truthiness_and_folds_of_images_are_voxel_wise() -> None:
     for wrong in ("filter k in [1] do k", "filter k in [i] do k", "filter k in [i] do k > 1"):
         with pytest.raises(ProgramError, match="`filter` keeps the elements for which its condition holds"):

@@ -225,6 +225,8 @@ def _beginning(checker: Expressions, body: Body, node: Fold, element: Operand) -
     if node.operator == "/" and kind is NUMBER:
         checker.report(body, messages.no_beginning(node), node.name_span)
         return BAD
+    if kind is NOTHING:  # the symbol alone decides of what `[]` is a sequence
+        kind = next((each for symbol, each in _BEGINNINGS if symbol == node.operator), kind)
     value = _BEGINNINGS.get((node.operator, kind))
     return Operand(body.emit(Constant(value, node.name_span)), kind) if value is not None else None
 
