@@ -299,6 +299,52 @@ def test_c7_element_wise_on_empty_gives_empty() -> None:
         value("[] + [1]")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "map(volume, [] > i)",
+        "map(max, i + [])",
+        "map(max, [] * i)",
+        "for m in [] + i do max(m)",
+        "for m in [] do max(m + i)",
+        "for k in range(0, 0) do max([][k] + i)",
+        "let e = [] in for m in [e, [i]][0] do max(m)",
+        "for m in (filter m in [] do max(m) > 1) do max(m + i)",
+        "for m in [][0:0] do volume(m & border)",
+    ],
+)
+def test_c7_an_empty_sequence_goes_with_images_on_any_grid(text: str) -> None:
+    assert value(text, i=[1, 2]) == ()
+
+
+def test_c7_there_is_no_element_of_an_empty_sequence_to_meet_an_image() -> None:
+    for text in ("max(([] + i)[0])", "volume(border & ([] > i)[0])", "max(fold max ([] + i))"):
+        with pytest.raises(Failure, match="there is no"):
+            value(text, i=[1, 2])
+
+
+def test_c7_an_empty_sequence_goes_through_functions() -> None:
+    definitions = """
+let empty = []
+let beside(s, a) = for m in s + a do volume(border & (m > a))
+let outside(a) = for m in empty + a do max(m)
+let apart(s, t) = beside(s, intensity(a)) == outside(intensity(b))
+"""
+    program = definitions + 'load a = "a"\nload b = "b"\n'
+    checked(program.replace(definitions, "") + definitions + 'print "x" apart([], [])')
+
+
+def test_a_fold_of_an_empty_sequence_is_what_it_begins_with() -> None:
+    for symbol, begin in {"+": 0, "-": 0, "*": 1, "&&": True, "||": False}.items():
+        got = value(f"fold {symbol} []")
+        assert (got, type(got)) == (begin, bool if isinstance(begin, bool) else float)
+    assert value("fold + (map(max, [] * i))", i=[1, 2]) == 0
+    assert value("(fold + []) + 2") == 2
+    for symbol in ("min", "max", "/"):
+        with pytest.raises(Failure, match="there is nothing to begin with"):
+            value(f"fold {symbol} []")
+
+
 def test_c8_there_is_no_truthiness_and_folds_of_images_are_voxel_wise() -> None:
     for wrong in ("filter k in [1] do k", "filter k in [i] do k", "filter k in [i] do k > 1"):
         with pytest.raises(ProgramError, match="`filter` keeps the elements for which its condition holds"):

@@ -310,9 +310,8 @@ class Checker:
                 spaces.unite(first, second, place)
         number = {each.grid: n for n, each in enumerate(self.inputs)}
         together = tuple(Together(number[join.first], number[join.second], join.place) for join in spaces.joins)
-        variables = [*number, *(variable for variable, _, owner in self.makers if owner in needed)]
         grids: dict[int, int] = {}
-        for variable in variables:
+        for variable in spaces.variables():
             port = spaces.port(variable)
             grids[variable] = number[port] if port is not None else -1
         free = {spaces.root(v): maker for v, maker, owner in reversed(self.makers) if owner in needed and grids[v] < 0}

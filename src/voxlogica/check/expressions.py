@@ -543,7 +543,8 @@ class Expressions:
         elif meaning is not None:
             label = self.shown(meaning, symbol=node.name)
         wanted = self.wanted(meaning)
-        return messages.wrong_arity(node, wanted, given, label, marks, not wanted)
+        amounts = [len(each) for each in meaning.variants] if isinstance(meaning, Form) else [len(wanted)]
+        return messages.wrong_arity(node, wanted, amounts, given, label, marks, not wanted)
 
 
 @cache

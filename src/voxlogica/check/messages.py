@@ -111,9 +111,15 @@ def no_such_name(name: str, span: Span, label: str, marks: tuple[Mark, ...], hel
 
 
 def wrong_arity(
-    call: Call | Name, parameters: Parameters, given: int, label: str, marks: tuple[Mark, ...], applied_value: bool
+    call: Call | Name,
+    parameters: Parameters,
+    amounts: Sequence[int],
+    given: int,
+    label: str,
+    marks: tuple[Mark, ...],
+    applied_value: bool,
 ) -> Diagnostic:
-    """An operator or a definition with too few or too many arguments."""
+    """An operator or a definition with too few or too many arguments; `amounts` is how many it may have."""
     name, wanted = call.name, len(parameters)
     form = call.form if isinstance(call, Call) else "name"
     help = ""
@@ -129,7 +135,8 @@ def wrong_arity(
         help = f"two stand beside it, the others between its brackets:   {first} {name}[{inside}] {second}"
     span = call.name_span if isinstance(call, Call) else call.span
     amount = str(given) if given else "none"
-    message = f"`{name}` takes {number_of(wanted, 'argument')}, and is given {amount}"
+    takes = f"{' or '.join(map(str, amounts))} arguments" if len(amounts) > 1 else number_of(wanted, "argument")
+    message = f"`{name}` takes {takes}, and is given {amount}"
     return Diagnostic("arity", message, span, label, marks, help=help)
 
 
@@ -269,8 +276,10 @@ def _dotted(symbol: str, kinds: Sequence[Kind | None], variants: Callable[[str],
 
 def wrong_goal(word: str, at: Span, value: Expression, kind: Kind | None, target: str, mark: Mark | None) -> Diagnostic:
     """A `print` or `save` of what cannot be printed or saved; `target` is its label or path."""
-    text = text_of(value)
-    if word == "print":
+    text, known_kind = text_of(value), known(kind)
+    if isinstance(known_kind, Type) and known_kind.element is not None:
+        message, help = _wrong_sequence(word, text, known_kind, known_kind.element, target)
+    elif word == "print":
         message = f"`print` shows a number, a bool or a string, and is given {one(kind)}"
         file = f'"{target}.nii.gz"'
         looks = f"save {file} {text}"
@@ -290,6 +299,28 @@ def wrong_goal(word: str, at: Span, value: Expression, kind: Kind | None, target
             help = f'to see it:   print "{label}" {text}'
     marks = (Mark(value.span, "", "~"), *((mark,) if mark else ()))
     return Diagnostic("type", message, at, "", marks, help=help)
+
+
+def _wrong_sequence(word: str, text: str, kind: Type, element: Type, target: str) -> tuple[str, str]:
+    """What is wrong with a sequence as a goal, and what to do."""
+    if word == "print":
+        message = f"`print` shows numbers, bools, strings and sequences of them, and is given {one(kind)}"
+    else:
+        message = f"`save` writes a single mask, number image, labels or model, and is given {one(kind)}"
+    if not element.spatial:
+        label = target.rsplit("/", 1)[-1].split(".")[0]
+        return message, f'to see it:   print "{label}" {text}'
+    if element.element is not None:
+        return message, f"its first element is   index({text}, 0)"
+    file = target if word == "save" else f"{target}.nii.gz"
+    looks = f'save "{file}" index({text}, 0)'
+    if word == "save":
+        return message, f"to save the first of them:   {looks}"
+    made = "volume(m)" if element is MASK else "max(intensity(m))" if element is MODEL else "max(m)"
+    each = "the voxels of each" if element is MASK else "the largest voxel of each"
+    shows = f'print "{target}" for m in {text} do {made}'
+    width = len("to look at the first of them:")
+    return message, f"{each + ':':{width}}   {shows}\nto look at the first of them:   {looks}"
 
 
 # Sequences and records

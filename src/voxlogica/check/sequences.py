@@ -103,7 +103,9 @@ def loop(checker: Expressions, body: Body, node: Binder, source: Operand) -> Che
     element = _element(checker, body, node.value, source, word, f"`{node.word}` goes through a sequence")
     turn = yield from _turn(checker, body, {node.name.name: element}, node.body, node)
     if node.word == "for":
-        return _each(body, source, turn, node.span)
+        return _each(body, element, turn, node.span)
+    if element.slot < 0 and element.kind is None:
+        return BAD
     if turn.kind is not None and not fits(BOOL, turn.kind):
         checker.report(body, messages.no_condition(node, turn.kind), word)
         return BAD
@@ -114,14 +116,14 @@ def loop(checker: Expressions, body: Body, node: Binder, source: Operand) -> Che
     return Operand(body.emit(Sift(turn.made.code, source.slot, node.span)), source.kind, source.grid)
 
 
-def _each(body: Body, source: Operand, turn: _Turn, span: Span) -> Operand:
-    """The sequence of what the turns of a loop make."""
+def _each(body: Body, element: Operand, turn: _Turn, span: Span) -> Operand:
+    """The sequence of what the turns of a loop make of each element of one."""
     kind = sequence(turn.type) if turn.type is not None else Unknown() if turn.kind is not None else None
-    if source.slot < 0 or turn.made.code.result < 0:
+    if element.slot < 0 or turn.made.code.result < 0:
         return Operand(-1, kind)
     if turn.type is None or body.general:
         return Operand(0, kind)
-    return Operand(body.emit(Each(turn.made.code, source.slot, turn.grid, span)), kind, turn.grid)
+    return Operand(body.emit(Each(turn.made.code, element.slot, turn.grid, span)), kind, turn.grid)
 
 
 def _map(checker: Expressions, body: Body, node: Call, source: Operand) -> Checking:
@@ -135,7 +137,7 @@ def _map(checker: Expressions, body: Body, node: Call, source: Operand) -> Check
         checker.report(body, messages.no_function(node.name_span, function), node.name_span)
         return BAD
     applied = Call(name, (Name(_FIRST, values.span),), "call", function.span, node.span)
-    return _each(body, source, (yield from _turn(checker, body, {_FIRST: element}, applied)), node.span)
+    return _each(body, element, (yield from _turn(checker, body, {_FIRST: element}, applied)), node.span)
 
 
 def together(checker: Expressions, body: Body, node: Call, given: list[Operand]) -> Checking:
@@ -160,13 +162,13 @@ def _part(operand: Operand) -> Operand:
 def _element(
     checker: Expressions, body: Body, argument: Expression, source: Operand, word: Span, takes: str
 ) -> Operand:
-    """An element of what should be a sequence; says so when it is none."""
+    """An element of what should be a sequence, with its slot; says so when it is none."""
     kind = type_of(source)
     if kind is None:
-        return Operand(0, Unknown() if source.kind is not None else None, source.grid)
+        return Operand(source.slot, Unknown() if source.kind is not None else None, source.grid)
     if kind.element is None:
         _no_sequence(checker, body, argument, source, word, takes)
-        return Operand(0, None)
+        return BAD
     return Operand(source.slot, kind.element, source.grid)
 
 
@@ -223,6 +225,8 @@ def _beginning(checker: Expressions, body: Body, node: Fold, element: Operand) -
     if node.operator == "/" and kind is NUMBER:
         checker.report(body, messages.no_beginning(node), node.name_span)
         return BAD
+    if kind is NOTHING:  # the symbol alone decides of what `[]` is a sequence
+        kind = next((each for symbol, each in _BEGINNINGS if symbol == node.operator), kind)
     value = _BEGINNINGS.get((node.operator, kind))
     return Operand(body.emit(Constant(value, node.name_span)), kind) if value is not None else None
 
@@ -246,6 +250,8 @@ def items(checker: Expressions, body: Body, node: List, given: list[Operand]) ->
             checker.report(body, messages.mixed_list(node, n, element, kind), node.items[n].span)
             return BAD
     grids = [operand.grid for operand in given] if element.spatial else [-1]
+    if not given:
+        grids = [body.spaces.new()]  # what `[]` has elements of lies on any grid
     for grid in grids[1:]:
         body.unite(grids[0], grid, Place(node.span))
     slot = body.emit(Items(tuple([operand.slot for operand in given]), grids[0], node.span))

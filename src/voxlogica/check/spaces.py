@@ -63,6 +63,10 @@ class Spaces:
             self._port[number] = number
         return number
 
+    def variables(self) -> range:
+        """All of them."""
+        return range(self._first, self._first + len(self._parent))
+
     def root(self, variable: int) -> int:
         """What stands for the variable's class; the same for all in it."""
         parent, first = self._parent, self._first

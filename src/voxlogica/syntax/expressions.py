@@ -210,10 +210,10 @@ class _Reader:
         if n is None:
             self.bracket(operators, last, made)
         else:
-            source, rest = self.cursor.source, operators[n + 1].left if n + 1 < len(operators) else last
-            rest = rest or Operand(Name("…", last.expression.span), 0, _SHORT + 1)  # a prefix operator follows
-            chain = [o._replace(left=o.left and _shortened(o.left, source)) for o in operators[n - 1 : n + 1]]
-            readings = [show(read(chain, _shortened(rest, source)).expression, True) for read in (by_levels, version_1)]
+            source = self.cursor.source
+            chain = [o._replace(left=o.left and _shortened(o.left, source)) for o in operators]
+            end = _shortened(last, source)
+            readings = [show(read(chain, end).expression, True) for read in (by_levels, version_1)]
             self.cursor.problems.append(messages.two_readings(operators[n - 1].span, operators[n].span, *readings))
         return made
 

@@ -16,6 +16,16 @@ BINDERS = {
 }
 """An example of each form that binds a name, by its word."""
 
+_CALLS = {
+    "range": "range(0, 3)",
+    "map": "map(max, images)",
+    "index": "index(numbers, 0)",
+    "slice": "slice(numbers, 0, 3)",
+    "subsequence": "subsequence(numbers, 3)",
+    "argmax": "argmax(numbers)",
+}
+"""An example of each word for sequences that is applied to arguments."""
+
 _FOLD = "fold + numbers   or   fold max 0 numbers   or   fold(max, 0, numbers)"
 
 
@@ -140,11 +150,10 @@ def comma_outside(span: Span) -> Diagnostic:
 
 def empty_call(name: str, brackets: Span) -> Diagnostic:
     """`name()`."""
-    return _error(
-        f"`{name}` is given no arguments between its brackets",
-        brackets,
-        help=f"what takes no arguments is written without brackets:   {name}",
-    )
+    help = f"what takes no arguments is written without brackets:   {name}"
+    if name in _CALLS:
+        help = f"for example   {_CALLS[name]}"
+    return _error(f"`{name}` is given no arguments between its brackets", brackets, help=help)
 
 
 # Expressions
@@ -181,8 +190,14 @@ def second_equals(span: Span) -> Diagnostic:
 
 
 def extra_of_prefix(operator: Span) -> Diagnostic:
-    """`op[…]` without a left side."""
-    return _error(f"`{operator.text}[…]` stands between two values", operator, "the first one is missing before it")
+    """`op[…]` without a left side: most likely a list."""
+    text = operator.text
+    return _error(
+        f"`{text}[…]` stands between two values",
+        operator,
+        "the first one is missing before it",
+        help=f"for a list put a space before it:   {text} […]",
+    )
 
 
 def list_after_operator(gap: Span, value: Span, operator: str) -> Diagnostic:
