@@ -441,7 +441,6 @@ class Run:
             raise KeyError(f"{self.program.source.name} has no print and no definition {name!r} in use; it has {known}")
         ((_, outcome),) = self.program.session.engine.run([formula])
         if isinstance(outcome, Finished):
-            assert not isinstance(outcome.value, tuple), "no definition stands for several formulas"
             return outcome.value
         assert isinstance(outcome, Broken)
         error, origin = outcome.error, outcome.formula.origin
