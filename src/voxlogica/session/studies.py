@@ -35,7 +35,7 @@ from voxlogica.study.fit import Fit, Needs, Setting
 from voxlogica.study.heatmaps import HeatMap, heat_map
 from voxlogica.study.rows import Row, Table
 from voxlogica.study.window import Window
-from voxlogica.values import shown
+from voxlogica.values import Printable, shown
 
 if TYPE_CHECKING:
     from voxlogica.session import Prepared, Program, Run
@@ -53,7 +53,7 @@ class _Cell:
     setting: Setting
     run: Run
     ledger: Ledger
-    values: dict[str, Scalar] = field(default_factory=dict)
+    values: dict[str, Printable] = field(default_factory=dict)
     saved: list[str] = field(default_factory=list)
     troubles: list[Diagnostic] = field(default_factory=list)
 
@@ -185,7 +185,7 @@ class Study:
             raise ProgramError.of("usage", f"no case has a `{measure}` that is a number")
         return {axis.name: value for axis, value in zip(self.axes, cell, strict=True)}
 
-    def records(self) -> list[dict[str, Scalar | None]]:
+    def records(self) -> list[dict[str, Printable | None]]:
         """The table as plain records."""
         return self.table().records()
 
@@ -314,8 +314,7 @@ class Study:
         for each in cell.ledger.take(formula, outcome):
             match each:
                 case Printed(_, value, number):
-                    # A table's cell is one value: a sequence is its text there.
-                    cell.values[self.measures[number]] = shown(value) if isinstance(value, tuple) else value
+                    cell.values[self.measures[number]] = value
                 case Saved(path):
                     cell.saved.append(str(path))
                 case Trouble(diagnostic):
@@ -384,7 +383,7 @@ def _made(
     place: int,
     case: Case,
     parameters: Mapping[str, Scalar],
-    values: Mapping[str, Scalar],
+    values: Mapping[str, Printable],
     said: Sequence[Diagnostic],
     seconds: float,
     reused: bool,
