@@ -205,6 +205,38 @@ def test_a_column_of_a_table_sets_an_input_a_parameter_or_a_name(folder: dict) -
 
 
 @pytest.mark.parametrize(
+    ("arguments", "written", "column"),
+    [
+        (("batch", "--set", "k=9"), "--set k=9", "k"),
+        (("batch", "--set", "NAME=ann"), "--set NAME=ann", "name"),
+        (("sweep", "-p", "grow=0,1", "--set", "k=9"), "--set k=9", "k"),
+        (("sweep", "-p", "k=8,9"), "-p k=…", "k"),
+    ],
+)
+def test_what_is_set_for_all_may_not_be_a_column(
+    voxlogica_: Voxlogica, arguments: tuple[str, ...], written: str, column: str
+) -> None:
+    Path("t.csv").write_text("case,name,k,inputdir\n" + "".join(f"{n},{n},60,data/{n}\n" for n in NAMES))
+    command, *rest = arguments
+    status, out, err = voxlogica_(command, "p.imgql", "--cases", "t.csv", *rest)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error[usage]: {written}: each case has a `{column}` of its own, from t.csv\n")
+
+
+def test_a_column_that_sets_nothing_is_named_with_what_was_meant(voxlogica_: Voxlogica) -> None:
+    text = "case,imputdir,K,weight,name\n" + "".join(f"{n},data/{n},60,1,{n}\n" for n in NAMES)
+    Path("t.csv").write_text(text)
+    _, _, err = voxlogica_("batch", "p.imgql", "--cases", "t.csv", "--set", "INPUTDIR=data/ann")
+    assert err.split("\n\n")[0].splitlines() == [
+        "warning[usage]: the column `imputdir` of t.csv sets nothing in the program",
+        "  help: did you mean `$INPUTDIR`?",
+    ]
+    assert "`K` of t.csv sets nothing in the program\n  help: did you mean `k`?" in err
+    assert "`weight` of t.csv sets nothing in the program\n  help: it can set " in err
+    assert err.count("warning[usage]") == 3
+
+
+@pytest.mark.parametrize(
     ("cases", "said"),
     [
         ([CASES], "every case would load the same files"),

@@ -58,7 +58,7 @@ def _study(options: Options, axes: Sequence[Axis]) -> int:
             listen=watchers.event if options.events or options.profile else None,
         )  # fmt: skip
         if not options.json:
-            complain(program.warnings, options.quiet)
+            complain((*program.warnings, *study.warnings), options.quiet)
         if options.output_dir is None and any(goal.word == "save" for goal in program.checked.goals):
             tell("nothing is saved without --output-dir DIR, in which each case has a directory")
         with watchers:

@@ -94,7 +94,8 @@ class Study:
         self.number: int | None = None
         self._given, self._save, self._effort, self._progress = tuple(given), save, effort, progress
         self._listen = self._one_by_one(listen) if listen is not None else None
-        self._fit = Fit(_needs(program), cases, frozenset(each.name for each in given) | {a.name for a in self.axes})
+        fixed = {each.name: each.shown for each in given} | {axis.name: f"-p {axis.name}=…" for axis in self.axes}
+        self._fit = Fit(_needs(program), cases, fixed)
         self._written: dict[str, str] = {}  # paths, and whose they are
         self._active: set[EngineRun] = set()
         self._stopped = False
@@ -117,6 +118,11 @@ class Study:
             if not self._fit.lacking(case):
                 self._settled(case, cell)
                 return
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What is suspicious in how the cases fit the program, and does not keep it from running."""
+        return self._fit.warnings
 
     # Rows
 
