@@ -327,7 +327,10 @@ class Study:
                     cell.troubles.append(diagnostic)
 
     def _row(self, case: Case, cell: _Cell, seconds: float, reused: bool) -> Row:
-        troubles = [*cell.run.bound.warnings, *cell.troubles, *(each.diagnostic for each in cell.ledger.rest())]
+        rest = list(cell.ledger.rest())
+        for each in rest:
+            self.program.session.note(each)
+        troubles = [*cell.run.bound.warnings, *cell.troubles, *(each.diagnostic for each in rest)]
         row = _made(cell.place, case, cell.parameters, cell.values, troubles, seconds, reused, cell.saved)
         self._record(row, cell.setting, {name: formula.id for name, formula in cell.run.names.items()})
         return row
