@@ -253,6 +253,27 @@ def test_ctrl_c_ends_a_run_with_130_and_leaves_no_file(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.imgql", "scan.nii"]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "p.imgql", "--timeout", "1"),
+        ("run", "p.imgql", "--task-timeout", "1", "--events", "e.json"),
+        ("batch", "p.imgql", "--cases", "{case}.nii", "--timeout", "1"),
+    ],
+)
+def test_a_run_that_a_limit_ends_does_not_wait_for_kernels(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    voxels = np.arange(64000, dtype=np.float32).reshape(40, 40, 40)
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), tmp_path / "scan.nii")
+    # So many bins that the kernel takes far longer than this test would wait.
+    slow = "crossCorrelation(9, image, image, image >. 0, 0, 1, 10000000)"
+    (tmp_path / "p.imgql").write_text(f'{SCAN.replace(".gz", "")}print "begun" 1\nprint "n" volume({slow} >. 0.5)')
+    command = [sys.executable, "-m", "voxlogica", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "begun" in done.stdout
+    assert "limit of 1 s" in done.stderr
+
+
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     lines = "\n".join(f'print "{n}" {n}' for n in range(5000))
     (tmp_path / "p.imgql").write_text(lines)

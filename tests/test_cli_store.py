@@ -114,6 +114,28 @@ def test_why_names_the_one_thing_that_changed(run: Command) -> None:
     assert said.out == "voxels=120000\nmax=239998\n"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "cause"),
+    [
+        ("volume(smoothen(image >. th, 2))", "volume(smoothen(image >. th, 3))", "3, was 2"),
+        ("volume(smoothen(image >. th, 3))", "volume(smoothen(image >. th, 2))", "2, was 3"),
+        ("volume(smoothen(image >. th, th))", "volume(smoothen(image >. th, 2))", "2, was 3"),
+        ("max(percentiles(image, image >. th, 0))", "max(percentiles(image, image >. th, 0.5))", "0.5, was 0"),
+    ],
+)
+def test_why_knows_a_value_that_stands_elsewhere_too(run: Command, before: str, after: str, cause: str) -> None:
+    text = 'load scan = "scan.nii"\nlet th = 3\nlet image = intensity(scan)\nprint "n" th\nprint "m" '
+    Path("p.imgql").write_text(f"{text}{before}")
+    run("run", "p.imgql")
+    Path("p.imgql").write_text(f"{text}{after}")
+    assert causes(run) - {LOST} == {cause}
+    assert all(
+        "p.imgql:5:" in t["why"]
+        for t in data(run("run", "p.imgql", "-n", "--why", "--json"))["tasks"]
+        if t["why"] != LOST
+    )
+
+
 def test_the_store_says_what_it_has_and_how_it_was_made(run: Command) -> None:
     run("run", "p.imgql")
     info = data(run("store", "info", "--json"))

@@ -78,3 +78,42 @@ def test_what_was_computed_is_known(talk: Talk) -> None:
     assert answers[2:4] == ["it is known already", "times are shown"]
     assert answers[1] == answers[4]
     assert re.fullmatch(r"0\.\d{3} s", answers[5])
+
+
+def test_a_sequence_shows_its_elements(talk: Talk) -> None:
+    answers, err = talk(*SCAN, "[1,2,3][-1:]", "[image >. 20, image >. 22]", "[[1], [2, 3]]", '["a", "b"]')
+    assert err == ""
+    mask = "a mask of 4 x 3 x 2 voxels: "
+    assert answers == ["[3]", f"[{mask}3 true, 6 mm³, {mask}1 true, 2 mm³]", "[[1], [2, 3]]", "[a, b]"]
+
+
+def test_a_bug_is_said_and_the_talk_goes_on(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> str:
+        raise AssertionError("impossible")
+
+    monkeypatch.setattr("voxlogica.cli.repl.described", broken)
+    answers, err = talk("1", ":type 1")
+    assert answers == ["number"]
+    assert "error[internal]: AssertionError: impossible" in err
+
+
+def test_a_definition_needs_no_let(talk: Talk) -> None:
+    answers, err = talk("x = 5", "f(a) = a .+. x", "f(1)", "x .=. 5", ":show")
+    assert err == ""
+    assert answers == ["6", "true", "x = 5", "f(a) = a .+. x"]
+
+
+@pytest.mark.parametrize("line", ["volume(3)", "1 .+. true", "absent", "(1", "x = absent", "5 = 5", "1 2"])
+def test_what_is_wrong_is_shown_as_it_was_typed(talk: Talk, line: str) -> None:
+    _, err = talk(line)
+    assert f"| {line}\n" in err
+    assert "let it" not in err
+
+
+def test_what_the_command_line_sets_stays(talk: Talk) -> None:
+    Path("p.imgql").write_text("let k = 20\n")
+    arguments = ("p.imgql", "--set", "k=7")
+    answers, err = talk("k", ":set k=8", "k", ":reset", "let k = 1", "k", ":load p.imgql", "k", arguments=arguments)
+    loaded = "p.imgql: 1 definitions, 0 goals; `:run` runs them"
+    assert err == ""
+    assert answers == [loaded, "7", "8", "7", loaded, "7"]

@@ -99,3 +99,9 @@ def test_an_input_that_changes_while_it_is_used_is_refused() -> None:
     assert trouble.diagnostic.code == "input"
     assert "changed while it was being used" in trouble.diagnostic.message
     assert trouble.diagnostic.details == ('not done: print "voxels", save "bright.nii.gz"',)
+
+
+def test_a_definition_that_is_a_sequence_is_a_tuple() -> None:
+    with vx.Session(store=False) as session:
+        run = session.program('let s = [1, 2, 3]\nlet t = s[-2:]\nlet u = [t, s]\nprint "n" u[0][1]').run()
+        assert (run["s"], run["t"], run["u"]) == ((1.0, 2.0, 3.0), (2.0, 3.0), ((2.0, 3.0), (1.0, 2.0, 3.0)))

@@ -22,6 +22,7 @@ from scipy.ndimage import distance_transform_edt
 import voxlogica as vx
 from voxlogica.cli import main
 from voxlogica.kernels import fields
+from voxlogica.session.history import recorded
 from voxlogica.session.studies import Study
 from voxlogica.storage import MemoryStorage
 from voxlogica.study.axes import Axis
@@ -201,6 +202,38 @@ def test_a_column_of_a_table_sets_an_input_a_parameter_or_a_name(folder: dict) -
     )
     rows = vx.program(FIXED).map("t.csv").table()
     assert [row["n"] for row in rows] == [np.sum(folder[n][0] > k) for k, n in enumerate(NAMES, 50)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "written", "column"),
+    [
+        (("batch", "--set", "k=9"), "--set k=9", "k"),
+        (("batch", "--set", "NAME=ann"), "--set NAME=ann", "name"),
+        (("sweep", "-p", "grow=0,1", "--set", "k=9"), "--set k=9", "k"),
+        (("sweep", "-p", "k=8,9"), "-p k=…", "k"),
+    ],
+)
+def test_what_is_set_for_all_may_not_be_a_column(
+    voxlogica_: Voxlogica, arguments: tuple[str, ...], written: str, column: str
+) -> None:
+    Path("t.csv").write_text("case,name,k,inputdir\n" + "".join(f"{n},{n},60,data/{n}\n" for n in NAMES))
+    command, *rest = arguments
+    status, out, err = voxlogica_(command, "p.imgql", "--cases", "t.csv", *rest)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error[usage]: {written}: each case has a `{column}` of its own, from t.csv\n")
+
+
+def test_a_column_that_sets_nothing_is_named_with_what_was_meant(voxlogica_: Voxlogica) -> None:
+    text = "case,imputdir,K,weight,name\n" + "".join(f"{n},data/{n},60,1,{n}\n" for n in NAMES)
+    Path("t.csv").write_text(text)
+    _, _, err = voxlogica_("batch", "p.imgql", "--cases", "t.csv", "--set", "INPUTDIR=data/ann")
+    assert err.split("\n\n")[0].splitlines() == [
+        "warning[usage]: the column `imputdir` of t.csv sets nothing in the program",
+        "  help: did you mean `$INPUTDIR`?",
+    ]
+    assert "`K` of t.csv sets nothing in the program\n  help: did you mean `k`?" in err
+    assert "`weight` of t.csv sets nothing in the program\n  help: it can set " in err
+    assert err.count("warning[usage]") == 3
 
 
 @pytest.mark.parametrize(
@@ -438,6 +471,38 @@ def test_a_table_is_written_exactly_and_read_back(tmp_path: Path) -> None:
     }  # fmt: skip
     with pytest.raises(vx.ProgramError, match=r"\.xls is no table's"):
         table.write(tmp_path / "t.xls")
+
+
+def test_a_table_that_cannot_be_written_is_refused_before_anything_runs(
+    voxlogica_: Voxlogica, own_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("t.parquet").mkdir()
+    Path("plain").touch()
+    monkeypatch.setattr("voxlogica.study.rows.find_spec", lambda name: None if name in ("polars", "pyarrow") else name)
+    for table, said in (
+        ("other.parquet", "parquet files need polars, or pandas with pyarrow"),
+        ("plain/t.csv", "--table plain/t.csv cannot be written: plain is a file, not a directory"),
+    ):
+        status, out, err = voxlogica_("batch", "p.imgql", "--cases", CASES, "--table", table)
+        assert (status, out, err.splitlines()[0]) == (2, "", f"error[usage]: {said}")
+    monkeypatch.setattr("voxlogica.study.rows.find_spec", lambda name: name)
+    status, _, err = voxlogica_("batch", "p.imgql", "--cases", CASES, "--table", "t.parquet")
+    assert (status, err.splitlines()[0]) == (2, "error[usage]: --table t.parquet cannot be written: it is a directory")
+    assert not own_store.exists()
+
+
+def test_a_sequence_stays_one_in_a_row_and_is_text_in_csv_only(voxlogica_: Voxlogica) -> None:
+    text = 'load scan = "$INPUTDIR/$NAME_flair.nii.gz"\nprint "s" [[1, 2.5], [max(intensity(scan)) .*. 0]]'
+    Path("s.imgql").write_text(text)
+    arguments = ("batch", "s.imgql", "--cases", CASES, "--table")
+    status, out, _ = voxlogica_(*arguments, "t.json", "--json")
+    assert (status, [row["values"] for row in json.loads(out)["rows"]]) == (0, [{"s": [[1, 2.5], [0]]}] * 3)
+    assert [row["s"] for row in json.loads(Path("t.json").read_text())] == [[[1, 2.5], [0]]] * 3
+    assert voxlogica_(*arguments, "t.csv")[0] == 0
+    assert [row["s"] for row in read_csv()] == ["[[1, 2.5], [0]]"] * 3
+    with vx.Session() as session:
+        assert [row["s"] for row in recorded(session, "r1").table] == [((1, 2.5), (0,))] * 3
+    assert [row["s"] for row in vx.load("s.imgql").map(CASES).table()] == [((1.0, 2.5), (0.0,))] * 3
 
 
 # Killed and resumed

@@ -209,6 +209,7 @@ def test_pictures_come_from_the_recorded_program_even_when_the_file_has_changed(
     [
         (("report", "r9"), "there is no run r9"),
         (("report", "r1", "--masks", "fuond"), "has no definition `fuond`"),
+        (("report", "r1", "--masks", "image"), "`image` is no mask\n  help: its masks are found, sure"),
         (("report", "r1", "--sort", "x"), "has no measure `x`"),
         (("diff", "r1"), "needs two runs"),
     ],

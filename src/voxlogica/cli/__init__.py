@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NoReturn
 
 from voxlogica.cli.arguments import COMMANDS
 from voxlogica.cli.parsing import command
@@ -40,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = _main(given)
         if sys.stdout is not None:
             sys.stdout.flush()
+        if arguments is None and _kernels_run():
+            _leave(status)
         return status
     except KeyboardInterrupt:
         return _interrupted()
@@ -98,14 +102,26 @@ def _unheard(error: OSError) -> int:
 
 def _interrupted() -> int:
     """Ctrl-C: what is stored stays, and nothing half written is left. A second one ends at once."""
-    import os
     import signal
 
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     print("interrupted", file=sys.stderr)
-    sys.stdout.flush()
-    # Kernels may run on in their threads; the process does not wait for them, and their claims end with it.
-    os._exit(INTERRUPTED)
+    _leave(INTERRUPTED)
+
+
+def _kernels_run() -> bool:
+    """Whether a command left kernels running, since a limit of time was reached."""
+    import threading
+
+    return any(re.fullmatch(r"voxlogica-\d+", thread.name) for thread in threading.enumerate())
+
+
+def _leave(status: int) -> NoReturn:
+    """Kernels may run on in their threads; the process does not wait for them, and their claims end with it."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os._exit(status)
 
 
 def _close_stdout() -> None:

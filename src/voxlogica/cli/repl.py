@@ -21,6 +21,7 @@ from voxlogica.errors import ProgramError, Source, VoxLogicAError
 from voxlogica.execution.planning import planned
 from voxlogica.session import Given, Program, Run, Saved, Session, Trouble, read
 from voxlogica.session import Options as RunOptions
+from voxlogica.session.running import unexpected
 from voxlogica.storage import MemoryStorage
 from voxlogica.study.rows import brief
 from voxlogica.syntax.ast import Print, Save
@@ -30,10 +31,12 @@ HELP = """  an expression shows its value; a command (let, load, import, print, 
   :load FILE     begin with a program        :run           run its prints and saves
   :show [NAME]   the program, or a value     :type EXPR     the type of an expression
   :why EXPR      what would be computed      :time          say how long things take, or no longer
-  :set NAME=V    a $NAME or a parameter      :reset         forget everything
+  :set NAME=V    a $NAME or a parameter      :reset         forget what was said
   :help          this                        :quit          or Ctrl-D"""
 
 _COMMANDS = tuple(re.findall(r":\w+", HELP))
+_DEFINITION = re.compile(r"""(?:let|load|import)\b|[^\W\d]\w*\s*(?:\([^()]*\)\s*)?=(?![-#;:_'.|!$%&/^=*+<>?@~\\])""")
+"""How a line begins that defines something; `let` may be left out."""
 
 
 def repl(options: Options) -> int:
@@ -60,6 +63,8 @@ def repl(options: Options) -> int:
                 complain(error.diagnostics)
             except KeyboardInterrupt:
                 print("interrupted", file=sys.stderr)
+            except Exception as error:  # noqa: BLE001  # a bug of ours is said, and ends no talk
+                complain([unexpected(error)])
 
 
 class _Talk:
@@ -68,7 +73,8 @@ class _Talk:
     def __init__(self, session: Session, options: Options) -> None:
         self._session = session
         self._dialect = int(options.dialect) if options.dialect else None
-        self._given = [Given.text(setting) for setting in options.settings]
+        self._always = [Given.text(setting) for setting in options.settings]
+        self._given = self._always
         self._path: Path | None = None
         self._definitions: list[str] = []
         self._goals: list[str] = []
@@ -84,7 +90,7 @@ class _Talk:
             self._command(word)(rest.strip())
         elif re.match(r"(print|save)\b", line):
             self._do(self._program([line]))
-        elif re.match(r"(let|load|import)\b", line):
+        elif _DEFINITION.match(line):
             self._define([line])
         else:
             self._value(line)
@@ -134,15 +140,16 @@ class _Talk:
 
     def _of(self, expression: str) -> Program:
         """The program whose last definition is the expression, under the name `it`, made a goal: a `print` if it has
-        no voxels, else a `save` that is not done."""
-        let = [f"let it = {expression}"]
-        try:
-            return self._program(['print "it" it'], let)
-        except ProgramError as error:
+        no voxels, else a `save` that is not done, or a sequence as long as it."""
+        let = [f"let it =\n{expression}"]  # on a line of its own, so that errors show what was typed
+        refused: ProgramError | None = None
+        for goal in ('print "it" it', 'save "it.nii" it', 'print "it" (for each in it do 0)'):
             try:
-                return self._program(['save "it.nii" it'], let)
-            except ProgramError:
-                raise error from None
+                return self._program([goal], let)
+            except ProgramError as error:
+                refused = refused or error
+        assert refused is not None
+        raise refused
 
     def _value(self, expression: str) -> None:
         print(described(self._bound(self._of(expression), save=False)["it"]))
@@ -187,7 +194,7 @@ class _Talk:
         self._given = [each for each in self._given if each.name != given.name] + [given]
 
     def _reset(self, _: str) -> None:
-        self._path, self._definitions, self._goals, self._given = None, [], [], []
+        self._path, self._definitions, self._goals, self._given = None, [], [], self._always
 
 
 def described(value: Value) -> str:

@@ -18,7 +18,7 @@ from voxlogica.session.reports import report as report_of
 from voxlogica.session.reports import write
 from voxlogica.storage.records import RunRow
 from voxlogica.study.rows import brief
-from voxlogica.values import Scalar, plain, shown
+from voxlogica.values import Printable, plain, shown
 
 
 def _session(options: Options) -> Session:
@@ -115,11 +115,11 @@ def diff(options: Options) -> int:
     return 0
 
 
-def _plain(value: Scalar | None) -> object:
+def _plain(value: Printable | None) -> object:
     return None if value is None else plain(value)
 
 
-def _change(before: Scalar | None, after: Scalar | None) -> str:
+def _change(before: Printable | None, after: Printable | None) -> str:
     numeric = [value for value in (before, after) if isinstance(value, (int, float)) and not isinstance(value, bool)]
     if len(numeric) < 2:
         return ""

@@ -18,7 +18,7 @@ from voxlogica.storage import MemoryStorage
 from voxlogica.study.axes import Axis
 from voxlogica.study.cases import ONLY, find
 from voxlogica.study.heatmaps import Colour, is_dark
-from voxlogica.study.rows import Row, Table, brief, table_format
+from voxlogica.study.rows import Row, Table, brief, check_table
 from voxlogica.values import plain, shown
 
 _RED, _BOLD, _DIM, _PLAIN = "\x1b[31m", "\x1b[1m", "\x1b[2m", "\x1b[0m"
@@ -42,7 +42,7 @@ def sweep(options: Options) -> int:
 
 def _study(options: Options, axes: Sequence[Axis]) -> int:
     if options.table is not None:
-        table_format(options.table)
+        check_table(options.table)
     given = [Given.text(setting) for setting in options.settings]
     cases = find(options.cases) if options.cases else ONLY
     dialect = int(options.dialect) if options.dialect else None
@@ -58,7 +58,7 @@ def _study(options: Options, axes: Sequence[Axis]) -> int:
             listen=watchers.event if options.events or options.profile else None,
         )  # fmt: skip
         if not options.json:
-            complain(program.warnings, options.quiet)
+            complain((*program.warnings, *study.warnings), options.quiet)
         if options.output_dir is None and any(goal.word == "save" for goal in program.checked.goals):
             tell("nothing is saved without --output-dir DIR, in which each case has a directory")
         with watchers:

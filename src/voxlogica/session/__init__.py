@@ -112,7 +112,7 @@ class Session:
         if jobs is not None and jobs < 1:
             raise ValueError(f"jobs is the number of kernels that run at once, at least 1, not {jobs}")
         self.jobs = jobs or processors()
-        self._closed = False
+        self._closed = self._late = False
         self._store, self._storage, self._memory, self._tell = store, storage, memory, tell
         self._own: EmbeddedStorage | None = None
         self._engine: ExecutionEngine | None = None
@@ -166,6 +166,10 @@ class Session:
 
         return difference(recorded(self, before), recorded(self, after))
 
+    def note(self, trouble: Trouble) -> None:
+        """Remembers whether a limit of time was reached: who sets one does not want to wait for kernels at the end."""
+        self._late |= trouble.late
+
     def close(self, wait: bool = True) -> None:
         """Ends the session's threads and closes its store; without `wait`, kernels that run are left to the process."""
         with self._lock:
@@ -179,8 +183,10 @@ class Session:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # Who interrupts does not want to wait for kernels; they end with the process, and their claims with them.
-        self.close(wait=kind is None or not issubclass(kind, KeyboardInterrupt))
+        # Who interrupts, or sets a limit of time that is reached, does not want to wait for kernels; they end with the
+        # process, and their claims with them.
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self.close(wait=not (interrupted or self._late))
 
 
 class Program:
@@ -368,6 +374,8 @@ class Run:
                 self.printed[each.label] = each.value
             elif isinstance(each, Saved):
                 self.saved.append(each.path)
+            else:
+                program.session.note(each)
             yield each
 
     @cached_property
@@ -441,7 +449,6 @@ class Run:
             raise KeyError(f"{self.program.source.name} has no print and no definition {name!r} in use; it has {known}")
         ((_, outcome),) = self.program.session.engine.run([formula])
         if isinstance(outcome, Finished):
-            assert not isinstance(outcome.value, tuple), "no definition stands for several formulas"
             return outcome.value
         assert isinstance(outcome, Broken)
         error, origin = outcome.error, outcome.formula.origin

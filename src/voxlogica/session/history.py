@@ -19,14 +19,14 @@ from voxlogica.execution.engine import Finished
 from voxlogica.formula import MASK, Formula
 from voxlogica.identity import Id
 from voxlogica.session import Given, Options, Program, Run, Session
-from voxlogica.session.settings import Scalar, program_names
+from voxlogica.session.settings import program_names
 from voxlogica.session.store import CONSTANT, LEAF, constant
 from voxlogica.storage import Done, Missing
 from voxlogica.storage.records import Records, RunRow, StudyRow
 from voxlogica.study.axes import Axis
 from voxlogica.study.diff import Definition, Masks, Node, Number, definitions, numbers, pairs, title
 from voxlogica.study.rows import Row, Table
-from voxlogica.values import Mask, Value
+from voxlogica.values import Mask, Printable, Value
 
 _PRINT = re.compile(r'print "(.*)"', re.DOTALL)
 
@@ -121,6 +121,13 @@ def _dict(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
+def _printable(value: object) -> Printable | None:
+    """What a `print` shows, a sequence as JSON keeps it made a tuple again; None for anything else."""
+    if isinstance(value, (list, tuple)):
+        return tuple([found for each in value if (found := _printable(each)) is not None])
+    return value if isinstance(value, (bool, int, float, str)) else None
+
+
 def recorded(session: Session, name: str) -> Recorded:
     """The run that people call `r14` or `14`. Raises `ProgramError` when there is none."""
     records, number = _records(session), name.removeprefix("r")
@@ -149,21 +156,24 @@ def _records(session: Session) -> Records:
 
 def _single(session: Session, run: RunRow) -> Recorded:
     """A run of one program on one case as a study of one row."""
-    values: dict[str, Scalar] = {}
+    values: dict[str, Printable] = {}
     for name, id in run.goals.items():
         match, outcome = _PRINT.fullmatch(name), session.storage.lookup(id)
         if match and isinstance(outcome, Done):
             value = outcome.ref.open()
-            if isinstance(value, (bool, float, str)):
-                values[match[1]] = value
+            if (found := _printable(value)) is not None:
+                values[match[1]] = found
     row = StudyRow(0, "", {}, {"values": values}, run.goals)
     return Recorded(session, run, Table.of([_row(row)], (), tuple(values)), {0: row}, ())
 
 
 def _row(row: StudyRow) -> Row:
     said = row.outcome
+    values = {
+        name: found for name, value in _dict(said.get("values")).items() if (found := _printable(value)) is not None
+    }
     return Row(
-        row.place, row.name, _dict(row.settings.get("cell")), _dict(said.get("values")),  # type: ignore[arg-type]
+        row.place, row.name, _dict(row.settings.get("cell")), values,  # type: ignore[arg-type]
         str(said.get("error", "")), str(said.get("trouble", "")), float(said.get("seconds", 0.0)),  # type: ignore[arg-type]
         bool(said.get("reused")), tuple(said.get("saved", ())),  # type: ignore[arg-type]
     )  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 from voxlogica import images
 from voxlogica._version import VERSION
 from voxlogica.errors import MachineError, ProgramError, Refusal
+from voxlogica.formula import MASK
 from voxlogica.session.history import Recorded
 from voxlogica.study.heatmaps import heat_map
 from voxlogica.study.report import Page, page, worst_first
@@ -86,6 +87,11 @@ def _names(run: Recorded, over: str, masks: Sequence[str]) -> tuple[str, tuple[s
         if known and name not in known:
             help = f"there are {', '.join(name for name in known if ' ' not in name)}"
             raise ProgramError.of("usage", f"{run.name} has no definition `{name}` that a goal needs", help=help)
+    definitions = run.program.checked.definitions if run.program is not None else {}
+    for name in masks:
+        if name in definitions and definitions[name].type is not MASK:
+            help = f"its masks are {', '.join(n for n in known if n in definitions and definitions[n].type is MASK)}"
+            raise ProgramError.of("usage", f"`{name}` is no mask", help=help)
     if not over and run.program is not None:
         over = next(iter(run.program.inputs), "")
     found = tuple(masks) or run.masks

@@ -49,9 +49,10 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """An error or a warning of a run that goes on."""
+    """An error or a warning of a run that goes on; `late` if a limit of time was reached: a kernel may still run."""
 
     diagnostic: Diagnostic
+    late: bool = False
 
 
 Happening: TypeAlias = Printed | Saved | Trouble
@@ -169,7 +170,9 @@ class Ledger:
         whole = [failure for failure in self._failures.values() if failure.goals]
         found = sorted(whole, key=lambda failure: min(order[id(goal)] for goal in failure.goals))
         for failure in found:
-            yield Trouble(_failed(failure, sorted(failure.goals, key=lambda goal: order[id(goal)])))
+            said = _failed(failure, sorted(failure.goals, key=lambda goal: order[id(goal)]))
+            error = failure.error
+            yield Trouble(said, error.kind == "circumstance" and error.type == "TimeoutError")
         for diagnostic in self._late:
             yield Trouble(diagnostic)
 

@@ -35,7 +35,7 @@ from voxlogica.study.fit import Fit, Needs, Setting
 from voxlogica.study.heatmaps import HeatMap, heat_map
 from voxlogica.study.rows import Row, Table
 from voxlogica.study.window import Window
-from voxlogica.values import shown
+from voxlogica.values import Printable, shown
 
 if TYPE_CHECKING:
     from voxlogica.session import Prepared, Program, Run
@@ -53,7 +53,7 @@ class _Cell:
     setting: Setting
     run: Run
     ledger: Ledger
-    values: dict[str, Scalar] = field(default_factory=dict)
+    values: dict[str, Printable] = field(default_factory=dict)
     saved: list[str] = field(default_factory=list)
     troubles: list[Diagnostic] = field(default_factory=list)
 
@@ -94,7 +94,8 @@ class Study:
         self.number: int | None = None
         self._given, self._save, self._effort, self._progress = tuple(given), save, effort, progress
         self._listen = self._one_by_one(listen) if listen is not None else None
-        self._fit = Fit(_needs(program), cases, frozenset(each.name for each in given) | {a.name for a in self.axes})
+        fixed = {each.name: each.shown for each in given} | {axis.name: f"-p {axis.name}=…" for axis in self.axes}
+        self._fit = Fit(_needs(program), cases, fixed)
         self._written: dict[str, str] = {}  # paths, and whose they are
         self._active: set[EngineRun] = set()
         self._stopped = False
@@ -117,6 +118,11 @@ class Study:
             if not self._fit.lacking(case):
                 self._settled(case, cell)
                 return
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What is suspicious in how the cases fit the program, and does not keep it from running."""
+        return self._fit.warnings
 
     # Rows
 
@@ -185,7 +191,7 @@ class Study:
             raise ProgramError.of("usage", f"no case has a `{measure}` that is a number")
         return {axis.name: value for axis, value in zip(self.axes, cell, strict=True)}
 
-    def records(self) -> list[dict[str, Scalar | None]]:
+    def records(self) -> list[dict[str, Printable | None]]:
         """The table as plain records."""
         return self.table().records()
 
@@ -314,15 +320,17 @@ class Study:
         for each in cell.ledger.take(formula, outcome):
             match each:
                 case Printed(_, value, number):
-                    # A table's cell is one value: a sequence is its text there.
-                    cell.values[self.measures[number]] = shown(value) if isinstance(value, tuple) else value
+                    cell.values[self.measures[number]] = value
                 case Saved(path):
                     cell.saved.append(str(path))
                 case Trouble(diagnostic):
                     cell.troubles.append(diagnostic)
 
     def _row(self, case: Case, cell: _Cell, seconds: float, reused: bool) -> Row:
-        troubles = [*cell.run.bound.warnings, *cell.troubles, *(each.diagnostic for each in cell.ledger.rest())]
+        rest = list(cell.ledger.rest())
+        for each in rest:
+            self.program.session.note(each)
+        troubles = [*cell.run.bound.warnings, *cell.troubles, *(each.diagnostic for each in rest)]
         row = _made(cell.place, case, cell.parameters, cell.values, troubles, seconds, reused, cell.saved)
         self._record(row, cell.setting, {name: formula.id for name, formula in cell.run.names.items()})
         return row
@@ -384,7 +392,7 @@ def _made(
     place: int,
     case: Case,
     parameters: Mapping[str, Scalar],
-    values: Mapping[str, Scalar],
+    values: Mapping[str, Printable],
     said: Sequence[Diagnostic],
     seconds: float,
     reused: bool,

@@ -54,21 +54,26 @@ def _pairs(records: Records, earlier: Mapping[str, Id], names: Mapping[str, Form
         if formula.id != old:
             row = records.formula(old)
             if row is not None and formula.operator is not None and row.operator == formula.operator.name:
-                stack += reversed(_matched(records, formula.arguments, row.arguments))
+                stack += reversed(_matched(records, formula, row))
     return pairs
 
 
-def _matched(records: Records, new: Sequence[Formula], old: Sequence[Id]) -> list[tuple[Formula, Id]]:
-    """Arguments that stand in each other's place: equal ones, then the like, since some operators sort theirs."""
-    rest = list(old)
-    pairs: list[tuple[Formula, Id]] = []
+def _matched(records: Records, formula: Formula, row: FormulaRow) -> list[tuple[Formula, Id]]:
+    """Arguments that stand in each other's place, in order.
+
+    Where the operator sorts its arguments, equal ones do, then the like.
+    """
+    new, rest = formula.arguments, list(row.arguments)
+    if formula.operator is not None and not formula.operator.commutative and len(new) == len(rest):
+        return list(zip(new, rest, strict=True))
+    found: dict[int, Id] = {}
     for alike in (_equal, _like, _any):
-        for formula in [formula for formula in new if all(formula is not paired for paired, _ in pairs)]:
-            found = next((id for id in rest if alike(records, formula, id)), None)
-            if found is not None:
-                rest.remove(found)
-                pairs.append((formula, found))
-    return pairs
+        for place, argument in enumerate(new):
+            id = next((id for id in rest if alike(records, argument, id)), None) if place not in found else None
+            if id is not None:
+                rest.remove(id)
+                found[place] = id
+    return [(new[place], found[place]) for place in sorted(found)]
 
 
 def _equal(_: Records, formula: Formula, old: Id) -> bool:
@@ -95,6 +100,7 @@ def _difference(
 ) -> str:
     """The first difference on the way down, taken from an argument where that is known already."""
     here: Formula | None = formula
+    at = formula  # whose place in the program is said: what stands elsewhere first is known by that place only
     while here is not None:
         if old is None:  # below what did not change, or in no earlier run
             return NEW if records.formula(here.id) is None else LOST
@@ -103,16 +109,18 @@ def _difference(
         row = records.formula(old)
         if row is None:
             return NEW
-        said = _own_difference(here, row, digests.get(here.id))
+        said = _own_difference(here, row, digests.get(here.id), at)
         if said:
             return said
         whole = here
-        pairs = [(argument, before.get(argument.id)) for argument in here.arguments]
+        # By the place here, since a formula may stand in several, and have changed in one of them only.
+        pairs = _matched(records, here, row)
         here, old = next(((new, old) for new, old in pairs if old != new.id), (None, None))
         if here is not None and old is not None and _is_provenance(whole, here):
             return ORIGIN
-        if here is not None and here.id in why:
+        if here is not None and here.id in why and before.get(here.id) == old:
             return why[here.id]
+        at = here if here is not None and before.get(here.id) == old else whole
     return NEW
 
 
@@ -122,9 +130,9 @@ def _is_provenance(whole: Formula, argument: Formula) -> bool:
     return operator is not None and operator.result is BYTES and argument is whole.arguments[-1]
 
 
-def _own_difference(formula: Formula, row: FormulaRow, digest: bytes | None) -> str:
-    """What differs in the formulas themselves, arguments aside; "" when nothing does."""
-    place = f"   {formula.origin.span}" if formula.origin is not None else ""
+def _own_difference(formula: Formula, row: FormulaRow, digest: bytes | None, at: Formula) -> str:
+    """What differs in the formulas themselves, arguments aside, and the place of `at`; "" when nothing does."""
+    place = f"   {at.origin.span}" if at.origin is not None else ""
     if formula.operator is None:
         if digest is not None:
             changed = row.operator == LEAF and row.parameters != digest

@@ -33,17 +33,18 @@ class Case:
 @dataclass(frozen=True)
 class Cases(Sequence[Case]):
     """The cases of a study, in order; `text` is how they were asked for, `looked` what was looked for and how often it
-    was found."""
+    was found, `columns` those of a table but for the one that names the cases."""
 
     text: str
     items: tuple[Case, ...]
     looked: tuple[tuple[str, int], ...] = ()
+    columns: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __getitem__(self, at: int | slice) -> Case | Cases:  # type: ignore[override]
-        return self.items[at] if isinstance(at, int) else Cases(self.text, self.items[at], self.looked)
+        return self.items[at] if isinstance(at, int) else Cases(self.text, self.items[at], self.looked, self.columns)
 
     def __iter__(self) -> Iterator[Case]:
         return iter(self.items)
@@ -168,7 +169,8 @@ def read_table(path: Path) -> Cases:
             raise ProgramError.of("usage", f"{path}, line {number}: {name or 'an empty cell'} {why}")
         lacking = {column: f"{column}: the table {path} has none" for column, value in values.items() if not value}
         cases[name] = Case(name, values, {}, lacking)
-    return Cases(str(path), tuple(cases.values()), ((str(path), len(cases)),))
+    others = tuple(column for column in columns if column != columns[at])
+    return Cases(str(path), tuple(cases.values()), ((str(path), len(cases)),), others)
 
 
 def _is_name(name: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from voxlogica.identity import Id
 from voxlogica.study.rows import Row, number
-from voxlogica.values import Scalar, shown
+from voxlogica.values import Printable, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Number:
 
     case: str
     label: str
-    before: Scalar | None
-    after: Scalar | None
+    before: Printable | None
+    after: Printable | None
 
     @property
     def change(self) -> float:

@@ -10,11 +10,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 
-from voxlogica.errors import ProgramError
+from voxlogica.errors import Diagnostic, ProgramError
 from voxlogica.study.cases import ONLY, Case, Cases
 
 PLACES = ("INPUTDIR", "OUTPUTDIR")
@@ -40,11 +42,11 @@ class Setting:
 class Fit:
     """How all cases of a study set one program."""
 
-    def __init__(self, needs: Needs, cases: Cases, fixed: frozenset[str] = frozenset()) -> None:
-        """`fixed` are the `$NAME`s that are set for all cases alike.
+    def __init__(self, needs: Needs, cases: Cases, fixed: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`fixed` is what is set for all cases alike: `$NAME`s and parameters, and how that was written.
 
-        Raises `ProgramError` when a pattern is for something the program does not have, or when no case would differ
-        from another in what it loads.
+        Raises `ProgramError` when a pattern is for something the program does not have, when the cases have values of
+        their own for what is set for all, or when no case would differ from another in what it loads.
         """
         self._needs, self._fixed = needs, fixed
         kinds = dict.fromkeys(kind for case in cases for kind in (*case.files, *case.values, *case.lacking))
@@ -53,14 +55,37 @@ class Fit:
             if not self._known(name) and any(f"{name}=" in given for given in cases.text.split()):
                 help = f"its inputs are {', '.join(needs.inputs) or 'none'}"
                 raise ProgramError.of("usage", f"--cases {name}=…: the program has no input `{name}`", help=help)
+        self._check_fixed(cases, [kind for kind in kinds if kind])
+        self._unfit = [column for column in cases.columns if column not in needs.parameters and not self._known(column)]
+        self._cases = cases.text
         varying = {name.upper() for name in kinds if name} | {"CASE", "NAME", "INPUTDIR"}
-        loads = [name for name, names in needs.inputs.items() if (names & varying) - fixed]
+        loads = [name for name, names in needs.inputs.items() if (names & varying) - fixed.keys()]
         self._only = ""
         if cases is not ONLY and not loads and not self._inputs:
             self._only = self._single(cases)
 
     def _known(self, name: str) -> bool:
         return bool(_like(name, self._needs.inputs)) or name.upper() in {n.upper() for n in self._needs.names}
+
+    def _check_fixed(self, cases: Cases, kinds: Sequence[str]) -> None:
+        for name, written in self._fixed.items():
+            for kind in kinds:
+                if kind == name or (name in self._needs.names and kind.upper() == name.upper()):
+                    message = f"{written}: each case has a `{kind}` of its own, from {cases.text}"
+                    raise ProgramError.of("usage", message, help="leave one of the two out")
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """The columns of a table that set nothing, and what was perhaps meant."""
+        can = {name.lower(): f"`${name}`" for name in self._needs.names}
+        can |= {name.lower(): f"`{name}`" for name in (*self._needs.parameters, *self._needs.inputs)}
+        found = []
+        for column in self._unfit:
+            near = get_close_matches(column.lower(), can, 1, 0.5)
+            help = f"did you mean {can[near[0]]}?" if near else f"it can set {', '.join(can.values())}" if can else ""
+            message = f"the column `{column}` of {self._cases} sets nothing in the program"
+            found.append(Diagnostic("usage", message, help=help, severity="warning"))
+        return tuple(found)
 
     def _single(self, cases: Cases) -> str:
         """The input that a pattern for nothing in particular is for."""
@@ -81,7 +106,7 @@ class Fit:
         files = {self._inputs[kind]: value for kind, value in given.items() if kind in self._inputs}
         values = {kind: value for kind, value in given.items() if kind in self._needs.parameters}
         capitals = _customary(case) | {kind.upper(): value for kind, value in given.items()}
-        for name in self._needs.names - self._fixed:
+        for name in self._needs.names - self._fixed.keys():
             if name.upper() in capitals:
                 values[name] = capitals[name.upper()]
         if self._only and "" in case.files:

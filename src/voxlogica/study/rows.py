@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from voxlogica import images
-from voxlogica.errors import MachineError, ProgramError, Refusal
-from voxlogica.values import Scalar, plain, shown
+from voxlogica.errors import MachineError, ProgramError, Refusal, VoxLogicAError
+from voxlogica.values import Printable, Scalar, plain, shown
 
 FORMATS = ("csv", "json", "parquet")
 
@@ -25,21 +26,22 @@ FORMATS = ("csv", "json", "parquet")
 class Row:
     """One case with one choice of parameters.
 
-    `values` are its prints by label; `error` is the sentence of what failed first, "" if nothing did, and `trouble` all
-    of it as a person reads it. `reused` says that nothing had to be computed. `place` is its place in the table.
+    `values` are its prints by label, sequences as tuples; `error` is the sentence of what failed first, "" if nothing
+    did, and `trouble` all of it as a person reads it. `reused` says that nothing had to be computed. `place` is its
+    place in the table.
     """
 
     place: int
     case: str
     parameters: Mapping[str, Scalar]
-    values: Mapping[str, Scalar]
+    values: Mapping[str, Printable]
     error: str = ""
     trouble: str = ""
     seconds: float = 0.0
     reused: bool = False
     saved: tuple[str, ...] = ()
 
-    def __getitem__(self, name: str) -> Scalar:
+    def __getitem__(self, name: str) -> Printable:
         """A print by its label, a parameter by its name, or `case`; raises `KeyError`."""
         if name == "case":
             return self.case
@@ -86,7 +88,7 @@ def quantile(ordered: Sequence[float], q: float) -> float:
     return ordered[low] if not part else ordered[low] + (ordered[high] - ordered[low]) * part
 
 
-def number(value: Scalar | None) -> float | None:
+def number(value: Printable | None) -> float | None:
     """The value if it is a number; truth values are none."""
     return float(value) if isinstance(value, (float, int)) and not isinstance(value, bool) else None
 
@@ -133,8 +135,8 @@ class Table:
         """How a measure is distributed over the rows that have it."""
         return Summary.of(self.column(measure))
 
-    def records(self) -> list[dict[str, Scalar | None]]:
-        """The table as plain records; what a failed row has no value of is None."""
+    def records(self) -> list[dict[str, Printable | None]]:
+        """The table as plain records; what a failed row has no value of is None, sequences are tuples."""
         return [
             {
                 "case": row.case,
@@ -198,9 +200,28 @@ class Table:
             try:
                 self.to_pandas().to_parquet(out)
             except (ProgramError, ImportError):
-                help = "pip install polars   or write a .csv file"
-                raise ProgramError.of("usage", "parquet files need polars, or pandas with pyarrow", help=help) from None
+                raise _no_parquet() from None
         return out.getvalue()
+
+
+def check_table(path: Path) -> None:
+    """Raises `ProgramError` when no such table can be written, as far as that can be known beforehand."""
+    kind = table_format(path)
+    if kind == "parquet" and not (_installed("polars") or _installed("pandas", "pyarrow")):
+        raise _no_parquet()
+    try:
+        images.check_output(path)
+    except Refusal as refusal:
+        raise ProgramError.of("usage", f"--table {refusal.message}", help=refusal.help) from refusal
+
+
+def _installed(*names: str) -> bool:
+    return all(find_spec(name) is not None for name in names)
+
+
+def _no_parquet() -> VoxLogicAError:
+    help = "pip install polars   or write a .csv file"
+    return ProgramError.of("usage", "parquet files need polars, or pandas with pyarrow", help=help)
 
 
 def table_format(path: Path) -> str:
@@ -215,16 +236,16 @@ def table_format(path: Path) -> str:
     return kind
 
 
-def _cell(value: Scalar | None) -> str:
+def _cell(value: Printable | None) -> str:
     """A value as text that reads back exactly."""
     return "" if value is None else shown(value)
 
 
-def brief(value: Scalar | None) -> str:
+def brief(value: Printable | None) -> str:
     """A value for a column that a person reads: four digits that matter."""
     if value is None:
         return ""
-    if isinstance(value, (bool, str)):
+    if isinstance(value, (bool, str, tuple)):
         return shown(value)
     if float(value).is_integer() and abs(value) < 1e7:
         return str(int(value))
