@@ -276,9 +276,9 @@ def _dotted(symbol: str, kinds: Sequence[Kind | None], variants: Callable[[str],
 
 def wrong_goal(word: str, at: Span, value: Expression, kind: Kind | None, target: str, mark: Mark | None) -> Diagnostic:
     """A `print` or `save` of what cannot be printed or saved; `target` is its label or path."""
-    text, known_kind = text_of(value), known(kind)
-    if isinstance(known_kind, Type) and known_kind.element is not None:
-        message, help = _wrong_sequence(word, text, known_kind, known_kind.element, target)
+    text, certain = text_of(value), known(kind)
+    if isinstance(certain, Type) and certain.element is not None:
+        message, help = _wrong_sequence(word, text, certain, certain.element, target)
     elif word == "print":
         message = f"`print` shows a number, a bool or a string, and is given {one(kind)}"
         file = f'"{target}.nii.gz"'

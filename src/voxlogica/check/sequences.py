@@ -104,13 +104,11 @@ def loop(checker: Expressions, body: Body, node: Binder, source: Operand) -> Che
     turn = yield from _turn(checker, body, {node.name.name: element}, node.body, node)
     if node.word == "for":
         return _each(body, element, turn, node.span)
-    if element.slot < 0 and element.kind is None:
-        return BAD
     if turn.kind is not None and not fits(BOOL, turn.kind):
         checker.report(body, messages.no_condition(node, turn.kind), word)
         return BAD
-    if source.slot < 0 or turn.made.code.result < 0:
-        return Operand(-1, source.kind)
+    if element.slot < 0 or turn.made.code.result < 0:
+        return Operand(-1, source.kind if element.kind is not None else None)
     if turn.type is None or body.general:
         return Operand(0, source.kind)
     return Operand(body.emit(Sift(turn.made.code, source.slot, node.span)), source.kind, source.grid)
