@@ -262,7 +262,7 @@ def test_ctrl_c_ends_a_run_with_130_and_leaves_no_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_run_that_a_limit_ends_does_not_wait_for_kernels(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    voxels = np.arange(64000, dtype=np.float32).reshape(40, 40, 40)
+    voxels = np.arange(1_000_000, dtype=np.float32).reshape(100, 100, 100)
     nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), tmp_path / "scan.nii")
     # So many bins that the kernel takes far longer than this test would wait.
     slow = "crossCorrelation(9, image, image, image >. 0, 0, 1, 10000000)"

@@ -437,7 +437,7 @@ class Run:
         return found
 
     def __getitem__(self, name: str) -> Value:
-        """What a `print` showed or a definition stands for; computed, or found again, when asked for.
+        """What a `print` showed or a definition stands for, a sequence as a tuple; computed, or found, when asked for.
 
         Raises `KeyError` for an unknown name and `ComputationError` when it cannot be computed.
         """
