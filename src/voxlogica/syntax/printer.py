@@ -166,7 +166,7 @@ def _needs_brackets_after(prefix: str, operand: Expression) -> bool:
     negative = isinstance(first, Number) and _simple(first)[0] == "-"
     return negative or (
         isinstance(first, Call)
-        and not (first.name[0].isalpha() or first.name.isidentifier())
+        and not (first.name[0].isalpha() or all(part.isidentifier() for part in first.name.split(".")))
         and (first.form == "call" or first.name not in ("!", "!."))
     )
 
