@@ -167,7 +167,7 @@ def _needs_brackets_after(prefix: str, operand: Expression) -> bool:
     return negative or (
         isinstance(first, Call)
         and not (first.name[0].isalpha() or all(part.isidentifier() for part in first.name.split(".")))
-        and (first.form == "call" or first.name not in ("!", "!."))
+        and first.name not in ("!", "!.")
     )
 
 
