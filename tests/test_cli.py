@@ -8,46 +8,29 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import nibabel
 import numpy as np
 import pytest
 from PIL import Image
+from tests.command import Command, Said, commands
 
 import voxlogica
-from voxlogica.cli import main
 from voxlogica.cli.arguments import COMMANDS
 
 
-class Said(NamedTuple):
-    """What a command did."""
-
-    status: int
-    out: str
-    err: str
-
-
-Voxlogica = Callable[..., Said]
-
-
 @pytest.fixture
-def voxlogica_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Voxlogica:
+def voxlogica_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """Runs commands in a directory with one image, scan.nii.gz: 6 x 5 x 4, its voxels 0, 1, 2, …"""
     monkeypatch.chdir(tmp_path)
     nibabel.save(
         nibabel.Nifti1Image(np.arange(120, dtype=np.int16).reshape(6, 5, 4), np.diag([-1, -2, 3, 1.0])), "scan.nii.gz"
     )
 
-    def run(*arguments: str) -> Said:
-        status = main(arguments)
-        said = capfd.readouterr()
-        return Said(status, said.out, said.err)
-
-    return run
+    return commands(capfd)
 
 
 def write(text: str, name: str = "p.imgql") -> str:
@@ -58,7 +41,7 @@ def write(text: str, name: str = "p.imgql") -> str:
 SCAN = 'load scan = "scan.nii.gz"\nlet image = intensity(scan)\n'
 
 
-def test_values_are_printed_as_they_read_back(voxlogica_: Voxlogica) -> None:
+def test_values_are_printed_as_they_read_back(voxlogica_: Command) -> None:
     text = """print "a" 1 print "b" 0.1 print "c" 1 ./. 3 print "d" 1 ./. 0 print "e" true print "f" "x y"
     print "g" 2.50 print "h" 0 ./. 0 print "i" 1e300 print "j" -0.0 print "k" 123456789012"""
     assert voxlogica_("run", write(text)) == Said(
@@ -66,13 +49,13 @@ def test_values_are_printed_as_they_read_back(voxlogica_: Voxlogica) -> None:
     )
 
 
-def test_lines_come_in_the_order_of_the_program_and_stderr_is_silent(voxlogica_: Voxlogica) -> None:
+def test_lines_come_in_the_order_of_the_program_and_stderr_is_silent(voxlogica_: Command) -> None:
     text = SCAN + 'print "slow" volume(dt(image >. 60) <. 2)\nprint "fast" 1\nprint "min" min(image)'
     status, out, err = voxlogica_("run", write(text))
     assert (status, [line.split("=")[0] for line in out.splitlines()], err) == (0, ["slow", "fast", "min"], "")
 
 
-def test_saves_go_under_the_output_directory_with_the_affine_of_the_input(voxlogica_: Voxlogica) -> None:
+def test_saves_go_under_the_output_directory_with_the_affine_of_the_input(voxlogica_: Command) -> None:
     program = write(SCAN + 'save "masks/$WHAT.nii.gz" image >. 60')
     assert voxlogica_("run", program, "--set", "WHAT=big", "--output-dir", "out") == Said(0, "", "")
     saved, given = nibabel.load("out/masks/big.nii.gz"), nibabel.load("scan.nii.gz")
@@ -82,7 +65,7 @@ def test_saves_go_under_the_output_directory_with_the_affine_of_the_input(voxlog
     assert sorted(path.name for path in Path("out").rglob("*")) == ["big.nii.gz", "masks"]
 
 
-def test_a_saved_mask_says_where_it_comes_from_and_is_the_same_every_time(voxlogica_: Voxlogica) -> None:
+def test_a_saved_mask_says_where_it_comes_from_and_is_the_same_every_time(voxlogica_: Command) -> None:
     program = write("let k = 60\n" + SCAN + 'save "m.nii.gz" image >. k')
     assert voxlogica_("run", program, "--set", "k=7").status == 0
     first = Path("m.nii.gz").read_bytes()
@@ -98,7 +81,7 @@ def test_a_saved_mask_says_where_it_comes_from_and_is_the_same_every_time(voxlog
 
 
 def test_names_in_strings_are_set_or_taken_from_the_environment(
-    voxlogica_: Voxlogica, monkeypatch: pytest.MonkeyPatch
+    voxlogica_: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = write('print "$CASE ${case_2} $$ $CASE_x" "${stem}"')
     monkeypatch.setenv("CASE", "environment")
@@ -106,13 +89,13 @@ def test_names_in_strings_are_set_or_taken_from_the_environment(
     assert voxlogica_("run", program, "--set", "case_2=b", "--set", "CASE=a").out == "a b $ a_x=p\n"
 
 
-def test_a_string_parameter_may_have_names_in_it(voxlogica_: Voxlogica) -> None:
+def test_a_string_parameter_may_have_names_in_it(voxlogica_: Command) -> None:
     program = write('let p = "$QQ" let q = "a${QQ}b$$" print "1" p print "2" q')
     assert voxlogica_("run", program, "--set", "QQ=v").out == "1=v\n2=avb$\n"
     assert voxlogica_("run", program, "--set", "QQ=v", "--set", "p=$w").out == "1=$w\n2=avb$\n"
 
 
-def test_a_picture_without_a_place_for_text_has_its_origin_beside_it(voxlogica_: Voxlogica) -> None:
+def test_a_picture_without_a_place_for_text_has_its_origin_beside_it(voxlogica_: Command) -> None:
     Image.fromarray(np.arange(20, dtype=np.uint8).reshape(4, 5)).save("flat.png")
     program = write('load flat = "flat.png"\nsave "m.bmp" intensity(flat) >. 7')
     assert voxlogica_("run", program) == Said(0, "", "")
@@ -140,14 +123,14 @@ def test_what_the_terminal_s_encoding_lacks_is_no_error(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "\\xe9=1\n", "")
 
 
-def test_what_the_system_refuses_is_said(voxlogica_: Voxlogica) -> None:
+def test_what_the_system_refuses_is_said(voxlogica_: Command) -> None:
     Path("loop.nii.gz").symlink_to("loop.nii.gz")
     for name in ("x" * 300 + ".nii.gz", "loop.nii.gz"):
         status, _, err = voxlogica_("run", write(SCAN + f'save "{name}" image'))
         assert (status, err.splitlines()[0].startswith("error[output]: "), "Traceback" in err) == (3, True, False)
 
 
-def test_json_is_one_object_with_everything(voxlogica_: Voxlogica) -> None:
+def test_json_is_one_object_with_everything(voxlogica_: Command) -> None:
     text = (
         SCAN
         + 'print "n" volume(image >. 60) print "inf" 1 ./. 0 print "w" "text" save "m.nii" image >. 3 let u = absent'
@@ -165,12 +148,12 @@ def test_json_is_one_object_with_everything(voxlogica_: Voxlogica) -> None:
     assert (data["errors"][0]["code"], data["errors"][0]["at"]["line"]) == ("name", 1)
 
 
-def test_quiet_says_errors_only(voxlogica_: Voxlogica) -> None:
+def test_quiet_says_errors_only(voxlogica_: Command) -> None:
     assert voxlogica_("run", write('let u = absent print "v" 1'), "-q") == Said(0, "v=1\n", "")
     assert voxlogica_("run", write('print "v" absent'), "-q").err.startswith("error[name]")
 
 
-def test_check_says_what_a_program_needs_and_makes(voxlogica_: Voxlogica) -> None:
+def test_check_says_what_a_program_needs_and_makes(voxlogica_: Command) -> None:
     text = """load scan = "$CASE.nii"
     let hi = 0.5
     print "n" volume(intensity(scan) >. hi)
@@ -186,7 +169,7 @@ def test_check_says_what_a_program_needs_and_makes(voxlogica_: Voxlogica) -> Non
     assert [warning["code"] for warning in data["warnings"]] == ["parameter"]
 
 
-def test_an_input_is_never_overwritten(voxlogica_: Voxlogica) -> None:
+def test_an_input_is_never_overwritten(voxlogica_: Command) -> None:
     before = Path("scan.nii.gz").read_bytes()
     status, _, err = voxlogica_("run", write(SCAN + 'save "./scan.nii.gz" image >. 1'))
     assert status == 3
@@ -194,7 +177,7 @@ def test_an_input_is_never_overwritten(voxlogica_: Voxlogica) -> None:
     assert Path("scan.nii.gz").read_bytes() == before
 
 
-def test_the_operators_are_listed_and_explained(voxlogica_: Voxlogica) -> None:
+def test_the_operators_are_listed_and_explained(voxlogica_: Command) -> None:
     status, out, _ = voxlogica_("operators")
     assert status == 0
     for line in ("  near(a: mask) -> mask ", "  touch(a: mask, b: mask) -> mask ", "  ntpp(a: mask, b: mask) -> bool "):
@@ -213,11 +196,11 @@ def test_the_operators_are_listed_and_explained(voxlogica_: Voxlogica) -> None:
     assert all(entry["doc"] and entry["signature"] for entry in entries)
 
 
-def test_the_version_is_the_package_s(voxlogica_: Voxlogica) -> None:
+def test_the_version_is_the_package_s(voxlogica_: Command) -> None:
     assert voxlogica_("version") == voxlogica_("--version") == Said(0, f"voxlogica {voxlogica.__version__}\n", "")
 
 
-def test_help_has_examples_that_the_parser_takes(voxlogica_: Voxlogica) -> None:
+def test_help_has_examples_that_the_parser_takes(voxlogica_: Command) -> None:
     assert "voxlogica run gbm.imgql" in voxlogica_("--help").out
     for name in COMMANDS:
         status, out, err = voxlogica_(name, "--help")
@@ -284,7 +267,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("0=0\n", "")
 
 
-def test_sequences_are_printed_and_version_2_s_inputs_loaded(voxlogica_: Voxlogica) -> None:
+def test_sequences_are_printed_and_version_2_s_inputs_loaded(voxlogica_: Command) -> None:
     """C19, C29."""
     text = 'scan = ReadImage("scan.nii.gz")\nprint "counts" for k in [10, 100] do volume(intensity(scan) > k)\n'
     text += 'print "nested" [[1, 2.5], []]\nprint "words" ["a", $stem]\nprint "none" []\n'
@@ -292,7 +275,7 @@ def test_sequences_are_printed_and_version_2_s_inputs_loaded(voxlogica_: Voxlogi
     assert said == Said(0, 'counts=[109, 19]\nnested=[[1, 2.5], []]\nwords=["a", "p"]\nnone=[]\n', "")
 
 
-def test_the_dialect_of_a_run(voxlogica_: Voxlogica) -> None:
+def test_the_dialect_of_a_run(voxlogica_: Command) -> None:
     """C3b."""
     program = write('print "rest" 10 - 3 - 2\nprint "sum" 2 + 3 * 4\n')
     assert voxlogica_("run", program).status == 2
@@ -300,7 +283,7 @@ def test_the_dialect_of_a_run(voxlogica_: Voxlogica) -> None:
     assert voxlogica_("run", program, "--dialect", "2").out == "rest=5\nsum=20\n"
 
 
-def test_fmt_prints_replaces_or_tells(voxlogica_: Voxlogica) -> None:
+def test_fmt_prints_replaces_or_tells(voxlogica_: Command) -> None:
     program = write('print "rest" 10 - 3 - 2 // why\n')
     made = 'print "rest" 10 - (3 - 2) // why\n'
     assert voxlogica_("fmt", program, "--dialect", "1") == Said(0, made, "")

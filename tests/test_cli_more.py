@@ -11,14 +11,14 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import nibabel
 import numpy as np
 import pytest
+from tests.command import Command, Said, commands
 
 from voxlogica._version import VERSION
-from voxlogica.cli import cite, doctor, main
+from voxlogica.cli import cite, doctor
 from voxlogica.cli.arguments import COMMANDS
 from voxlogica.cli.completion import options_of
 from voxlogica.cli.parsing import command
@@ -27,19 +27,8 @@ from voxlogica.cli.settings import SETTINGS
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class Said(NamedTuple):
-    """What a command did."""
-
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Said]
-
-
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """Runs commands in a directory with an image, scan.nii.gz, and a program p.imgql that loads it."""
     monkeypatch.chdir(tmp_path)
     nibabel.save(
@@ -47,11 +36,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     )
     Path("p.imgql").write_text(PROGRAM)
 
-    def said(*arguments: str) -> Said:
-        status = main(arguments)
-        return Said(status, *capfd.readouterr())
-
-    return said
+    return commands(capfd)
 
 
 PROGRAM = """load scan = "scan.nii.gz"
@@ -67,7 +52,7 @@ save "m.nii.gz" image <. 3
 # plan
 
 
-def test_a_plan_is_a_line_a_task_and_a_line_a_goal(run: Run) -> None:
+def test_a_plan_is_a_line_a_task_and_a_line_a_goal(run: Command) -> None:
     status, out, err = run("plan", "p.imgql", "--set", "k=60")
     assert (status, err) == (0, "")
     assert re.sub(r"\b[0-9a-f]{12}\b", "~" * 12, out) == (
@@ -92,7 +77,7 @@ save "m.nii.gz"  #8
     assert not Path("m.nii.gz").exists()
 
 
-def test_a_plan_is_the_same_whatever_is_stored_and_computes_nothing(run: Run) -> None:
+def test_a_plan_is_the_same_whatever_is_stored_and_computes_nothing(run: Command) -> None:
     before = run("plan", "p.imgql", "--json")
     assert json.loads(run("store", "info", "--json").out)["outcomes"] == 0
     assert run("run", "p.imgql", "--output-dir", "out").status == 0
@@ -100,7 +85,7 @@ def test_a_plan_is_the_same_whatever_is_stored_and_computes_nothing(run: Run) ->
     assert run("plan", "p.imgql", "--json", "--no-store") == before
 
 
-def test_a_plan_as_data_has_the_ids_under_which_results_are_stored(run: Run) -> None:
+def test_a_plan_as_data_has_the_ids_under_which_results_are_stored(run: Command) -> None:
     data = json.loads(run("plan", "p.imgql", "--json").out)
     assert [goal.get("value") for goal in data["goals"]] == [None, None, 7, None]
     by_id = {task["id"]: task for task in data["tasks"]}
@@ -116,7 +101,7 @@ def test_a_plan_as_data_has_the_ids_under_which_results_are_stored(run: Run) -> 
     assert "outcome    done" in run("store", "show", bright["id"]).out
 
 
-def test_a_plan_for_graphviz_has_each_task_edge_and_goal(run: Run) -> None:
+def test_a_plan_for_graphviz_has_each_task_edge_and_goal(run: Command) -> None:
     data = json.loads(run("plan", "p.imgql", "--json").out)
     lines = run("plan", "p.imgql", "--dot").out.splitlines()
     assert (lines[0], lines[-1]) == ("digraph plan {", "}")
@@ -128,7 +113,7 @@ def test_a_plan_for_graphviz_has_each_task_edge_and_goal(run: Run) -> None:
     assert '  g3 [shape=plaintext, label="print \\"seven\\" = 7"];' in lines
 
 
-def test_syntax_is_the_program_as_it_was_read_and_opens_no_image(run: Run) -> None:
+def test_syntax_is_the_program_as_it_was_read_and_opens_no_image(run: Command) -> None:
     Path("q.imgql").write_text('load a = "nowhere.nii"  // a comment\nlet b=((intensity(a)))>.(1)\nprint "b" volume(b)')
     assert run("plan", "q.imgql", "--syntax") == Said(
         0, 'load a = "nowhere.nii"\nlet b = intensity(a) >. 1\nprint "b" volume(b)\n', ""
@@ -136,7 +121,7 @@ def test_syntax_is_the_program_as_it_was_read_and_opens_no_image(run: Run) -> No
     assert run("plan", "q.imgql").status == 3
 
 
-def test_a_plan_has_one_form(run: Run) -> None:
+def test_a_plan_has_one_form(run: Command) -> None:
     assert run("plan", "p.imgql", "--dot", "--syntax") == Said(
         2, "", "error[usage]: --dot and --syntax do not go together\n  help: choose one of them\n"
     )
@@ -145,7 +130,7 @@ def test_a_plan_has_one_form(run: Run) -> None:
 # doctor
 
 
-def test_the_doctor_finds_that_all_is_well(run: Run, tmp_path: Path) -> None:
+def test_the_doctor_finds_that_all_is_well(run: Command, tmp_path: Path) -> None:
     status, out, err = run("doctor", "--store", str(tmp_path / "s"))
     lines = out.splitlines()
     assert (status, err, lines[-2:]) == (0, "", ["", "all is well"])
@@ -156,7 +141,7 @@ def test_the_doctor_finds_that_all_is_well(run: Run, tmp_path: Path) -> None:
     assert "0 results, 0 B of at most " in store
 
 
-def test_the_doctor_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_says_what_to_do(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("taken").mkdir()
     Path("taken/file").touch()
     monkeypatch.setitem(doctor.PACKAGES, "numpy", "999.0")
@@ -179,7 +164,7 @@ def test_the_doctor_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert run("doctor", "--store", "taken").out.endswith("4 of 18 need something done\n")
 
 
-def test_the_doctor_does_not_need_what_it_looks_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_does_not_need_what_it_looks_for(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("apsw", "voxlogica.storage.embedded", "voxlogica.kernels._masks"):
         monkeypatch.setitem(sys.modules, name, None)  # so that importing it fails
     status, out, err = run("doctor")
@@ -196,7 +181,7 @@ def test_the_doctor_knows_the_versions_that_are_needed() -> None:
 # cite
 
 
-def test_what_to_cite_is_what_the_citation_file_says(run: Run) -> None:
+def test_what_to_cite_is_what_the_citation_file_says(run: Command) -> None:
     text = (ROOT / "CITATION.cff").read_text()
     paper = text[text.index("preferred-citation:") :]
 
@@ -214,7 +199,7 @@ def test_what_to_cite_is_what_the_citation_file_says(run: Run) -> None:
     assert re.search(r"^version: (.+)$", text, re.MULTILINE)[1] == VERSION == data["software"]["version"]
 
 
-def test_citations_for_people_and_for_bibtex(run: Run) -> None:
+def test_citations_for_people_and_for_bibtex(run: Command) -> None:
     assert (
         run("cite").out
         == f"""If you use VoxLogicA in a publication, please cite
@@ -238,7 +223,7 @@ and say which version you used: VoxLogicA {VERSION}.
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_scripts_know_every_command_and_option_and_are_scripts(run: Run, shell: str) -> None:
+def test_scripts_know_every_command_and_option_and_are_scripts(run: Command, shell: str) -> None:
     script = run("completion", shell).out
     for name in COMMANDS:
         assert name.split()[-1] in script
@@ -260,7 +245,7 @@ def completed(script: str, line: str) -> list[str]:
     return done.stdout.split()
 
 
-def test_bash_completes_commands_members_options_and_leaves_files_to_readline(run: Run) -> None:
+def test_bash_completes_commands_members_options_and_leaves_files_to_readline(run: Command) -> None:
     script = run("completion", "bash").out
     assert completed(script, "voxlogica ru") == ["run", "runs"]
     assert completed(script, "voxlogica store c") == ["cleanup", "clear"]
@@ -271,7 +256,7 @@ def test_bash_completes_commands_members_options_and_leaves_files_to_readline(ru
     assert script.endswith("complete -o default -F _voxlogica voxlogica\n")
 
 
-def test_a_shell_that_is_not_known(run: Run) -> None:
+def test_a_shell_that_is_not_known(run: Command) -> None:
     assert run("completion", "tcsh") == Said(
         2, "", "error[usage]: there is no completion for tcsh\n  help: there is for bash, zsh, fish\n"
     )
@@ -384,13 +369,13 @@ def test_a_program_that_says_its_dialect_outdoes_a_setting(options: Options) -> 
     assert options("run", "p.imgql")["dialect"] == "2"
 
 
-def test_settings_are_obeyed(run: Run) -> None:
+def test_settings_are_obeyed(run: Command) -> None:
     Path("voxlogica.toml").write_text('output-dir = "out"\nno-store = true')
     assert run("run", "p.imgql").status == 0
     assert Path("out/m.nii.gz").exists()
 
 
-def test_what_is_wrong_in_a_file_is_shown_there_all_at_once(run: Run) -> None:
+def test_what_is_wrong_in_a_file_is_shown_there_all_at_once(run: Command) -> None:
     Path("voxlogica.toml").write_text('output_dir = "o"\njobs = 0\nmemory = [1]\n')
     assert run("run", "p.imgql") == Said(
         2,
@@ -429,13 +414,13 @@ error[usage]: `memory` has several values or a date, and takes one
         ("voxlogica.toml", b"grid-tolerance = -1", "grid-tolerance = -1 is not a distance in mm"),
     ],
 )
-def test_files_that_cannot_be_settings(run: Run, name: str, text: bytes, message: str) -> None:
+def test_files_that_cannot_be_settings(run: Command, name: str, text: bytes, message: str) -> None:
     Path(name).write_bytes(text)
     status, out, err = run("run", "p.imgql")
     assert (status, out, err.splitlines()[0]) == (2, "", f"error[usage]: {message}")
 
 
-def test_what_is_wrong_in_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_wrong_in_the_environment(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXLOGICA_ELSEWHERE", "x")
     assert run("run", "p.imgql", "-n").status == 0
     monkeypatch.setenv("VOXLOGICA_MEMORY", "much")

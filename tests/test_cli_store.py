@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import nibabel
 import numpy as np
 import pytest
+from tests.command import Command, Said, commands
 
-from voxlogica.cli import main
 from voxlogica.session.why import LOST, NEW, ORIGIN
 
 PROGRAM = """load scan = "scan.nii"
@@ -21,17 +19,6 @@ let bright = image >. k
 print "voxels" volume(near(bright))
 print "max" max(image)
 save "bright.nii" bright"""
-
-
-class Said(NamedTuple):
-    """What a command did."""
-
-    status: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Said]
 
 
 def scan(factor: int) -> None:
@@ -45,12 +32,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     scan(1)
     Path("p.imgql").write_text(PROGRAM)
 
-    def command(*arguments: str) -> Said:
-        status = main(arguments)
-        said = capfd.readouterr()
-        return Said(status, said.out, said.err)
-
-    return command
+    return commands(capfd)
 
 
 def data(said: Said) -> dict[str, object]:

@@ -135,6 +135,12 @@ class Refusal(Exception):
         self.message, self.details, self.help, self.label = message, details, help, label
 
 
+def reason_of(error: OSError) -> str:
+    """Why the system refused, as the rest of a sentence."""
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]
+
+
 class ComputationError(VoxLogicAError):
     """An operator refused its values."""
 

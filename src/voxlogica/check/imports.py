@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from voxlogica import library
-from voxlogica.errors import Diagnostic, Mark, ProgramError, Source, Span
+from voxlogica.errors import Diagnostic, Mark, ProgramError, Source, Span, reason_of
 from voxlogica.syntax.ast import Command, Import, Load, Print, Program, Save
 from voxlogica.syntax.parser import parse
 
@@ -197,7 +197,7 @@ def read_text(path: Path, name: str, code: str = "import") -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ProgramError.of(code, f"{name} cannot be read: {(error.strerror or str(error)).lower()}") from error
+        raise ProgramError.of(code, f"{name} cannot be read: {reason_of(error)}") from error
     if b"\0" in data:
         raise ProgramError.of(
             code,

@@ -22,6 +22,7 @@ from voxlogica.errors import (
     MachineError,
     ProgramError,
     VoxLogicAError,
+    reason_of,
 )
 
 STATUS: dict[type[VoxLogicAError], int] = {
@@ -91,7 +92,7 @@ def _unheard(error: OSError) -> int:
     from voxlogica.cli.text import complain
     from voxlogica.errors import Diagnostic
 
-    reason = (error.strerror or str(error)).lower()
+    reason = reason_of(error)
     message = f"{error.filename}: {reason}" if error.filename else f"the output cannot be written: {reason}"
     with suppress(OSError):
         complain([Diagnostic("machine", message)])

@@ -17,7 +17,7 @@ from voxlogica._version import VERSION
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.text import coloured, columns, emit, human_size
-from voxlogica.errors import MachineError
+from voxlogica.errors import MachineError, reason_of
 from voxlogica.execution import limits
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _store(chosen: Path | None) -> Finding:
         (said,) = error.diagnostics
         return Finding("store", said.message, said.help or "choose another directory with --store", said.details)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         return Finding("store", f"{place} cannot be used: {reason}", "choose another directory with --store")
     free = shutil.disk_usage(place).free
     kind = file_system(place) or "unknown"

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from voxlogica.cli.arguments import Options
-from voxlogica.errors import MachineError
+from voxlogica.errors import MachineError, reason_of
 from voxlogica.session import read
 from voxlogica.syntax.formatting import bracketed
 
@@ -40,5 +40,5 @@ def _replace(path: Path, text: str) -> None:
         made.chmod(path.stat().st_mode)
         made.replace(path)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise MachineError.of("output", f"{path} cannot be written: {reason}") from error

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import columns, emit, notice
+from voxlogica.cli.text import columns, emit, human_time, notice
 from voxlogica.errors import ProgramError
 from voxlogica.session import Session
 from voxlogica.session import store as stores
@@ -37,13 +36,11 @@ def runs(options: Options) -> int:
         if options.json:
             emit({"runs": [_as_data(run) for run in found]})
             return 0
-        rows = [(f"r{run.number}", _when(run), run.kind, _place(run.program), _about(run)) for run in found]
+        rows = [
+            (f"r{run.number}", human_time(run.started), run.kind, _place(run.program), _about(run)) for run in found
+        ]
         print("\n".join(columns([("run", "when", "kind", "program", "what"), *rows])))
     return 0
-
-
-def _when(run: RunRow) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started))
 
 
 def _place(program: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from voxlogica.cli.readers import choice, count, millimetres, seconds, size, yes
-from voxlogica.errors import Diagnostic, ProgramError, Source, Span
+from voxlogica.errors import Diagnostic, ProgramError, Source, Span, reason_of
 
 Value: TypeAlias = str | int | float | bool | Path
 Reader: TypeAlias = Callable[[str], Callable[[str], Value]]
@@ -139,7 +139,7 @@ def _opened(directory: Path, name: str) -> _File | None:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else (error.strerror or str(error)).lower()
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else reason_of(error)
         raise ProgramError(Diagnostic("usage", f"{shown} cannot be read: {reason}")) from error
     ours = name == "voxlogica.toml"
     if not ours and "voxlogica" not in text:  # most projects' own: not worth a parser

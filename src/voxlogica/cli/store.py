@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import emit, human_size, notice
+from voxlogica.cli.text import emit, human_size, human_time, notice
 from voxlogica.errors import ProgramError
 from voxlogica.identity import Id
 from voxlogica.session import store as stores
@@ -29,10 +28,6 @@ def _open(options: Options) -> EmbeddedStorage:
             "store", f"there is no store in {directory}", help="a run makes one; another is chosen with --store DIR"
         )
     return EmbeddedStorage(directory, tell=None if options.json else notice)
-
-
-def _when(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def _id(store: EmbeddedStorage, text: str) -> Id:
@@ -88,7 +83,7 @@ def list_(options: Options) -> int:
         print(f"{'id':<14}{'operator':<20}{'size':>10}{'seconds':>10}  {'when':<21}where")
         for e in entries:
             word = e.operator if e.outcome == "done" else f"{e.operator} ({e.outcome})"
-            size, when = human_size(e.bytes), _when(e.made)
+            size, when = human_size(e.bytes), human_time(e.made)
             print(f"{e.id.hex()[:12]:<14}{word:<20}{size:>10}{e.seconds:>10.3f}  {when:<21}{e.position}")
     return 0
 
@@ -118,7 +113,7 @@ def _known(store: EmbeddedStorage, id: Id) -> dict[str, object]:
         data["value"] = shown(value)
     if isinstance(outcome, Failed):
         data |= {"error": outcome.error.message, "help": outcome.error.help}
-    data |= {"size": human_size(entry.bytes), "seconds": round(entry.seconds, 6), "made": _when(entry.made)}
+    data |= {"size": human_size(entry.bytes), "seconds": round(entry.seconds, 6), "made": human_time(entry.made)}
     data |= {"host": entry.host, "position": entry.position}
     if made is not None:
         data["version"] = made.version

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Container, Mapping, Sequence
 from typing import TextIO
 
@@ -69,6 +70,11 @@ def columns(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[s
         ).rstrip()
         for row in rows
     ]
+
+
+def human_time(seconds: float) -> str:
+    """A moment for people, in their own time zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def human_size(count: float) -> str:

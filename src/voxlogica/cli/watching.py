@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from voxlogica.cli.progress import Progress
-from voxlogica.errors import ProgramError
+from voxlogica.errors import ProgramError, reason_of
 from voxlogica.execution.events import EventsFile, Profile
 from voxlogica.execution.messages import Counts, Event
 from voxlogica.session import Watcher
@@ -29,7 +29,7 @@ class Watchers:
             try:
                 self._listeners.append(self._stack.enter_context(EventsFile(self._events)))
             except OSError as error:
-                reason = (error.strerror or str(error)).lower()
+                reason = reason_of(error)
                 raise ProgramError.of("usage", f"--events {self._events} cannot be written: {reason}") from error
         if self._profile is not None:
             self._listeners.append(self._profile)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from voxlogica.errors import Refusal
+from voxlogica.errors import Refusal, reason_of
 from voxlogica.values import Mask
 
 if TYPE_CHECKING:
@@ -61,12 +61,6 @@ def changed(name: str) -> Circumstance:
     return Circumstance(f"{name} changed while it was being used", help="run again when nothing writes to it")
 
 
-def reason(error: OSError) -> str:
-    """Why the system refused, as the rest of a sentence."""
-    text = error.strerror or str(error)
-    return text[:1].lower() + text[1:]
-
-
 def check_memory(name: str, count: int) -> None:
     """Refuses voxels that need more bytes than this machine has; asks only about many."""
     if count > 1 << 28:
@@ -96,7 +90,7 @@ def check_readable(name: str) -> None:
 
 def unreadable(name: str, error: OSError | ValueError) -> Circumstance:
     """The system refused to read it; a ValueError is a name that no file can have."""
-    return Circumstance(f"{name} cannot be read: {reason(error) if isinstance(error, OSError) else error}")
+    return Circumstance(f"{name} cannot be read: {reason_of(error) if isinstance(error, OSError) else error}")
 
 
 def _missing(name: str) -> Refusal:

@@ -6,9 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from voxlogica.errors import Refusal
+from voxlogica.errors import Refusal, reason_of
 from voxlogica.formula import Type
-from voxlogica.images.files import reason
 from voxlogica.values import Space
 
 EXTENSIONS = (".nii", ".nii.gz", ".png", ".jpg", ".jpeg", ".bmp", ".nrrd", ".mha")
@@ -60,7 +59,7 @@ def check_output(path: str | Path) -> None:
     try:
         _check_output(path)
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
-        why = reason(error) if isinstance(error, OSError) else "its name is a link that leads to itself"
+        why = reason_of(error) if isinstance(error, OSError) else "its name is a link that leads to itself"
         raise _refused(path, why, "choose another name; nothing has been computed") from error
 
 
@@ -94,7 +93,7 @@ def write(path: str | Path, data: bytes | memoryview) -> None:
             file.write(data)
         temporary.replace(target)
     except OSError as error:
-        raise _refused(path, reason(error), "") from error
+        raise _refused(path, reason_of(error), "") from error
     finally:
         with suppress(OSError):  # it is there only if something failed
             temporary.unlink()

@@ -30,6 +30,7 @@ from voxlogica.errors import (
     ProgramError,
     Source,
     VoxLogicAError,
+    reason_of,
 )
 from voxlogica.execution.engine import Broken, ExecutionEngine, Finished
 from voxlogica.execution.limits import processors
@@ -81,7 +82,7 @@ def read(path: Path) -> Source:
     try:
         is_directory, exists = path.is_dir(), path.exists()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise ProgramError.of("usage", f"{name} cannot be read: {reason}") from error
     if is_directory:
         raise ProgramError.of("usage", f"{name} is a directory, not a program")

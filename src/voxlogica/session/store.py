@@ -12,6 +12,7 @@ from voxlogica.formula import Formula, below
 from voxlogica.identity import Id
 from voxlogica.storage import StoreFull
 from voxlogica.storage.records import FormulaRow, Memo, Records, Stamp
+from voxlogica.values import shown
 
 VARIABLE = "VOXLOGICA_STORE"
 CONSTANT, LEAF = "constant", "load"
@@ -84,11 +85,9 @@ def constant(row: FormulaRow) -> str:
     return literal(json.loads(row.parameters))
 
 
-def literal(value: bool | float | str | None) -> str:
+def literal(value: bool | float | str) -> str:
     """A constant as a program would write it."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else shown(value)
 
 
 def lines(records: Records, id: Id) -> Iterator[str]:

@@ -137,6 +137,7 @@ def _own_difference(formula: Formula, row: FormulaRow, digest: bytes | None, at:
         if digest is not None:
             changed = row.operator == LEAF and row.parameters != digest
             return f"the file has other contents{place}" if changed else f"a file is used on another grid{place}"
+        assert formula.value is not None, "a formula without operator and file is a constant"
         return f"{literal(formula.value)}, was {_shown(row)}{place}"
     if formula.operator.name != row.operator:
         return f"`{formula.operator.symbol}`, was {_shown(row)}{place}"

@@ -52,7 +52,7 @@ from voxlogica.storage.listing import Listing
 from voxlogica.storage.live import Live, Process
 from voxlogica.storage.locks import ByteLocks, Gate, LockFile, Replaced, byte_of, forget_in_child
 from voxlogica.storage.protocol import step
-from voxlogica.storage.records import Records, split
+from voxlogica.storage.records import Records, failure_from_json, failure_to_json, split
 from voxlogica.values import Value
 
 Durability: TypeAlias = Literal["none", "goals", "all"]
@@ -249,7 +249,7 @@ class EmbeddedStorage:
 
     def _outcome(self, id: TaskId, row: Row) -> Outcome:
         if row[1] in _KINDS:
-            return Failed(_error_from_json(row[2]))
+            return Failed(failure_from_json(row[2]))
         return Done(EmbeddedRef(self._open, id, row))
 
     def _look(self, id: TaskId) -> Seen | None:
@@ -351,7 +351,7 @@ class EmbeddedStorage:
         self._claims.held(claim)
         failed = Failed(error)
         outcome: Outcome | None = failed
-        row = (claim.id, fresh(), error.kind, _error_to_json(error), None, 0, _KINDS[error.kind], 0, error.duration,
+        row = (claim.id, fresh(), error.kind, failure_to_json(error), None, 0, _KINDS[error.kind], 0, error.duration,
                error.operator, 0, b"", time.time(), "", "[]", error.position, 0.0)  # fmt: skip
         try:
             if not self._insert(row, durable=False):
@@ -594,17 +594,3 @@ def _close(catalogue: Catalogue, room: collection.Room, gate: Gate | None, live:
 @lru_cache(maxsize=64)
 def _libraries(libraries: tuple[tuple[str, str], ...]) -> str:
     return as_json(libraries)
-
-
-def _error_to_json(error: TaskError) -> str:
-    fields = asdict(error)
-    fields["task"] = error.task.hex() if error.task is not None else None
-    return as_json(fields)
-
-
-def _error_from_json(text: str) -> TaskError:
-    fields = json.loads(text)
-    fields["task"] = Id(bytes.fromhex(fields["task"])) if fields["task"] is not None else None
-    fields["details"] = tuple(fields["details"])
-    fields["limits"] = tuple((name, value) for name, value in fields["limits"])
-    return TaskError(**fields)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import apsw
 
 from voxlogica.identity import Id
 from voxlogica.storage.catalogue import Catalogue, as_json
+from voxlogica.storage.interface import TaskError
 
 
 class FormulaRow(NamedTuple):
@@ -223,3 +224,19 @@ def split(ids: bytes) -> tuple[Id, ...]:
 
 def _settings(settings: Mapping[str, object]) -> str:
     return as_json(dict(sorted(settings.items())))
+
+
+def failure_to_json(error: TaskError) -> str:
+    """A failure as the catalogue keeps it."""
+    fields = asdict(error)
+    fields["task"] = error.task.hex() if error.task is not None else None
+    return as_json(fields)
+
+
+def failure_from_json(text: str) -> TaskError:
+    """The failure that was kept."""
+    fields = json.loads(text)
+    fields["task"] = Id(bytes.fromhex(fields["task"])) if fields["task"] is not None else None
+    fields["details"] = tuple(fields["details"])
+    fields["limits"] = tuple((name, value) for name, value in fields["limits"])
+    return TaskError(**fields)
