@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import select
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
 import pytest
-from tests.storage_peer import Peer, until_waited_for
+from tests.storage_peer import Peer, quick, until_waited_for
 
 from voxlogica.storage import Claim, Failed
 from voxlogica.storage.conformance import CIRCUMSTANCE, DEFINITE, opened, taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
 
 
+@pytest.fixture(params=[False, True], ids=["bytes", "flock"])
+def directory(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A store with each kind of locks."""
+    place = quick(tmp_path) if request.param else tmp_path
+    EmbeddedStorage(place / "store", flock=request.param).close()
+    yield place / "store"
+    shutil.rmtree(place)
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EmbeddedStorage]:
-    with EmbeddedStorage(tmp_path / "store") as store:
+def store(directory: Path) -> Iterator[EmbeddedStorage]:
+    with EmbeddedStorage(directory) as store:
         yield store
 
 
@@ -57,13 +67,13 @@ def test_what_one_process_stores_the_other_reads(store: EmbeddedStorage, peer: P
     ],
 )
 @pytest.mark.parametrize("order", ["wait a", "claim a"])
-def test_who_waits_is_woken_by_another_process(tmp_path: Path, end: str, expected: str, order: str):
+def test_who_waits_is_woken_by_another_process(directory: Path, end: str, expected: str, order: str):
     if order == "claim a" and expected == "none":
         expected = "claim"  # the waiter inherits
-    with Peer(tmp_path / "store") as owner, Peer(tmp_path / "store") as waiter:
+    with Peer(directory) as owner, Peer(directory) as waiter:
         assert owner.ask("claim a 0") == "claim"
         waiter.tell(order)
-        until_waited_for(tmp_path / "store")
+        until_waited_for(directory)
         owner.ask(end)
         assert waiter.hear() == expected
 
