@@ -13,6 +13,8 @@ and decides nothing. The rules are those of the protocol:
 - A failure skips what depends on it, with one root cause, and nothing else. A circumstance is tried once more, alone.
 - A task whose outcome is formulas holds nothing while they are computed: it becomes one that reads them.
 
+- A process that has not computed anything yet leaves what is cheaper than its start to the process that is at it.
+
 Tiny tasks (scalars) take no worker and no admission: they are ordered in batches which a driver runs on the spot.
 
 The classes below this one keep the books (`ledger`), move single records (`making`) and link plans (`runs`); here
@@ -44,11 +46,13 @@ from voxlogica.execution.messages import (
     Gone,
     Granted,
     Happened,
+    Impatient,
     Input,
     Instruction,
     Load,
     Loaded,
     Overdue,
+    Patience,
     Raised,
     Store,
     Wait,
@@ -73,14 +77,22 @@ BATCH = 256
 """Tiny tasks ordered at a time: enough to make the cost of a turn vanish, few enough that Ctrl-C is prompt."""
 
 _LOOK = 8  # ready tasks looked at, in order of priority, for one that fits; bounds the work per event
+_PATIENCE = 3.0  # seconds without anything done elsewhere, after which a process computes what others might
+_START = 0.5  # what is left to compute, in seconds, for which it pays that one more process loads its kernels
 _BEHIND = 4  # the store may be behind with one part in so many of the budget before kernels wait for it
 
 
 class Machine(Runs):
-    """Decides; see the module. `jobs` kernels run at once, within `memory` bytes."""
+    """Decides; see the module. `jobs` kernels run at once, within `memory` bytes.
 
-    def __init__(self, jobs: int, memory: int) -> None:
+    `cold`: the process has yet to load its kernels, which costs more than many a task.
+    """
+
+    def __init__(self, jobs: int, memory: int, cold: bool = False) -> None:
         super().__init__(jobs, memory)
+        self.cold = cold
+        self._foreign = 0  # tasks waited for
+        self._patient = self._progress = False  # waiting to be impatient; somebody else has done something since
         self._storing: dict[int, tuple[Run, ...]] = {}  # who is to be told of an unanswered Store
 
     # In and out
@@ -159,6 +171,7 @@ class Machine(Runs):
             self._drop(record)
             return
         self._move(record, FOREIGN)
+        self._foreign += 1
         record.since = self.now
         for run in (record.run, *record.sharing):
             run.counts.waiting += 1
@@ -167,6 +180,8 @@ class Machine(Runs):
         self._alarm(record, number)
 
     def _waited(self, record: Record) -> None:
+        self._foreign -= 1
+        self._progress = True
         for run in (record.run, *record.sharing):
             run.counts.waiting -= 1
         self._tell(record, "waited", self.now - record.since)
@@ -216,6 +231,7 @@ class Machine(Runs):
         self._hand_out(record)
 
     def _computed(self, event: Computed, _: type, record: Record) -> None:
+        self.cold = self.cold and record.tiny
         was_at_hand = record.at_hand  # as private ones are, unless they are late
         self._ended(record)
         self._arrived(record, 0 if record.tiny else event.bytes)
@@ -428,7 +444,13 @@ class Machine(Runs):
 
     def _dispatch_claims(self) -> None:
         """Claims what could start: as many as there are workers without anything to do."""
-        while self._open and self.claims < self.jobs and self.running + len(self._ready) < self.jobs:
+        jobs = self.jobs
+        if self.cold and sum(run.counts.expected - run.counts.settled for run in self.runs.values()) < _START:
+            if self._foreign:
+                self._wait_patiently()
+                return
+            jobs = 1  # to see first whether somebody is at it
+        while self._open and self.claims < jobs and self.running + len(self._ready) < jobs:
             record = self._open[0][2]
             if record.state == OPEN and record.published:
                 lack = self._need(record) + self.promised - self._room()
@@ -443,6 +465,16 @@ class Machine(Runs):
                 self._out.append(Claim(self._ask(Claim, record), record.formula, False, record.bytes))
             heappop(self._open)
 
+    def _wait_patiently(self) -> None:
+        if not self._patient:
+            self._patient, self._progress = True, False
+            self._out.append(Patience(_PATIENCE))
+
+    def _impatient(self, _: Impatient) -> None:
+        self._patient = False
+        if not self._progress:
+            self.cold = False
+
 
 _BATCHED = (Compute, Claim, Gather)
 
@@ -450,6 +482,7 @@ _OUTSIDE: Mapping[type, Callable[[Machine, Any], None]] = {
     Begin: Machine._begin,
     Cancel: Machine._cancel,
     Expire: Machine._expire,
+    Impatient: Machine._impatient,
     Overdue: Machine._overdue,
 }
 

@@ -115,10 +115,10 @@ class Run:
     `storing` counts the values whose way to the store it wants to be told of.
     """
 
-    __slots__ = ("counts", "deliveries", "goals", "id", "itself", "limit", "listening", "storing")
+    __slots__ = ("counts", "deliveries", "goals", "id", "itself", "limit", "listening", "rank", "storing")
 
-    def __init__(self, id: RunId, counts: Counts, listening: bool, limit: float | None) -> None:
-        self.id, self.counts, self.listening, self.limit = id, counts, listening, limit
+    def __init__(self, id: RunId, counts: Counts, listening: bool, limit: float | None, rank: int) -> None:
+        self.id, self.counts, self.listening, self.limit, self.rank = id, counts, listening, limit, rank
         self.goals: set[Record] = set()
         self.deliveries: dict[int, Record] = {}
         self.storing = 0
