@@ -24,7 +24,9 @@ from voxlogica.execution.messages import (
     Load,
     Loaded,
     Raised,
+    Release,
     Wait,
+    Written,
 )
 from voxlogica.plan import Workplan, plan
 
@@ -146,6 +148,24 @@ def test_what_is_cheaper_than_its_start_a_cold_process_leaves_to_who_is_at_it():
     assert script.answer(Claim, "b", Busy) == ["Wait b"]
     assert script.tell(Impatient()) == ["Patience"], "a was computed meanwhile"
     assert script.tell(Impatient()) == ["Claim c"], "nothing was: who has b may be stopped"
+
+
+def test_a_cold_process_gives_back_what_it_could_claim_when_somebody_is_at_something_else():
+    graph = Graph()
+    for name in "abc":
+        graph(name)
+    script = Script(graph, jobs=2, cold=True)
+    script.begin(1, "a", "b", "c")
+    script.answer(Claim, "a", Busy)
+    script.answer(Wait, "a", Found)
+    assert script.granted("b") == ["Release b", "Claim c"], "tried, and not meant"
+    assert script.answer(Claim, "c", Busy) == ["Wait c"]
+    script.answer(Release, "b", Written)
+    assert script.answer(Wait, "c", Abandoned) == ["Claim b"]
+    assert script.granted("b") == ["Release b", "Claim c"]
+    script.answer(Release, "b", Written)
+    assert script.granted("c") == ["Release c", "Claim b"], "nobody is at anything: now it is meant"
+    assert script.granted("b") == ["Compute b"]
 
 
 def test_a_cold_process_that_is_alone_computes_and_then_goes_on_like_any():

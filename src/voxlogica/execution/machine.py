@@ -79,6 +79,7 @@ BATCH = 256
 _LOOK = 8  # ready tasks looked at, in order of priority, for one that fits; bounds the work per event
 _PATIENCE = 3.0  # seconds without anything done elsewhere, after which a process computes what others might
 _START = 0.5  # what is left to compute, in seconds, for which it pays that one more process loads its kernels
+_FEW = 1000  # tasks, for which alone this is looked at
 _BEHIND = 4  # the store may be behind with one part in so many of the budget before kernels wait for it
 
 
@@ -91,6 +92,8 @@ class Machine(Runs):
     def __init__(self, jobs: int, memory: int, cold: bool = False) -> None:
         super().__init__(jobs, memory)
         self.cold = cold
+        self._met = False  # somebody else is at it
+        self._tried: set[Record] = set()  # that could have been claimed since something was last done elsewhere
         self._foreign = 0  # tasks waited for
         self._patient = self._progress = False  # waiting to be impatient; somebody else has done something since
         self._storing: dict[int, tuple[Run, ...]] = {}  # who is to be told of an unanswered Store
@@ -154,6 +157,10 @@ class Machine(Runs):
         elif record.lacking:  # an input was lost meanwhile: a holder waits for no other claim
             self._release(record)
             self._move(record, WAITING)
+        elif kind is Claim and self._courteous():
+            self._release(record)
+            self._tried.add(record)
+            self._opened(record)
         elif kind is Wait and not record.tiny and not self._may_start(record):
             self._release(record)  # an heir that could not start at once lets others try
             self._opened(record)
@@ -172,6 +179,8 @@ class Machine(Runs):
             return
         self._move(record, FOREIGN)
         self._foreign += 1
+        self._met = True
+        self._tried.clear()
         record.since = self.now
         for run in (record.run, *record.sharing):
             run.counts.waiting += 1
@@ -368,7 +377,8 @@ class Machine(Runs):
     # What starts now
 
     def _dispatch(self) -> None:
-        if self._tiny_ready or self._tiny_open:
+        courteous = self._courteous()
+        if self._tiny_ready or (self._tiny_open and not courteous):
             self._dispatch_tiny()
         starting = []
         while self.running < self.jobs and (record := self._next_ready()) is not None:
@@ -379,7 +389,9 @@ class Machine(Runs):
             self._run(record, self._threads(record, starting))
         if self._asked_for:
             self._dispatch_goals()
-        if self._open:
+        if courteous:
+            self._dispatch_courteously()
+        elif self._open:
             self._dispatch_claims()
 
     def _dispatch_tiny(self) -> None:
@@ -391,9 +403,7 @@ class Machine(Runs):
         while open and self.batch < BATCH:
             record = open.pop()
             if record.state == OPEN and record.published:
-                self._move(record, CLAIMING)
-                self.batch += 1
-                self._out.append(Claim(self._ask(Claim, record), record.formula, True, record.bytes))
+                self._claim(record)
 
     def _next_ready(self) -> Record | None:
         """The first ready task in order of priority for which there is room; the first of all when no kernel runs."""
@@ -444,12 +454,7 @@ class Machine(Runs):
 
     def _dispatch_claims(self) -> None:
         """Claims what could start: as many as there are workers without anything to do."""
-        jobs = self.jobs
-        if self.cold and sum(run.counts.expected - run.counts.settled for run in self.runs.values()) < _START:
-            if self._foreign:
-                self._wait_patiently()
-                return
-            jobs = 1  # to see first whether somebody is at it
+        jobs = 1 if self.cold and self._is_short() else self.jobs  # to see first whether somebody is at it
         while self._open and self.claims < jobs and self.running + len(self._ready) < jobs:
             record = self._open[0][2]
             if record.state == OPEN and record.published:
@@ -458,17 +463,56 @@ class Machine(Runs):
                     self._evict(lack, record, enough=True, gently=True)
                     if self._need(record) + self.promised > self._room() and (self.running or self.claims):
                         return
-                self._move(record, CLAIMING)
-                record.slot = True
-                self.claims += 1
-                self.promised += record.bytes + record.scratch
-                self._out.append(Claim(self._ask(Claim, record), record.formula, False, record.bytes))
+                self._claim(record)
             heappop(self._open)
 
-    def _wait_patiently(self) -> None:
-        if not self._patient:
-            self._patient, self._progress = True, False
-            self._out.append(Patience(_PATIENCE))
+    def _claim(self, record: Record) -> None:
+        self._move(record, CLAIMING)
+        if record.tiny:
+            self.batch += 1
+        else:
+            record.slot = True
+            self.claims += 1
+            self.promised += record.bytes + record.scratch
+        self._out.append(Claim(self._ask(Claim, record), record.formula, record.tiny, record.bytes))
+
+    # Somebody else is at it
+
+    def _is_short(self) -> bool:
+        ahead = sum(run.counts.expected - run.counts.settled for run in self.runs.values())
+        return ahead < _START and len(self.records) <= _FEW
+
+    def _courteous(self) -> bool:
+        """Whether what is left is left to others, as long as there are any."""
+        return self._met and self.cold and self._is_short()
+
+    def _dispatch_courteously(self) -> None:
+        """Tries, one after the other, what could be claimed: one that somebody has is waited for.
+
+        If nobody has any they have gone, and the next claim is meant.
+        """
+        if self._foreign:
+            if not self._patient:
+                self._patient, self._progress = True, False
+                self._out.append(Patience(_PATIENCE))
+            return
+        if self.claims or self.batch or self.running:
+            return
+        tried = self._tried
+
+        def claimable(record: Record) -> bool:
+            return record.state == OPEN and record.published and record not in tried
+
+        record = next(filter(claimable, self._tiny_open), None)
+        if record is None:
+            waiting = [entry for entry in self._open if claimable(entry[2])]
+            record = min(waiting)[2] if waiting else None
+        if record is not None:
+            self._claim(record)
+        elif tried:
+            self._met = False
+            tried.clear()
+            self._dispatch()
 
     def _impatient(self, _: Impatient) -> None:
         self._patient = False
