@@ -131,6 +131,11 @@ def space(fields: Sequence[Plain]) -> Id:
     return _hash("space", FORMAT, fields)
 
 
+def reading(status: Sequence[int]) -> Id:
+    """The id under which one process at a time reads a file through; `status` says which file, and its times."""
+    return _hash("reading", FORMAT, status)
+
+
 def file_digest(blocks: Iterable[bytes | memoryview]) -> bytes:
     """The digest of a file's bytes, given in blocks."""
     hasher = sha256()

@@ -293,7 +293,7 @@ class Study:
         effort = self._effort
         run = self.program.session.engine.run(
             list(formulas.values()), listen=self._listen, timeout=effort.timeout, task_timeout=effort.task_timeout,
-            retry_failed=effort.retry_failed,
+            retry_failed=effort.retry_failed, rank=cells[0].place,
         )  # fmt: skip
         try:
             with self._lock:
