@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from voxlogica import identity
@@ -17,7 +18,7 @@ from voxlogica.values import Space, Value
 class Type:
     """A type of the logic; each is one object. `spatial` ones have voxels, and so a space.
 
-    A sequence has the type of its `element`s, which share a space; a record those of its `fields`.
+    A sequence has the type of its `element`s, which share a space; a record those of its `fields`, which share one too.
     """
 
     name: str
@@ -33,12 +34,16 @@ class Type:
         mine, its = self, other
         while mine.element is not None and its.element is not None:
             mine, its = mine.element, its.element
+        if mine.fields is not None and its.fields is not None and mine is not its:
+            pairs = zip(mine.fields.values(), its.fields.values(), strict=False)
+            return list(mine.fields) == list(its.fields) and all(kind.accepts(given) for kind, given in pairs)
         return its is mine or its is NOTHING or (mine is IMAGE and its is LABELS)
 
     @property
     def plural(self) -> str:
         """Several values of the type."""
-        return self.name if self is LABELS else f"{self.name}s" if self.element is None else f"sequences{self.name[8:]}"
+        first, _, rest = self.name.partition(" of ")  # a sequence's or a record's says of what
+        return self.name if self is LABELS else f"{first}s of {rest}" if rest else f"{self.name}s"
 
 
 @cache
@@ -46,6 +51,14 @@ def sequence(element: Type) -> Type:
     """The type of sequences of such elements."""
     name = f"sequence of {element.plural}" if element is not NOTHING else "empty sequence"
     return Type(name, element.spatial, element)
+
+
+@cache
+def record(*fields: tuple[str, Type]) -> Type:
+    """The type of records with these fields, in this order."""
+    names = [name for name, _ in fields]
+    some = ", ".join([*names[:3], *(["…"] if len(names) > 3 else [])])
+    return Type(f"record of {some}", any(kind.spatial for _, kind in fields), fields=MappingProxyType(dict(fields)))
 
 
 NUMBER = Type("number")

@@ -166,7 +166,7 @@ class Checker:
         word, text = ("print", command.label) if isinstance(command, Print) else ("save", command.path)
         if operand.slot < 0:
             return
-        if isinstance(kind, Type) and (kind.spatial if word == "print" else not kind.spatial or kind.element):
+        if isinstance(kind, Type) and not (_printable(kind) if word == "print" else _savable(kind)):
             start = command.span.start
             at = Span(command.span.source, start, start + len(word))
             marks, _ = self.expressions.marks(self.main, command.value, kind)
@@ -320,6 +320,14 @@ class Checker:
 
 
 _SKIP = Skip()
+
+
+def _printable(kind: Type) -> bool:
+    return not kind.spatial
+
+
+def _savable(kind: Type) -> bool:
+    return kind.spatial and kind.element is None and kind.fields is None
 
 
 def _no_grid(free: Free) -> Diagnostic:

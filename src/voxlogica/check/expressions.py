@@ -35,7 +35,8 @@ from voxlogica.check.strings import has_names
 from voxlogica.errors import Diagnostic, Mark, Span
 from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type, signature
 from voxlogica.operators import by_symbol
-from voxlogica.reduction.code import Apply, Constant, Invoke, Text
+from voxlogica.operators.records import field
+from voxlogica.reduction.code import Apply, Constant, Invoke, Read, Text
 from voxlogica.syntax.ast import (
     Binder,
     Boolean,
@@ -184,12 +185,18 @@ class Expressions:
             return BAD
         (record,) = given
         kind = type_of(record)
-        if kind is not None:
+        if kind is None:
+            return Operand(record.slot, Unknown()) if body.general and record.slot >= 0 else BAD
+        found = (kind.fields or {}).get(node.name)
+        if found is None:
             marks, traces = self.marks(body, node.record, record.kind)
             problem = messages.no_field(node, kind, tuple(marks), self.variants(body, node.name))
             body.problems.append(Problem(problem, Place(node.name_span), tuple(traces)))
             return BAD
-        return Operand(record.slot, Unknown()) if body.general and record.slot >= 0 else BAD
+        if record.slot < 0 or body.general:
+            return Operand(min(record.slot, 0), found)
+        read = Read(field(kind, node.name), record.slot, node.name, node.name_span)
+        return Operand(body.emit(read), found, record.grid if found.spatial else -1)
 
     # Calls
 
