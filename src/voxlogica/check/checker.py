@@ -63,11 +63,11 @@ class Checker:
 
     # Commands
 
-    def check(self) -> Checked:
+    def check(self, wanted: Sequence[str] = ()) -> Checked:
         """The checked program; raises `ProgramError` with all errors and warnings."""
         for owner, (file, command) in enumerate(self.commands):
             self._command(owner, file, command)
-        needed = self._needed()
+        needed = self._needed(wanted)
         texts = [command for file, command in self.commands if not file.bundled]
         diagnostics = [*mistakes(texts), *self._diagnostics(needed)]
         self._order(diagnostics)
@@ -258,9 +258,10 @@ class Checker:
 
     # The end
 
-    def _needed(self) -> set[int]:
-        """The owners that the goals refer to, the goals' own included."""
+    def _needed(self, wanted: Sequence[str]) -> set[int]:
+        """The owners that the goals and the wanted definitions refer to, their own included."""
         needed = {owner for owner, _ in self.goals}
+        needed |= {value.owner for name in wanted if isinstance(value := self.scope.find(name, self.scope.now), Value)}
         needed |= {owner for owner, (_, command) in enumerate(self.commands) if isinstance(command, (Save, Print))}
         stack = list(needed)
         while stack:
