@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from voxlogica import identity
@@ -87,6 +87,16 @@ class Operator:
     dynamic: bool = False
     library: str = ""
     also: tuple[str, ...] = ()
+
+    @cached_property
+    def types(self) -> tuple[Type, ...]:
+        """The types of the parameters."""
+        return tuple([kind for _, kind in self.parameters])
+
+    @cached_property
+    def spatial(self) -> tuple[int, ...]:
+        """The numbers of the parameters that have voxels."""
+        return tuple([n for n, kind in enumerate(self.types) if kind.spatial])
 
     @property
     def signature(self) -> str:

@@ -219,6 +219,8 @@ class Scope:
         bound = self._bound.get(name)
         if bound is None:
             return None
+        if bound[-1][0] < moment:
+            return bound[-1][1]
         before = bisect_left(bound, moment, key=lambda entry: entry[0])
         return bound[before - 1][1] if before else None
 
