@@ -196,6 +196,8 @@ class _Reader:
         if not operators:
             return last.expression
         level.operators = []
+        if len(operators) == 1:
+            return version_1(operators, last).expression
         dialect = self.cursor.dialect
         if dialect is None:
             return self.both(operators, last)
@@ -205,7 +207,7 @@ class _Reader:
 
     def both(self, operators: Sequence[Operator], last: Operand) -> Expression:
         """The tree of a chain that must mean the same by levels and to version 1 (C3b)."""
-        n = disagreement(operators) if len(operators) > 1 else None
+        n = disagreement(operators)
         made = by_levels(operators, last).expression
         if n is None:
             self.bracket(operators, last, made)
