@@ -415,6 +415,8 @@ class Expressions:
             body.problems.append(self.lifted(body, problem, name, node))
         if instance.code.result < 0 or any(operand.slot < 0 for operand in given):
             return Operand(-1, instance.result)
+        if instance.alone is not None:
+            return self.apply(body, instance.alone.operator, [given[n] for n in instance.alone.arguments], span)
 
         def variable(port: int) -> int:
             if port >= 0:

@@ -65,7 +65,7 @@ class Cursor:
 
     def first_on_line(self, index: int) -> bool:
         """Whether only blanks stand before a token on its line."""
-        return index == 0 or "\n" in self.source.text[self.ends[index - 1] : self.starts[index]]
+        return index == 0 or self.source.text.find("\n", self.ends[index - 1], self.starts[index]) >= 0
 
     def next_line(self) -> int:
         """The first token after the line where the cursor is."""

@@ -140,11 +140,11 @@ class _Reader:
 
     def goes_on(self) -> bool:
         """After an operand, read on to where the next one is wanted; False at the end of the expression."""
-        cursor = self.cursor
+        cursor, kinds, texts = self.cursor, self.cursor.kinds, self.cursor.texts
         while True:
-            kind, level = cursor.kind, self.level
+            kind, level = kinds[cursor.at], self.level
             if kind == "operator" and not cursor.begins_definition(cursor.at):
-                text = cursor.texts[cursor.at]
+                text = texts[cursor.at]
                 if text == "." and self.field():
                     continue
                 if text == ":" and level.form == "index":
