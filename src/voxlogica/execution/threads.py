@@ -473,7 +473,8 @@ class Workers:
         ended = time.perf_counter()
         if formula.operator is not None and formula.operator.dynamic:
             formulas = returned(formula, result)
-            answer = self._extended(order.number, formula, formulas, encode(formula, formulas))
+            values = self._arguments(formula, formula.operator) if formula.operator.replayed else ()
+            answer = self._extended(order.number, formula, formulas, encode(formula, formulas, values))
             return answer._replace(seconds=ended - hand.since, at=ended, worker=hand.number)
         self._values[formula.id] = value = cast(Value, result)
         return Computed(order.number, 0 if order.tiny else size(value), ended - hand.since, ended, hand.number)
