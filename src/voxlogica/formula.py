@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
@@ -103,6 +103,16 @@ class Operator:
     replayed: bool = False
     library: str = ""
     also: tuple[str, ...] = ()
+
+    @cached_property
+    def types(self) -> tuple[Type, ...]:
+        """The types of the parameters."""
+        return tuple([kind for _, kind in self.parameters])
+
+    @cached_property
+    def spatial(self) -> tuple[int, ...]:
+        """The numbers of the parameters that have voxels."""
+        return tuple([n for n, kind in enumerate(self.types) if kind.spatial])
 
     @property
     def signature(self) -> str:
@@ -249,14 +259,14 @@ class Formulas:
 
     def constant(self, value: bool | float | str, origin: Origin | None = None) -> Formula:
         """A constant; integers are numbers."""
-        if not isinstance(value, (bool, str)):
-            value = identity.normal(float(value))
-        kind = BOOL if isinstance(value, bool) else NUMBER if isinstance(value, float) else STRING
-        key = (kind, "nan" if value != value else value)
-        known = self._constants.get(key)  # type: ignore[arg-type]
+        known = self._constants.get((type(value), value))
         if known is None:
-            known = Formula(identity.constant(value), kind, None, None, (), value, None, origin)
-            self._constants[key] = known  # type: ignore[index]
+            plain = value if isinstance(value, (bool, str)) else identity.normal(float(value))
+            kind = BOOL if isinstance(value, bool) else STRING if isinstance(value, str) else NUMBER
+            known = self._constants.get((type(plain), plain)) or Formula(
+                identity.constant(plain), kind, None, None, (), plain, None, origin
+            )
+            self._constants[type(value), value] = self._constants[type(plain), plain] = known
         return known
 
     def leaf(self, leaf: Leaf, origin: Origin | None = None) -> Formula:
@@ -309,10 +319,11 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
     for (name, wanted), argument in zip(operator.parameters, arguments, strict=True):
         if argument.type is not wanted and not wanted.accepts(argument.type):
             raise TypeError(f"{operator}: {name} is a {wanted}, not a {argument.type}")
-        if argument.space is not None:
-            if space is not None and argument.space is not space and argument.space.id != space.id:
+        here = argument.space
+        if here is not space and here is not None:
+            if space is not None and here.id != space.id:
                 raise ValueError(f"{operator}: its arguments are in different spaces")
-            space = argument.space
+            space = here
     if space is None and (operator.result.spatial or operator.needs_space):
         raise ValueError(f"{operator} needs a space")
     return space

@@ -1,4 +1,4 @@
-"""Files to leaves and values, and back: NIfTI, PNG, JPEG, BMP, NRRD, MetaImage.
+"""Files to leaves and values, and back: NIfTI, PNG, JPEG, BMP, NRRD, MetaImage; and images that are in memory.
 
 `bind` verifies a file and says what it is; `read` gives its voxels; `encode` makes the bytes of a file from a value,
 and `write` puts them in their place. Everything refused is a `Refusal` in words. NumPy, Pillow and the decompressor are
@@ -19,6 +19,7 @@ from voxlogica.images.files import File, Inflated, Plain
 from voxlogica.images.grids import Difference, difference, table
 from voxlogica.images.memo import Memo, header, settled
 from voxlogica.images.memo import space as space_noted
+from voxlogica.images.memory import Held, affine, hold, name_of, taken, to_nibabel, to_sitk
 from voxlogica.images.outputs import (
     FLAT,
     WITHOUT_TEXT,
@@ -37,9 +38,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "FLAT",
     "WITHOUT_TEXT",
     "Difference",
     "Memo",
+    "affine",
     "bind",
     "check_output",
     "check_writable",
@@ -47,8 +50,13 @@ __all__ = [
     "difference",
     "encode",
     "format_of",
+    "hold",
+    "name_of",
     "read",
     "table",
+    "taken",
+    "to_nibabel",
+    "to_sitk",
     "write",
 ]
 
@@ -149,6 +157,8 @@ def _remember(memo: Memo, file: File, reader: Reader, found: tuple[bytes, Space]
 
 def read(file: object, space: Space) -> Model:
     """The voxels of a bound file, over the space it was given, which has the size it was bound with."""
+    if isinstance(file, Held):
+        return Model(space, file.model.data, file.model.components)
     assert isinstance(file, File)
     try:
         with Path(file.path).open("rb") as handle:

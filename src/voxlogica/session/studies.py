@@ -38,7 +38,8 @@ from voxlogica.study.window import Window
 from voxlogica.values import Printable, columns, shown
 
 if TYPE_CHECKING:
-    from voxlogica.session import Prepared, Program, Run
+    from voxlogica.session import Program
+    from voxlogica.session.runs import Prepared, Run
 
 Progress = Callable[[int, int, Row], None]
 """Who wants to be told how many rows there are, of how many, and the latest."""
@@ -96,6 +97,7 @@ class Study:
         self._given, self._save, self._effort, self._progress = tuple(given), save, effort, progress
         self._listen = self._one_by_one(listen) if listen is not None else None
         fixed = {each.name: each.shown for each in given} | {axis.name: f"-p {axis.name}=…" for axis in self.axes}
+        fixed |= {name: f"{name}={path}" for name, path in program.files.items()}
         self._fit = Fit(_needs(program), cases, fixed)
         self._written: dict[str, str] = {}  # paths, and whose they are
         self._active: set[EngineRun] = set()
@@ -248,7 +250,8 @@ class Study:
 
     def _settled(self, case: Case, parameters: Mapping[str, Scalar]) -> tuple[Prepared, Setting]:
         """The program with what all cases, this one and the cell set; raises `ProgramError`."""
-        setting = self._fit.setting(case)
+        own_files = self._fit.setting(case)
+        setting = Setting(own_files.values, {**self.program.files, **own_files.files})
         swept = [Given(name, value, f"-p {name}={shown(value)}") for name, value in parameters.items()]
         own = [
             Given(name, value, f"{name}={value}") for name, value in setting.values.items() if name not in parameters
@@ -409,7 +412,9 @@ def _needs(program: Program) -> Needs:
     checked = program.checked
     fixed = program_names(program.path)
     inputs = {
-        each.name: frozenset(name.name for name in checked.names if within(name.span, each.path.span))
+        each.name: frozenset(
+            name.name for name in checked.names if each.name not in program.files and within(name.span, each.path.span)
+        )
         for each in checked.inputs
     }
     names = frozenset(each.name for each in checked.names if each.name not in fixed)

@@ -62,9 +62,9 @@ class TaskError:
     duration: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen: one is made at every hit, and that would be a twentieth of it
 class Done:
-    """A success; the value is behind `ref`."""
+    """A success; the value is behind `ref`. Nobody changes it."""
 
     ref: Ref
 
