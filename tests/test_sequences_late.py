@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import functools
 import os
+import re
+from pathlib import Path
 from random import Random
 from typing import Any
 
+import nibabel
+import numpy as np
 import pytest
 from tests.language import Failure, arrays, value
-from tests.test_check import IMAGE, checked, goals, ids
+from tests.test_check import GRID, IMAGE, checked, goals, ids
 from tests.test_sequences import (
     BODIES,
     COMPARISONS,
@@ -30,7 +34,12 @@ from tests.test_sequences import (
     outcome,
 )
 
-from voxlogica.formula import Builder, Formula, Late, decode, encode, returned
+from voxlogica.cli import main
+from voxlogica.execution.engine import ExecutionEngine, Finished, find_operator
+from voxlogica.execution.planning import foreseen
+from voxlogica.formula import Builder, Formula, Late, below, decode, encode, returned
+from voxlogica.storage import Done, MemoryStorage, Provenance
+from voxlogica.values import Model
 
 PER_SEED = 100
 SEEDS = int(os.environ.get("VOXLOGICA_LOOPS", "10000")) // PER_SEED
@@ -456,3 +465,92 @@ def test_the_checker_says_the_same_as_of_other_sequences() -> None:
         str(checked(f'{IMAGE}print "v" for k in range(max(i)) do [k]').goals[0].type)
         == "sequence of sequences of numbers"
     )
+
+
+# From the command line: the store, what is foreseen, why
+
+
+@pytest.fixture
+def dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    voxels = np.zeros((5, 5, 5), np.int16)
+    voxels[2, 2, 2], voxels[2, 2, 3] = 9, 5
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), "dot.nii.gz")
+    Path("p.imgql").write_text(
+        'load s = "dot.nii.gz"\nlet i = intensity(s)\nlet n = max(i)\nlet r = 1\n'
+        'print "sizes" for k in range(n) do volume(near(i > k)) + r\n'
+        'print "bad" for k in range(n + 1) do avg(i, i > k)\n'
+        'print "filter" filter k in range(n) do volume(i > k) > 1\n'
+    )
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    main([*words, "--store", "store"])
+    return capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("dot")
+def test_a_second_run_is_warm_and_foreseen_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+    before = said(capsys, "run", "p.imgql", "-n").splitlines()
+    assert before[:3] == ['compute  print "sizes"', 'compute  print "bad"', 'compute  print "filter"']
+    first = said(capsys, "run", "p.imgql")
+    assert first == "sizes=[28, 28, 28, 28, 28, 28, 28, 28, 28]\nfilter=[0, 1, 2, 3, 4]\n".replace(
+        "28, 28, 28, 28, 28,", "37, 37, 37, 37, 37,", 1
+    )
+    assert said(capsys, "run", "p.imgql", "-n").splitlines()[-1] == "nothing is to be computed: all results are stored"
+    assert main(["run", "p.imgql", "--store", "store", "--profile"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == first
+    assert re.search(r"^all +0 ", captured.err, re.MULTILINE), "nothing is computed"
+    assert "there is no" not in captured.err
+    assert "`avg` was given a mask with no true voxel" in captured.err
+    assert "p.imgql:6:38" in captured.err
+
+
+def test_what_a_stored_task_returned_is_foreseen() -> None:
+    (goal,) = goals(IMAGE + 'print "v" for k in range(max(i)) do volume(i > k)')
+    whole, part = MemoryStorage(), MemoryStorage()
+    for storage in (whole, part):
+        storage.offer(goal.arguments[0].id, 2.0, Provenance("max", 1))
+        (load,) = [f for f in below([goal]) if f.file is not None]
+        storage.offer(load.id, Model.of(GRID, np.ones((*GRID.shape, 1), np.float32)), Provenance("load", 1))
+    with ExecutionEngine(whole, jobs=1) as engine:
+        ((_, outcome),) = engine.run([goal])
+    assert isinstance(outcome, Finished)
+    assert outcome.value == (GRID.voxels, 0.0)
+    done = whole.lookup(goal.id)
+    assert isinstance(done, Done)
+    assert not foreseen(whole, [goal], find_operator).tasks
+    assert goal in foreseen(whole, [goal], find_operator).known
+    part.offer(goal.id, done.ref.open(), Provenance("list", 1))
+    plan = foreseen(part, [goal], find_operator)
+    assert [task.formula.label for task in plan.tasks].count("volume") == 2
+    assert goal.id not in {formula.id for formula in plan.known}
+    assert plan.goals == (goal,)
+
+
+@pytest.mark.usefixtures("dot")
+def test_failed_elements_are_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "run", "p.imgql")
+    assert main(["run", "p.imgql", "--store", "store", "--profile", "--retry-failed"]) == 1
+    rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().err.splitlines() if line.strip()}
+    assert rows["avg"][2] == "1", "it has failed anew"
+
+
+@pytest.mark.usefixtures("dot")
+def test_why_looks_into_the_bodies_of_loops(capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "run", "p.imgql")
+    Path("p.imgql").write_text(Path("p.imgql").read_text().replace("near(i > k)", "near(i > k + 2)"))
+    why = said(capsys, "run", "p.imgql", "-n", "--why")
+    assert "p.imgql:5:" in why
+    Path("p.imgql").write_text(Path("p.imgql").read_text().replace("let r = 1", "let r = 3"))
+    said(capsys, "run", "p.imgql")
+    Path("p.imgql").write_text(Path("p.imgql").read_text().replace("let r = 3", "let r = 4"))
+    assert "because 4, was 3   p.imgql:4:9" in said(capsys, "run", "p.imgql", "-n", "--why")
+
+
+@pytest.mark.usefixtures("dot")
+def test_a_plan_says_what_it_does_not_know_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    told = said(capsys, "plan", "p.imgql")
+    assert "3 tasks of these will say which further ones there are" in told
+    assert "list(#" in told

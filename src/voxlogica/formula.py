@@ -329,8 +329,8 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
     return space
 
 
-def below(goals: Sequence[Formula]) -> Iterator[Formula]:
-    """Every formula the goals need, each once, arguments before what uses them."""
+def below(goals: Sequence[Formula], parts: bool = False) -> Iterator[Formula]:
+    """Every formula the goals need, each once, arguments before what uses them; with `parts`, all they are made of."""
     seen: set[int] = set()
     stack: list[tuple[Formula, bool]] = [(goal, False) for goal in reversed(goals)]
     while stack:
@@ -340,7 +340,8 @@ def below(goals: Sequence[Formula]) -> Iterator[Formula]:
         elif id(formula) not in seen:
             seen.add(id(formula))
             stack.append((formula, True))
-            stack += [(a, False) for a in reversed(formula.arguments) if id(a) not in seen]
+            under = formula.parts if parts else formula.arguments
+            stack += [(a, False) for a in reversed(under) if id(a) not in seen]
     # A formula may stand twice on the stack before its first visit; `seen` makes the second visit a no-op.
 
 

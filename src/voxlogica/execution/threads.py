@@ -176,7 +176,7 @@ class Workers:
         self.unstored = 0
         self.broken: BaseException | None = None
         self.alarms, self.children = Alarms(), Children()
-        self._backend, self._operators = backend, operators
+        self._backend, self.operators = backend, operators
         self._lasting = backend if isinstance(backend, Lasting) else None
         self._live = self._lasting.live if self._lasting else None
         if self._lasting:
@@ -448,7 +448,7 @@ class Workers:
                 value = outcome.ref.open()
                 if formula.operator is not None and formula.operator.dynamic:
                     assert isinstance(value, bytes)
-                    return self._extended(order.number, formula, decode(formula, value, self._operators), value)
+                    return self._extended(order.number, formula, decode(formula, value, self.operators), value)
                 self._values[formula.id] = value
                 return Loaded(order.number, outcome.ref.nbytes)
             except Missing:
