@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         VoxLogicAError,
     )
     from voxlogica.session import Program, Run, Session, cases, load, program
+    from voxlogica.session.own import Bool, Number, Text, operator
     from voxlogica.session.volumes import Image, Labels, Mask, Model
     from voxlogica.study.cases import Cases
     from voxlogica.values import Space
@@ -33,6 +34,7 @@ _PLACES = {
     **dict.fromkeys(("Program", "Run", "Session", "cases", "load", "program"), "session"),
     "Cases": "study.cases",
     **dict.fromkeys(("Image", "Labels", "Mask", "Model"), "session.volumes"),
+    **dict.fromkeys(("Bool", "Number", "Text", "operator"), "session.own"),
     "Space": "values",
     **dict.fromkeys(
         ("ComputationError", "InputError", "InternalError", "MachineError", "ProgramError", "VoxLogicAError"), "errors"
@@ -40,6 +42,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "Bool",
     "Cases",
     "ComputationError",
     "Image",
@@ -49,15 +52,18 @@ __all__ = [
     "MachineError",
     "Mask",
     "Model",
+    "Number",
     "Program",
     "ProgramError",
     "Run",
     "Session",
     "Space",
+    "Text",
     "VoxLogicAError",
     "__version__",
     "cases",
     "load",
+    "operator",
     "program",
 ]
 
