@@ -145,6 +145,15 @@ class Folding(NamedTuple):
     span: Span
 
 
+class Read(NamedTuple):
+    """A field of a record."""
+
+    operator: Operator
+    record: int
+    name: str
+    span: Span
+
+
 class Greatest(NamedTuple):
     """The number of the largest element, the first of several."""
 
@@ -158,7 +167,7 @@ class Skip(NamedTuple):
 
 Step: TypeAlias = (
     Constant | Text | Setting | Input | Global | Outer | Apply | Invoke | Skip
-    | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Greatest
+    | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Greatest | Read
 )  # fmt: skip
 
 DEFAULT = 0

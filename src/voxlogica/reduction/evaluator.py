@@ -26,6 +26,7 @@ from voxlogica.reduction.code import (
     Outer,
     Pick,
     Range,
+    Read,
     Setting,
     Sift,
     Skip,
@@ -139,6 +140,8 @@ class _Reducer:
                 slots.append(self.calls[key])
             elif type(step) is Global:
                 slots.append(self.main[step.slot])
+            elif type(step) is Read:
+                slots.append(self.read(step, here))
             elif type(step) is Skip:
                 slots.append(None)
             elif type(step) in _ATOMS:
@@ -172,6 +175,13 @@ class _Reducer:
             if space is None:
                 return None
         return self.table.apply(step.operator, arguments, space, here.origin(step.span))  # type: ignore[arg-type]
+
+    def read(self, step: Read, here: _Frame) -> Slot:
+        """A field of a record."""
+        record = here.slots[step.record]
+        if not isinstance(record, Formula):
+            return record
+        return self.table.apply(step.operator, (record, self.table.constant(step.name)), None, here.origin(step.span))
 
     def atom(self, step: Step) -> Formula:
         """The formula of a step that reads no slot."""

@@ -22,7 +22,7 @@ from voxlogica.operators import operators
 from voxlogica.session.binding import Bound, Output, refused
 from voxlogica.session.settings import Settings
 from voxlogica.storage import TaskError
-from voxlogica.values import Printable, Value, shown
+from voxlogica.values import Printable, Record, Value, shown
 
 EIGHT_BITS = ("png", "jpg", "bmp")
 """The formats whose numbers are clamped (C9)."""
@@ -61,7 +61,7 @@ Happening: TypeAlias = Printed | Saved | Trouble
 def _printable(value: Value) -> Printable:
     if isinstance(value, tuple):
         return tuple([_printable(each) for each in value])
-    assert isinstance(value, (bool, float, str))
+    assert isinstance(value, (bool, float, str, Record))
     return value
 
 

@@ -56,8 +56,8 @@ class Prepared:
 
         Runs of one program on the same files may share what is known of them.
         """
-        records = self.program.session.records
-        memo = stores.Files(records) if records is not None else None
+        session = self.program.session
+        memo = stores.Files(session.records, session.storage) if session.records is not None else None
         shared = shared or Shared()
         shared.files.update(self.program.held)
         return bind(self.program.checked, self.settings, self.options, self.outputs, memo, shared)

@@ -35,7 +35,7 @@ from voxlogica.study.fit import Fit, Needs, Setting
 from voxlogica.study.heatmaps import HeatMap, heat_map
 from voxlogica.study.rows import Row, Table
 from voxlogica.study.window import Window
-from voxlogica.values import Printable, shown
+from voxlogica.values import Printable, columns, shown
 
 if TYPE_CHECKING:
     from voxlogica.session import Program
@@ -90,7 +90,8 @@ class Study:
         self.program, self.cases = program, cases
         self.options = options or Options(jobs=1)
         self.axes = tuple(_typed(program, axis) for axis in _distinct(axes, given))
-        self.measures = _measures(program.checked)
+        self._labels = _labels(program.checked)
+        self.measures = tuple(_measures(program.checked, self._labels))
         self.total = len(cases) * sweeps.count(self.axes)
         self.number: int | None = None
         self._given, self._save, self._effort, self._progress = tuple(given), save, effort, progress
@@ -171,7 +172,7 @@ class Study:
     @property
     def so_far(self) -> Table:
         """The rows that are finished."""
-        return Table.of(self._rows, [axis.name for axis in self.axes], list(self.measures.values()))
+        return Table.of(self._rows, [axis.name for axis in self.axes], self.measures)
 
     def table(self) -> Table:
         """All rows, when they are finished, in the order of cases and cells."""
@@ -295,7 +296,7 @@ class Study:
         effort = self._effort
         run = self.program.session.engine.run(
             list(formulas.values()), listen=self._listen, timeout=effort.timeout, task_timeout=effort.task_timeout,
-            retry_failed=effort.retry_failed,
+            retry_failed=effort.retry_failed, rank=cells[0].place,
         )  # fmt: skip
         try:
             with self._lock:
@@ -323,7 +324,7 @@ class Study:
         for each in cell.ledger.take(formula, outcome):
             match each:
                 case Printed(_, value, number):
-                    cell.values[self.measures[number]] = value
+                    cell.values |= columns(self._labels[number], value)
                 case Saved(path):
                     cell.saved.append(str(path))
                 case Trouble(diagnostic):
@@ -370,7 +371,7 @@ class Study:
         if records is None:
             return
         about = {
-            "cases": self.cases.text, "count": len(self.cases), "measures": list(self.measures.values()),
+            "cases": self.cases.text, "count": len(self.cases), "measures": list(self.measures),
             "axes": [[axis.name, list(axis.values)] for axis in self.axes], "text": self.program.source.text,
             "directory": str(Path.cwd()),
         }  # fmt: skip
@@ -420,8 +421,21 @@ def _needs(program: Program) -> Needs:
     return Needs(inputs, names, frozenset(checked.parameters))
 
 
-def _measures(checked: Checked) -> dict[int, str]:
-    """The columns of the table by the number of their goal: labels as the program has them, told apart if need be."""
+def _measures(checked: Checked, labels: Mapping[int, str]) -> Iterator[str]:
+    """The columns of the table: labels, and where records are printed each with the names of their fields."""
+    stack = [(labels[number], checked.goals[number].type) for number in reversed(list(labels))]
+    while stack:
+        label, kind = stack.pop()
+        while kind.element is not None:
+            kind = kind.element
+        if kind.fields is None:
+            yield label
+        else:
+            stack += [(f"{label}.{name}", each) for name, each in reversed(list(kind.fields.items()))]
+
+
+def _labels(checked: Checked) -> dict[int, str]:
+    """The labels by the number of their goal, as the program has them, told apart if need be."""
     found: dict[int, str] = {}
     for number, goal in enumerate(checked.goals):
         if goal.word == "print":
