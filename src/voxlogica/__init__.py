@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from voxlogica.session import Program, Run, Session, cases, load, program
     from voxlogica.session.own import Bool, Number, Text, operator
+    from voxlogica.session.studies import Study
     from voxlogica.session.volumes import Image, Labels, Mask, Model
     from voxlogica.study.cases import Cases
     from voxlogica.values import Space
@@ -35,7 +36,9 @@ _PLACES = {
     "Cases": "study.cases",
     **dict.fromkeys(("Image", "Labels", "Mask", "Model"), "session.volumes"),
     **dict.fromkeys(("Bool", "Number", "Text", "operator"), "session.own"),
+    "load_ipython_extension": "session.notebook",  # what `%load_ext voxlogica` asks for
     "Space": "values",
+    "Study": "session.studies",
     **dict.fromkeys(
         ("ComputationError", "InputError", "InternalError", "MachineError", "ProgramError", "VoxLogicAError"), "errors"
     ),
@@ -58,6 +61,7 @@ __all__ = [
     "Run",
     "Session",
     "Space",
+    "Study",
     "Text",
     "VoxLogicAError",
     "__version__",

@@ -85,6 +85,11 @@ class Volume:
         size = " x ".join(map(str, self.space.size))
         return f"<{type(self).__name__} {self.name}{': ' if self.name else ''}{size} voxels>"
 
+    def _repr_html_(self) -> str:
+        from voxlogica.session.display import volume_html
+
+        return volume_html(self.plain, self.name)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mask(Volume, values.Mask):
