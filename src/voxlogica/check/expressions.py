@@ -34,7 +34,7 @@ from voxlogica.check.spaces import Place
 from voxlogica.check.strings import has_names
 from voxlogica.errors import Diagnostic, Mark, Span
 from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type, signature
-from voxlogica.operators import by_symbol
+from voxlogica.operators import by_symbol, own
 from voxlogica.operators.records import field
 from voxlogica.reduction.code import Apply, Constant, Invoke, Read, Text
 from voxlogica.syntax.ast import (
@@ -544,7 +544,7 @@ class Expressions:
             mark = Mark(later, "defined here")
             return Diagnostic("name", f"`{name}` is used before it is defined", span, "", (mark,), help=help)
         inside = body.names()
-        candidates = [*inside, *self.scope.names(body.moment), *by_symbol(), *FORMS]
+        candidates = [*inside, *self.scope.names(body.moment), *by_symbol(), *own(), *FORMS]
         if messages.is_symbol(name):
             after = span.source.text[span.end : span.end + 20]
             digits = after[: next((n for n, c in enumerate(after) if not (c.isalnum() or c == ".")), len(after))]
@@ -584,9 +584,13 @@ class Expressions:
         return messages.wrong_arity(node, wanted, amounts, given, label, marks, not wanted)
 
 
-@cache
 def built_in(name: str) -> Meaning | None:
     """What a name means that no definition has given a meaning."""
+    return _built_in(name) or own().get(name)
+
+
+@cache
+def _built_in(name: str) -> Meaning | None:
     found = by_symbol().get(name, ())
     if len(found) > 1:
         return Overloaded(name, found)

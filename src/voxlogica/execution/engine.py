@@ -13,7 +13,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import count
 from threading import Lock
 from typing import NamedTuple, TypeAlias
@@ -80,19 +79,10 @@ class Token:
 
 
 def find_operator(name: str) -> Operator | None:
-    """The operator with a name: of the logic, or `module:qualname` of a user's."""
-    if ":" in name:
-        module, _, path = name.partition(":")
-        try:
-            found: object = import_module(module)
-            for part in path.split("."):
-                found = getattr(found, part)
-        except (ImportError, AttributeError):
-            return None
-        return found if isinstance(found, Operator) else None
-    from voxlogica.operators import operators
+    """The operator with a name: of the logic, or one that a user has declared. Nothing is imported for a name."""
+    from voxlogica.operators import operators, own
 
-    return operators().get(name)
+    return operators().get(name) or next((each for each in own().values() if each.name == name), None)
 
 
 class ExecutionEngine:

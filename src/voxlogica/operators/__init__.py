@@ -44,6 +44,7 @@ _TYPES: dict[str, Type] = {
 }  # fmt: skip
 
 _declared: dict[str, Operator] = {}
+_own: dict[str, Operator] = {}
 
 
 class DeclarationError(Exception):
@@ -143,3 +144,13 @@ def by_symbol() -> Mapping[str, tuple[Operator, ...]]:
         for symbol in () if each.hidden else (each.symbol, *each.also):
             found[symbol] = (*found.get(symbol, ()), each)
     return MappingProxyType(found)
+
+
+def own() -> Mapping[str, Operator]:
+    """The operators that users have declared in this process, by symbol; programs may write them as any other."""
+    return MappingProxyType(_own)
+
+
+def declare_own(operator: Operator) -> None:
+    """From now on programs that are checked may use it; one of the same symbol is replaced for these."""
+    _own[operator.symbol] = operator
