@@ -9,8 +9,6 @@ Times are medians; of a number's hits and misses, the best round. Nothing is flu
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import signal
 import sqlite3
@@ -22,7 +20,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Thread
@@ -31,6 +28,7 @@ import diskcache
 import joblib
 import numpy as np
 
+from benchmarks.table import Measured, below, command, within
 from voxlogica.storage import Claim, Done, Provenance
 from voxlogica.storage.embedded import EmbeddedStorage
 from voxlogica.storage.locks import ByteLocks, LockFile, byte_of
@@ -40,36 +38,6 @@ MADE = Provenance(
     "add", 1, (sha256(b"argument").digest(),), 0.001, 32, 1.7e9, "host", (("numpy", "2.0"),), "a.imgql:1:1"
 )  # type: ignore[arg-type]
 VOLUME = Space.grid(240, 240, 155)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A number, the yardstick's, and the greatest ratio of the two that is good enough."""
-
-    name: str
-    unit: str
-    value: float
-    yardstick: str = ""
-    other: float | None = None
-    target: str = ""
-    good: bool | None = None
-
-    def line(self) -> str:
-        """A row of the table."""
-        ratio = f"{self.value / self.other:8.2f}" if self.other else " " * 8
-        other = f"{self.other:10.2f} {self.yardstick}" if self.other is not None else ""
-        verdict = "" if self.good is None else ("ok" if self.good else "MISSED")
-        return f"{self.name:46}{self.value:9.2f} {self.unit:4}{ratio}  {verdict:7}{self.target:16}{other}"
-
-
-def within(name: str, unit: str, value: float, yardstick: str, other: float, most: float) -> Measured:
-    """A number that must be at most so many times the yardstick's."""
-    return Measured(name, unit, value, yardstick, other, f"<= {most} x", value <= most * other)
-
-
-def below(name: str, unit: str, value: float, most: float) -> Measured:
-    """A number with an absolute target."""
-    return Measured(name, unit, value, target=f"<= {most} {unit}", good=value <= most)
 
 
 def ids(count: int) -> list[bytes]:
@@ -376,22 +344,5 @@ def measure(directory: Path, quick: bool) -> Iterator[Measured]:
     yield from volumes(directory, few)
 
 
-def main() -> int:
-    """Measures, prints, and writes JSON if asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="also write the numbers here")
-    parser.add_argument("--quick", action="store_true", help="a fifth of the rounds")
-    given = parser.parse_args()
-    print(f"{'':46}{'time':>9} {'':4}{'ratio':>8}  {'':7}{'target':16}{'yardstick':>10}")
-    numbers = []
-    with tempfile.TemporaryDirectory() as directory:
-        for number in measure(Path(directory), given.quick):
-            numbers.append(number)
-            print(number.line(), flush=True)
-    if given.json:
-        given.json.write_text(json.dumps([asdict(number) for number in numbers], indent=1) + "\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(__doc__, measure))

@@ -437,7 +437,10 @@ class EmbeddedStorage:
         """Whether the store would take a value of this size now; if not, better not claim it."""
         if self._lost or not self._writable or bytes > self.limit or (self._full is not None and bytes >= self._full):
             return False
-        disk = os.statvfs(self.directory)
+        try:
+            disk = os.statvfs(self.directory)
+        except OSError:  # removed, or out of reach
+            return False
         return disk.f_bavail * disk.f_frsize > bytes
 
     def _refuse_unless_accepted(self, bytes: int) -> None:
