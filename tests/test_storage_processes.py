@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import select
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -130,6 +133,48 @@ def test_when_an_owner_is_killed_exactly_one_waiter_inherits(store: EmbeddedStor
         assert store.claim(task("a")) is None
         assert heir.ask("store a 3.0") == "done 3.0"
         assert waiters[0].hear() == "done 3.0"
+
+
+def test_a_child_that_inherits_a_claim_holds_it_until_it_is_ended_here_or_the_child_dies_too(
+    directory: Path, store: EmbeddedStorage
+):
+    owner = """
+import subprocess, sys
+from voxlogica.storage.conformance import task
+from voxlogica.storage.embedded import EmbeddedStorage
+store = EmbeddedStorage(sys.argv[1])
+for name in "ab":
+    claim = store.claim(task(name))
+    with store.lent(claim) as descriptors:
+        child = subprocess.Popen(["sleep", "1000"], pass_fds=descriptors)
+    print(child.pid, flush=True)
+    if name == "a":
+        store.release(claim)
+sys.stdin.read()
+"""
+    command = [sys.executable, "-c", owner, str(directory)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first, second = (int(process.stdout.readline()) for _ in "ab")
+        assert isinstance(store.claim(task("a")), Claim), "ended by its owner"
+        process.kill()
+    assert store.claim(task("b")) is None, "the child has it"
+    answers: list[object] = []
+    thread = Thread(target=lambda: answers.append(store.claim(task("b"), timeout=None)))
+    thread.start()
+    until_waited_for(directory)
+    os.kill(first, signal.SIGKILL)
+    assert answers == []
+    os.kill(second, signal.SIGKILL)
+    thread.join(60)
+    assert isinstance(answers[0], Claim)
+
+
+def test_what_has_ended_is_not_lent(store: EmbeddedStorage):
+    claim = taken(store.claim(task("a")))
+    store.release(claim)
+    with store.lent(claim) as descriptors:
+        assert descriptors == ()
 
 
 def test_a_waiter_that_is_killed_is_no_heir(store: EmbeddedStorage):

@@ -312,6 +312,13 @@ class Claims:
         if entry is None or entry.claim is not claim:
             raise ValueError(f"the claim on task {claim.id.hex()[:10]} has ended")
 
+    def lend(self, claim: Claim) -> int | None:
+        """A descriptor of a claim's lock, for a child that is to hold it too; None when there is no lock."""
+        with self._mutex:
+            entry = self._entries.get(claim.id)
+            lock = entry.lock if entry is not None and entry.claim is claim else None
+            return None if lock is None else lock.lend()
+
     def finish(self, claim: Claim, outcome: Outcome | None) -> None:
         """Ends a claim with its outcome, which is in the catalogue by now."""
         entry = self._entries.get(claim.id)

@@ -50,7 +50,7 @@ from voxlogica.storage.interface import (
 from voxlogica.storage.layout import found, lock_files, lockable
 from voxlogica.storage.listing import Listing
 from voxlogica.storage.live import Live, Process
-from voxlogica.storage.locks import ALL, Gate, Replaced, byte_of, forget_in_child
+from voxlogica.storage.locks import ALL, Gate, Replaced, byte_of, close_registered, forget_in_child
 from voxlogica.storage.protocol import step
 from voxlogica.storage.records import Records, failure_from_json, failure_to_json, split
 from voxlogica.values import Value
@@ -322,6 +322,16 @@ class EmbeddedStorage:
     def release(self, claim: Claim) -> None:
         """Gives a claim back, nothing stored."""
         self._claims.release(claim)
+
+    @contextmanager
+    def lent(self, claim: Claim) -> Iterator[tuple[int, ...]]:
+        """The descriptors by which a child process that inherits them holds a claim too, as long as it lives."""
+        descriptor = self._claims.lend(claim)
+        try:
+            yield () if descriptor is None else (descriptor,)
+        finally:
+            if descriptor is not None:
+                close_registered(descriptor)
 
     def wait_for_completion(self, id: TaskId, timeout: float | None = None) -> Outcome | None:
         """What became of a task when its owner has finished, None when nobody owns it."""

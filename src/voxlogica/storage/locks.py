@@ -67,6 +67,16 @@ def open_registered(path: str, flags: int) -> int:
     return descriptor
 
 
+def duplicate_registered(descriptor: int) -> int | None:
+    """Another descriptor for the same open file; None if that was closed."""
+    with _registry:
+        if descriptor not in _descriptors:
+            return None
+        duplicate = os.dup(descriptor)
+        _descriptors.add(duplicate)
+    return duplicate
+
+
 def close_registered(descriptor: int) -> None:
     """Closes a descriptor of the registry; one that a fork has closed is left alone."""
     with _registry:
@@ -124,6 +134,8 @@ class Locks(Protocol):
 
     def owned(self, start: int) -> bool: ...
 
+    def lend(self) -> int | None: ...
+
     def close(self) -> None: ...
 
 
@@ -170,6 +182,11 @@ class ByteLocks:
         answer = fcntl.fcntl(self._descriptor, _GETLK, asked)  # type: ignore[arg-type]
         kind: int = _flock.unpack(answer)[0]
         return kind != fcntl.F_UNLCK
+
+    def lend(self) -> int | None:
+        """Another registered descriptor with the same locks: who inherits it keeps them, until they are let go here or
+        all such descriptors are closed. None when they have been let go."""
+        return duplicate_registered(self._descriptor)
 
     def close(self) -> None:
         """Lets all go. Never call it while a thread is blocked in `take`."""

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from voxlogica.storage.locks import ALL, Replaced, close_registered, open_registered
+from voxlogica.storage.locks import ALL, Replaced, close_registered, duplicate_registered, open_registered
 
 COUNTS = {"claims": 4096, "uses": 64}
 """Slots for claims, which are many at a time; and for uses, all of which one may want."""
@@ -155,6 +155,15 @@ class SlotLocks:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
             close_registered(descriptor)
             return False
+
+    def lend(self) -> int | None:
+        """Another descriptor of the slot that was taken; see `ByteLocks`."""
+        with self._slots.mutex:
+            if not self._taken:
+                return None
+            slot = self._taken[0]
+            grip = self._grips.get(slot) or (self._slots.common or {})[slot]
+            return duplicate_registered(grip.descriptor)
 
     def close(self) -> None:
         """Lets all go. Never call it while a thread is blocked in `take`."""
