@@ -249,6 +249,57 @@ def test_a_catalogue_the_disk_does_not_take_fails_the_batch_and_recovers(store: 
     assert store.verify().whole
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_disk_that_is_full_takes_nothing_loses_nothing_and_goes_on_when_there_is_room(
+    small_disk: Path, said: list[str]
+):
+    """Blobs first; then, with not a byte left, the catalogue."""
+    rest = small_disk / "rest"
+    value = bytes(5_000_000)
+    with EmbeddedStorage(small_disk / "store", limit=10**9, tell=said.append) as store, Peer(store.directory) as peer:
+        refused = 0
+        for name in "abcdefgh":
+            try:
+                stored(store, name, value)
+            except StoreFull:
+                refused += 1
+                assert not store.accepts(len(value))
+                assert peer.ask("claim", name, 0) == "claim", "its claim has ended"
+                assert peer.ask("release", name) == "released"
+        assert refused == 8 - store.stats().outcomes >= 3
+        with rest.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(4096)) == 4096:
+                pass
+        failed = 0
+        for number in range(20):
+            try:
+                stored(store, str(number), bytes(4000))
+            except StoreFull:
+                failed += 1
+        assert failed
+        assert opened(store.lookup(task("a"))) == value
+        assert sum("memory only" in sentence for sentence in said) == 1
+        rest.unlink()
+        assert store.verify().whole
+        assert store.collect(5_500_000).outcomes
+        stored(store, "last", value)
+        assert opened(store.lookup(task("last"))) == value
+        assert store.cleanup_failed_executions().orphans == 0
+        assert list((store.directory / "tmp").iterdir()) == []
+
+
 def test_a_blob_whose_row_is_not_taken_is_removed(store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch):
     claim = taken(store.claim(task("a")))
 
@@ -500,6 +551,70 @@ if os.fork():
         assert [opened(store.lookup(task(name))) for name in "ab"] == [1.0, 2.0]
 
 
+C_FORK = """
+import ctypes, os, signal, sys
+from voxlogica.storage.conformance import DEFINITE, MADE, task
+from voxlogica.storage.embedded import EmbeddedStorage
+store = EmbeddedStorage(sys.argv[1])
+claim = store.claim(task("a"))
+if ctypes.CDLL(None).fork() == 0:
+    for use in (
+        lambda: store.lookup(task("a")), lambda: store.claim(task("b")), lambda: store.wait_for_completion(task("b")),
+        lambda: store.store(claim, 1.0, MADE), lambda: store.mark_failed(claim, DEFINITE), store.records.runs,
+        lambda: store.offer(task("b"), 1.0, MADE),
+    ):
+        try:
+            use()
+            print("done", flush=True)
+        except (RuntimeError, ValueError) as error:
+            print(error, flush=True)
+    if sys.argv[2] == "stay":
+        print(os.getpid(), flush=True)
+        signal.pause()
+    sys.exit()
+if sys.argv[2] == "stay":
+    sys.stdin.read()
+os.wait()
+store.store(claim, 1.0, MADE)
+assert store.live.token in os.listdir(store.directory / "live")
+"""
+
+
+def in_child(lines: list[str]) -> None:
+    assert (
+        lines
+        == ["the store is closed"] * 3
+        + [f"the claim on task {task('a').hex()[:10]} has ended"] * 2
+        + ["the store is closed"] * 2
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="that C has forked is noticed by what Linux does to memory")
+def test_a_child_that_c_has_forked_has_no_store_and_ends_without_harm(tmp_path: Path):
+    """Nobody asks Python what to do when C forks; the child finds out when it comes to the store, or ends."""
+    command = [sys.executable, "-W", "ignore", "-c", C_FORK, str(tmp_path / "store"), "go"]
+    in_child(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout.splitlines())
+    with EmbeddedStorage(tmp_path / "store") as store:
+        assert opened(store.lookup(task("a"))) == 1.0
+        assert store.verify().whole
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="that C has forked is noticed by what Linux does to memory")
+def test_a_child_that_c_has_forked_holds_no_claim_when_its_parent_is_killed(tmp_path: Path):
+    command = [sys.executable, "-W", "ignore", "-c", C_FORK, str(tmp_path / "store"), "stay"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        in_child([parent.stdout.readline().rstrip() for _ in range(7)])
+        child = int(parent.stdout.readline())
+        parent.kill()
+        parent.wait()
+        try:
+            with EmbeddedStorage(tmp_path / "store") as store:
+                taken(store.claim(task("a")))
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
 def test_exit_with_fifty_blocked_helpers_does_not_hang(tmp_path: Path):
     script = """
 import sys
@@ -545,6 +660,46 @@ def test_no_decision_uses_the_clock_of_the_wall(tmp_path: Path, monkeypatch: pyt
         assert peer.hear() == "failed circumstance", "the newer one, whatever its time says"
         stored(store, "a", 1.0)
         assert peer.ask("lookup a") == "done 1.0"
+
+
+def test_a_look_leaves_no_snapshot_behind(store: EmbeddedStorage):
+    """Behind an unfinished cursor, what others commit would not be seen, and the log could not be cut."""
+    for number in range(2000):
+        store.offer(task(str(number)), float(number), MADE)
+    assert len(store.known([task(str(number)) for number in range(2000)])) == 2000
+    assert isinstance(store.lookup(task("1")), Done)
+    assert store.provenance(task("1")) is not None
+    script = (
+        "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('pragma wal_checkpoint(truncate)').fetchone())"
+    )
+    command = [sys.executable, "-c", script, str(store.directory / "catalog.db")]
+    assert subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout == "(0, 0, 0)\n", (
+        "nobody reads"
+    )
+    assert not store._catalogue._connection.in_transaction
+
+
+def test_nothing_but_sqlite_opens_the_catalogue(tmp_path: Path):
+    """A descriptor of somebody else's, when it is closed, would take SQLite's locks along."""
+    script = """
+import sys
+found = []
+def look(event, given):
+    if event == "open" and "catalog.db" in str(given[0]):
+        found.append(given[0])
+sys.addaudithook(look)
+from voxlogica.storage.conformance import MADE, task
+from voxlogica.storage.embedded import EmbeddedStorage
+for _ in range(2):
+    with EmbeddedStorage(sys.argv[1]) as store:
+        store.offer(task("a"), 1.0, MADE)
+        store.offer(task("b"), bytes(10_000), MADE)
+        store.lookup(task("b")).ref.open()
+        store.verify(repair=True), store.stats(), store.cleanup_failed_executions(), store.collect(0)
+print(found)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "store")]
+    assert subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout == "[]\n"
 
 
 # Putting in order
