@@ -646,6 +646,17 @@ def test_what_a_killed_process_was_running_is_suspect(tmp_path: Path):
         assert [store.killed(task("b")) for _ in range(3)] == [1, 2, 3]
 
 
+def test_what_ran_when_the_machine_went_down_is_not_suspect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with EmbeddedStorage(tmp_path / "store") as store:
+        with Peer(store.directory) as peer:
+            assert peer.ask("run 3 a") == "running"
+            peer.kill()
+        monkeypatch.setattr("voxlogica.storage.embedded.boot_id", lambda: "another start")
+        store.bury()
+        assert store.suspects() == {}
+        assert len(store.processes()) == 1, "its file is gone all the same"
+
+
 def test_no_decision_uses_the_clock_of_the_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A day in the past: claims, waiting and failures are as ever."""
     with Peer(tmp_path / "store") as peer, EmbeddedStorage(tmp_path / "store") as store:
