@@ -287,7 +287,8 @@ class Catalogue:
         """Closes it, in the gate: the last to close copies the log into the database."""
         with suppress(Replaced), self._gate or nullcontext(), self._using:
             self._connection.close()
-        self._connection.close()  # where the gate is gone
+        with self._using:
+            self._connection.close()  # where the gate is gone
 
     def abandon(self) -> None:
         """In a forked child: the connection is the parent's, and not even freeing it is allowed."""
