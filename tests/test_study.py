@@ -251,6 +251,51 @@ def test_cases_that_do_not_fit_the_program_are_refused(folder: dict, cases: list
         vx.program(text).map(find(cases))
 
 
+def test_what_leads_astray_in_a_pattern_is_said(folder: dict) -> None:
+    """The first place where what must come next is not there, and what is there instead."""
+    for pattern, said in (
+        ("data/{case}/{case}_flare.nii.gz", "nothing in data/ann is called ann_flare.nii.gz: it has ann_flair.nii.gz"),
+        ("dat/{case}/{case}_flair.nii.gz", "nothing in . is called dat: it has data, …"),
+        ("data/{case}/T1/{kind}.nii", "nothing in data/ann is called T1: it has ann_flair.nii.gz, "),
+    ):
+        with pytest.raises(vx.ProgramError) as raised:
+            find([pattern])
+        assert raised.value.diagnostics[0].details[0].startswith(said)
+    with pytest.raises(vx.ProgramError, match="after \\*\\* the name of a file must come"):
+        find(["data/{case}/**"])
+
+
+def test_a_pattern_is_suggested_for_a_folder_by_what_most_of_it_looks_like(folder: dict) -> None:
+    for n in range(9):
+        Path(f"screen{n}.png").touch()
+    Path("data/notes.nii").touch()
+    with pytest.raises(vx.ProgramError) as raised:
+        find(["."])
+    assert raised.value.diagnostics[0].help == "write a pattern, perhaps   'data/{case}/{case}_flair.nii.gz'"
+
+
+def test_a_file_too_many_is_counted_and_not_taken(folder: dict) -> None:
+    cases = find(["data/{case}/{case}_*.nii.gz"])
+    assert cases.looked == (("data/{case}/{case}_*.nii.gz", 6),)
+    assert next(iter(cases)).lacking[""] == (
+        "2 files match, and one is wanted: data/ann/ann_flair.nii.gz, data/ann/ann_seg.nii.gz"
+    )
+
+
+def test_a_table_may_have_semicolons(folder: dict) -> None:
+    Path("t.csv").write_text("case;scan;k\n" + "".join(f"{n};data/{n}/{n}_flair.nii.gz;50\n" for n in NAMES))
+    rows = vx.program(FIXED).map("t.csv").table()
+    assert [row["n"] for row in rows] == [np.sum(folder[n][0] > 50) for n in NAMES]
+
+
+def test_what_has_no_value_is_said_with_the_column_that_was_perhaps_meant(voxlogica_: Voxlogica) -> None:
+    Path("t.csv").write_text("case,imputdir\n" + "".join(f"{n},data/{n}\n" for n in NAMES))
+    status, out, err = voxlogica_("batch", "p.imgql", "--cases", "t.csv")
+    assert (status, out) == (2, "")
+    assert "error[parameter]: `$INPUTDIR` has no value" in err
+    assert "the column `imputdir` of t.csv sets nothing in the program\n  help: did you mean `$INPUTDIR`?" in err
+
+
 # Rows against NumPy
 
 
