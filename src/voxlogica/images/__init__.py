@@ -1,4 +1,4 @@
-"""Files to leaves and values, and back: NIfTI, PNG, JPEG, BMP, NRRD, MetaImage.
+"""Files to leaves and values, and back: NIfTI, PNG, JPEG, BMP, NRRD, MetaImage; DICOM series are read.
 
 `bind` verifies a file and says what it is; `read` gives its voxels; `encode` makes the bytes of a file from a value,
 and `write` puts them in their place. Everything refused is a `Refusal` in words. NumPy, Pillow and the decompressor are
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from voxlogica import identity
 from voxlogica.errors import Refusal
 from voxlogica.formula import Leaf
-from voxlogica.images import files, nifti, pictures, volumes
+from voxlogica.images import dicom, files, nifti, pictures, volumes
 from voxlogica.images.files import File, Inflated, Plain
 from voxlogica.images.grids import Difference, difference, table
 from voxlogica.images.memo import Memo, header, settled
@@ -81,18 +81,21 @@ _ADVICE = {
     ".mhd": "save header and voxels as one .mha file",
     ".raw": "save header and voxels as one .mha file",
     ".nhdr": "save header and voxels as one .nrrd file",
-    ".dcm": "convert the series to one .nii.gz file, for instance with dcm2niix",
+    ".dcm": "load the directory of its series, or convert that to one .nii.gz file, for instance with dcm2niix",
 }
 
 
 def bind(path: str | Path, memo: Memo | None = None) -> Leaf:
-    """What a file is: verified completely, digested, its space known; its voxels are not kept.
+    """What a file is, or the DICOM series in a directory: verified completely, digested, its space known; its voxels
+    are not kept.
 
-    A file that `memo` knows and that has not changed since is not read again.
+    What `memo` knows and has not changed since is not read again.
     """
     name = str(path)
-    files.check_readable(name)
     format = known_format(name)
+    if name and format is None and Path(name).is_dir():
+        return _bind_series(name, memo)
+    files.check_readable(name)
     if format is None:
         raise _unknown(name)
     reader = _READERS[format]
@@ -121,9 +124,34 @@ def bind(path: str | Path, memo: Memo | None = None) -> Leaf:
     return Leaf(File(name, absolute, format, status), digest, reader_name, reader.version, space)
 
 
+def _bind_series(name: str, memo: Memo | None) -> Leaf:
+    """The same of a directory."""
+    absolute, reader = str(Path(name).absolute()), dicom.reader()
+    try:
+        status = dicom.status(name)
+        old_enough = settled(status)
+        noted = memo.recall(absolute, status) if memo and old_enough else None
+        known = space_noted(noted[1], reader, dicom.VERSION) if noted else None
+        file = File(name, absolute, dicom.FORMAT, status)
+        if noted and known:
+            return Leaf(file, noted[0], reader, dicom.VERSION, known)
+        digest, space = dicom.inspect(name)
+        if dicom.status(name) != status:
+            raise files.changed(name)
+    except files.Circumstance:
+        raise
+    except OSError as error:
+        raise files.unreadable(name, error) from error
+    if memo:
+        memo.remember(absolute, status, digest, header(reader, dicom.VERSION, space), old_enough)
+    return Leaf(file, digest, reader, dicom.VERSION, space)
+
+
 def read(file: object, space: Space) -> Model:
     """The voxels of a bound file, over the space it was given, which has the size it was bound with."""
     assert isinstance(file, File)
+    if file.format == dicom.FORMAT:
+        return Model.of(space, _series(file).reshape(*space.shape, -1))
     try:
         with Path(file.path).open("rb") as handle:
             if files.status(handle) != file.status:
@@ -136,6 +164,21 @@ def read(file: object, space: Space) -> Model:
     except OSError as error:
         raise files.unreadable(file.name, error) from error
     return Model.of(space, array.reshape(*space.shape, -1))
+
+
+def _series(file: File) -> NDArray[np.float32]:
+    """The numbers of a bound series."""
+    try:
+        if dicom.status(file.path) != file.status:
+            raise files.changed(file.name)
+        array = dicom.voxels(file.path)
+        if dicom.status(file.path) != file.status:
+            raise files.changed(file.name)
+    except (Refusal, FileNotFoundError):  # it was not damaged when it was bound
+        raise files.changed(file.name) from None
+    except OSError as error:
+        raise files.unreadable(file.name, error) from error
+    return array
 
 
 def encode(format: str, value: Value, provenance: str = "") -> bytes:
