@@ -7,6 +7,7 @@ What a fenced block is, is said by the words after its fence:
     console      commands after `$`, each with what it prints
     python       a script that must end well, without a warning
     pycon        a Python session; the sessions of a page are one
+    ipython      a cell of a notebook, which must end well; the names of the session are there
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ def _check(page: Path, lines: Callable[[str], Iterable[str]]) -> None:
             run([sys.executable, "-W", "error", "-c", body])
         elif kind == "pycon":
             converse(body, session)
+        elif kind == "ipython":
+            run_cell(body, session)
         else:
             assert kind == "console", f"a block of a kind that is not run: {kind} {name}"
             for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
@@ -115,3 +118,14 @@ def converse(body: str, session: dict[str, object]) -> None:
     runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS)
     failed, _ = runner.run(test, out=report.append, clear_globs=False)
     assert not failed, "".join(report)
+
+
+def run_cell(body: str, session: dict[str, object]) -> None:
+    """Runs a cell of a notebook."""
+    from IPython.testing.globalipapp import get_ipython, start_ipython
+
+    shell = get_ipython() or start_ipython()
+    shell.user_ns.update(session)
+    done = shell.run_cell(body)
+    assert done.success, body
+    session.update({name: value for name, value in shell.user_ns.items() if not name.startswith("_")})

@@ -59,6 +59,7 @@ __all__ = [
     "Watcher",
     "cases",
     "default_session",
+    "diff",
     "load",
     "program",
     "raised",
@@ -154,14 +155,15 @@ class Session:
         """The program that a text is, checked. Raises `ProgramError` with all that is wrong in it."""
         return Program(self, Source(name, text), None, dialect, ())
 
-    def diff(self, before: str, after: str) -> Difference:
-        """What differs between two runs of the store's history, called as by `voxlogica runs`: `"r12"`.
+    def diff(self, before: str | Run | Study, after: str | Run | Study) -> Difference:
+        """What differs between two runs or studies of the store's history; `"r12"` is one of `voxlogica runs`.
 
         Raises `ProgramError` when there is no such run.
         """
         from voxlogica.session.history import difference, recorded
 
-        return difference(recorded(self, before), recorded(self, after))
+        names = [each if isinstance(each, str) else f"r{each.number or ''}" for each in (before, after)]
+        return difference(*(recorded(self, name) for name in names))
 
     def note(self, trouble: Trouble) -> None:
         """Remembers whether a limit of time was reached: who sets one does not want to wait for kernels at the end."""
@@ -444,6 +446,11 @@ def load(path: str | Path, *, dialect: int | None = None, search: Sequence[Path]
 def program(text: str, *, name: str = "program", dialect: int | None = None) -> Program:
     """The program that a text is, in the default session. Raises `ProgramError` with all that is wrong in it."""
     return default_session().program(text, name=name, dialect=dialect)
+
+
+def diff(before: str | Run | Study, after: str | Run | Study) -> Difference:
+    """What differs between two runs, in the default session. Raises `ProgramError` when there is no such run."""
+    return default_session().diff(before, after)
 
 
 def cases(*patterns: str, **inputs: str) -> Cases:
