@@ -83,11 +83,12 @@ def _check(page: Path, lines: Callable[[str], Iterable[str]]) -> None:
 
 
 def environment(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes `place` the working directory, with a `voxlogica` command and a store of its own."""
+    """Makes `place` the working directory, with the commands `voxlogica` and `python` and a store of its own."""
     (place / "bin").mkdir()
-    command = place / "bin" / "voxlogica"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m voxlogica "$@"\n')
-    command.chmod(0o755)
+    for name, words in (("voxlogica", "-m voxlogica"), ("python", "")):
+        command = place / "bin" / name
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        command.chmod(0o755)
     monkeypatch.chdir(place)
     monkeypatch.setenv("PATH", f"{place / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("VOXLOGICA_STORE", str(place / "store"))
