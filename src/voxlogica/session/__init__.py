@@ -114,7 +114,6 @@ class Session:
         self._own: EmbeddedStorage | None = None
         self._engine: ExecutionEngine | None = None
         self._lock = Lock()
-        self._outer: list[Session | None] = []  # what was current where it was entered
 
     @property
     def storage(self) -> StorageBackend:
@@ -179,19 +178,19 @@ class Session:
                 self._own.close()
 
     def __enter__(self) -> Session:
-        self._outer.append(_current.get())
-        _current.set(self)
+        _entered.set((*_entered.get(), self))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        _current.set(self._outer.pop())
+        _entered.set(_entered.get()[:-1])
         # Who interrupts, or sets a limit of time that is reached, does not want to wait for kernels; they end with the
         # process, and their claims with them.
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         self.close(wait=not (interrupted or self._late))
 
 
-_current: ContextVar[Session | None] = ContextVar("session", default=None)
+_entered: ContextVar[tuple[Session, ...]] = ContextVar("sessions", default=())
+"""The sessions that were entered here, the last one last."""
 
 
 class Program:
@@ -429,9 +428,8 @@ _default_lock = Lock()
 def default_session() -> Session:
     """The session that was entered last here, else the one of this process."""
     global _default
-    current = _current.get()
-    if current is not None:
-        return current
+    if entered := _entered.get():
+        return entered[-1]
     with _default_lock:
         if _default is None:
             _default = Session()
