@@ -65,11 +65,11 @@ class Checker:
 
     # Commands
 
-    def check(self) -> Checked:
+    def check(self, wanted: Sequence[str] = ()) -> Checked:
         """The checked program; raises `ProgramError` with all errors and warnings."""
         for owner, (file, command) in enumerate(self.commands):
             self._command(owner, file, command)
-        needed = self._needed()
+        needed = self._needed(wanted)
         texts = [command for file, command in self.commands if not file.bundled]
         diagnostics = [*mistakes(texts), *self._diagnostics(needed)]
         self._order(diagnostics)
@@ -168,7 +168,7 @@ class Checker:
         word, text = ("print", command.label) if isinstance(command, Print) else ("save", command.path)
         if operand.slot < 0:
             return
-        if isinstance(kind, Type) and (kind.spatial if word == "print" else not kind.spatial or kind.element):
+        if isinstance(kind, Type) and not (_printable(kind) if word == "print" else _savable(kind)):
             start = command.span.start
             at = Span(command.span.source, start, start + len(word))
             marks, _ = self.expressions.marks(self.main, command.value, kind)
@@ -260,9 +260,10 @@ class Checker:
 
     # The end
 
-    def _needed(self) -> set[int]:
-        """The owners that the goals refer to, the goals' own included."""
+    def _needed(self, wanted: Sequence[str]) -> set[int]:
+        """The owners that the goals and the wanted definitions refer to, their own included."""
         needed = {owner for owner, _ in self.goals}
+        needed |= {value.owner for name in wanted if isinstance(value := self.scope.find(name, self.scope.now), Value)}
         needed |= {owner for owner, (_, command) in enumerate(self.commands) if isinstance(command, (Save, Print))}
         stack = list(needed)
         while stack:
@@ -332,6 +333,14 @@ def _move(found: list[_Found], kept: list[tuple[int, _Found]], owner: int) -> No
     if found:
         kept += [(owner, each) for each in found]
         found.clear()
+
+
+def _printable(kind: Type) -> bool:
+    return not kind.spatial
+
+
+def _savable(kind: Type) -> bool:
+    return kind.spatial and kind.element is None and kind.fields is None
 
 
 def _no_grid(free: Free) -> Diagnostic:

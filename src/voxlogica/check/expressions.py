@@ -34,8 +34,9 @@ from voxlogica.check.spaces import Place
 from voxlogica.check.strings import has_names
 from voxlogica.errors import Diagnostic, Mark, Span
 from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type, signature
-from voxlogica.operators import by_symbol
-from voxlogica.reduction.code import Apply, Constant, Invoke, Text
+from voxlogica.operators import by_symbol, own
+from voxlogica.operators.records import field
+from voxlogica.reduction.code import Apply, Constant, Invoke, Read, Text
 from voxlogica.syntax.ast import (
     Binder,
     Boolean,
@@ -202,12 +203,18 @@ class Expressions:
             return BAD
         (record,) = given
         kind = type_of(record)
-        if kind is not None:
+        if kind is None:
+            return Operand(record.slot, Unknown()) if body.general and record.slot >= 0 else BAD
+        found = (kind.fields or {}).get(node.name)
+        if found is None:
             marks, traces = self.marks(body, node.record, record.kind)
             problem = messages.no_field(node, kind, tuple(marks), self.variants(body, node.name))
             body.problems.append(Problem(problem, Place(node.name_span), tuple(traces)))
             return BAD
-        return Operand(record.slot, Unknown()) if body.general and record.slot >= 0 else BAD
+        if record.slot < 0 or body.general:
+            return Operand(min(record.slot, 0), found)
+        read = Read(field(kind, node.name), record.slot, node.name, node.name_span)
+        return Operand(body.emit(read), found, record.grid if found.spatial else -1)
 
     # Calls
 
@@ -545,7 +552,7 @@ class Expressions:
         if self.compared > _COMPARED:
             return messages.no_such_name(name, span, "", (), "")
         inside = body.names()
-        candidates = [*inside, *self.scope.names(body.moment), *by_symbol(), *FORMS]
+        candidates = [*inside, *self.scope.names(body.moment), *by_symbol(), *own(), *FORMS]
         if messages.is_symbol(name):
             after = span.source.text[span.end : span.end + 20]
             digits = after[: next((n for n, c in enumerate(after) if not (c.isalnum() or c == ".")), len(after))]
@@ -585,9 +592,13 @@ class Expressions:
         return messages.wrong_arity(node, wanted, amounts, given, label, marks, not wanted)
 
 
-@cache
 def built_in(name: str) -> Meaning | None:
     """What a name means that no definition has given a meaning."""
+    return _built_in(name) or own().get(name)
+
+
+@cache
+def _built_in(name: str) -> Meaning | None:
     found = by_symbol().get(name, ())
     if len(found) > 1:
         return Overloaded(name, found)
