@@ -6,6 +6,7 @@ What a fenced block is, is said by the words after its fence:
     imgql        a program that is run; the `text` block after it is all that comes out, with the errors
     console      commands after `$`, each with what it prints
     python       a script that must end well, without a warning
+    python NAME  a piece of the module that a page builds; what it defines is there in the sessions after it
     pycon        a Python session; the sessions of a page are one
     ipython      a cell of a notebook, which must end well; the names of the session are there
 """
@@ -61,7 +62,7 @@ def check(
 
 
 def _check(page: Path, lines: Callable[[str], Iterable[str]]) -> None:
-    session: dict[str, object] = {}
+    session: dict[str, object] = {"__name__": "__main__"}
     rest = iter(blocks(page))
     for kind, name, body in rest:
         if kind in ("imgql", "python") and name:
@@ -69,6 +70,8 @@ def _check(page: Path, lines: Callable[[str], Iterable[str]]) -> None:
         elif kind == "imgql":
             Path("program.imgql").write_text(body, "utf-8")
             assert next(rest) == ("text", "", said("run", "program.imgql")), body
+        elif kind == "python" and name:
+            exec(compile(body, f"{page.name}: {name}", "exec"), session)
         elif kind == "python":
             run([sys.executable, "-W", "error", "-c", body])
         elif kind == "pycon":

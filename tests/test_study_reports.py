@@ -65,12 +65,25 @@ def test_runs_are_listed_latest_first(voxlogica_: Voxlogica) -> None:
     lines = out.splitlines()
     assert status == 0
     assert [line.split()[0] for line in lines] == ["run", "r3", "r2", "r1"]
-    assert lines[1].endswith("sweep  p.imgql  3 of data/{case}.nii.gz  k=50,60")
-    assert lines[2].endswith("run    p.imgql  CASE=ann") or "CASE=ann" in lines[2]
+    assert lines[1].endswith("sweep  p.imgql  6     3 of data/{case}.nii.gz  k=50,60")
+    assert lines[2].endswith("run    p.imgql        CASE=ann k=50") or "CASE=ann" in lines[2]
     assert [run["kind"] for run in json.loads(voxlogica_("runs", "--json", "--most", "2")[1])["runs"]] == [
         "sweep",
         "run",
     ]
+
+
+def test_a_run_that_was_left_or_failed_says_so_in_the_list(voxlogica_: Voxlogica) -> None:
+    study = vx.load("p.imgql").sweep("data/{case}.nii.gz", k=[50, 60], jobs=1)
+    with study:
+        next(iter(study))
+    Path("data/bob.nii.gz").write_bytes(b"spoilt")
+    voxlogica_("sweep", "p.imgql", "--cases", "data/{case}.nii.gz", "-p", "k=50,60")
+    failed, left = voxlogica_("runs")[1].splitlines()[1:]
+    assert "p.imgql  6, 2 failed  3 of data" in failed
+    assert re.search(r"p.imgql  [1-5] of 6 +3 of data", left)
+    about = json.loads(voxlogica_("runs", "--json")[1])["runs"][0]["about"]
+    assert (about["rows"], about["of"], about["failed"]) == (6, 6, 2)
 
 
 def test_a_difference_names_the_definition_the_numbers_and_the_masks(voxlogica_: Voxlogica) -> None:
@@ -196,11 +209,21 @@ def test_cells_that_are_as_good_as_the_best_are_marked_too(voxlogica_: Voxlogica
     out = voxlogica_("sweep", "p.imgql", "-p", "k=95,97", "-p", "CASE=ann,bob", "-q")[1]
     voxels = out.split("\nvoxels")[1].split("\n\n")[0]
     assert voxels.count("*") == 1
-    Path("same.imgql").write_text(PROGRAM.replace("image >. k", "image >. 50 .+. 0 .*. k"))
-    out = voxlogica_("sweep", "same.imgql", "-p", "k=1,2,3", "--cases", "data/{case}.nii.gz", "-q")[1]
-    assert out.split("\nvoxels")[1].split("\n\n")[0].count("*") == 3
+    Path("same.imgql").write_text(
+        PROGRAM.replace("97", "97\nlet j = 1").replace("print", 'print "j" k .+. 0 .*. j\nprint', 1)
+    )
+    out = voxlogica_("sweep", "same.imgql", "-p", "k=95,97", "-p", "j=1,2,3", "--set", "CASE=ann", "-q")[1]
+    assert out.startswith(" k  j  "), "no column of cases when there are none"
+    assert out.split("\nj   ")[1].split("\n\n")[0].splitlines()[1:] == [
+        "       1    2    3", "  95  95   95   95", "  97  97*  97*  97*"
+    ]  # fmt: skip
     voxlogica_("report", "2", "-o", "same.html")
-    assert "is at k = 1, and the same in 2 more." in Path("same.html").read_text()
+    assert "The highest, 97, is at k = 97, j = 1, and the same in 2 more." in Path("same.html").read_text()
+    out = voxlogica_("sweep", "same.imgql", "-p", "j=1,2,3", "--set", "CASE=ann", "-q")[1]
+    assert "\nj   mean of 1 case, j to the right, the same everywhere\n" in out
+    assert "*" not in out
+    voxlogica_("report", "3", "-o", "same.html")
+    assert "the same everywhere. It is 97." in Path("same.html").read_text()
 
 
 def test_a_millimetre_is_as_long_in_all_three_slices() -> None:

@@ -76,6 +76,10 @@ class Definitions(Protocol):
         ...
 
 
+_COMPARED = 100
+"""So many unknown names are compared with all others: where there are more, an import is missing, not a letter."""
+
+
 class _Begun(NamedTuple):
     """An expression of which so many parts are checked."""
 
@@ -88,6 +92,7 @@ class Expressions:
 
     def __init__(self, scope: Scope, definitions: Definitions) -> None:
         self.scope, self.definitions = scope, definitions
+        self.compared = 0  # unknown names that were compared with all others, to find what was perhaps meant
 
     def expression(self, body: Body, expression: Expression) -> Checking:
         """Checks an expression, its parts first."""
@@ -543,6 +548,9 @@ class Expressions:
                 help = "there is no recursion: two definitions cannot use each other"
             mark = Mark(later, "defined here")
             return Diagnostic("name", f"`{name}` is used before it is defined", span, "", (mark,), help=help)
+        self.compared += 1
+        if self.compared > _COMPARED:
+            return messages.no_such_name(name, span, "", (), "")
         inside = body.names()
         candidates = [*inside, *self.scope.names(body.moment), *by_symbol(), *own(), *FORMS]
         if messages.is_symbol(name):

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeAlias
 from voxlogica.errors import InternalError
 from voxlogica.execution import inside, limits
 from voxlogica.execution.messages import Begin, Cancel, Counts, Delivered, Event, Expire, Over
-from voxlogica.execution.planning import planned
+from voxlogica.execution.planning import foreseen, planned
 from voxlogica.execution.reporting import too_late
 from voxlogica.execution.threads import Collapse, Held, Operators, Outbound, Workers
 from voxlogica.formula import Formula, Operator, below
@@ -201,7 +201,9 @@ class Run:
         self._workers, self._storage, self._numbers, self._asked = workers, storage, numbers, asked
         self._token = token
         self._again: Run | None = None  # for goals that were lost between planning and opening
-        plan, failed, stored = planned(storage, goals, retry_failed=asked.retry_failed)
+        if asked.retry_failed:
+            foreseen(storage, goals, workers.operators, retry_failed=True)
+        plan, failed, stored = planned(storage, goals)
         self._goals = {goal.id: goal for goal in plan.goals}
         self._below: dict[Id, Formula] | None = None
         self._pins: Pins = storage.pin([formula.id for formula in plan.known])
@@ -308,6 +310,7 @@ class Run:
         if self._below is None:
             self._below = {formula.id: formula for formula in below(list(self._goals.values()))}
         # What failed may have done so in the name of the task that was claimed, and stands somewhere below that one.
-        known = self._below
-        cause = known.get(item.error.task or item.cause.id) or known.get(item.cause.id) or item.cause
+        known, task = self._below, item.error.task or item.cause.id
+        cause = known.get(task) or next((each for each in below([item.cause]) if each.id == task), None)
+        cause = cause or known.get(item.cause.id) or item.cause
         return goal, Broken(item.error, cause)

@@ -13,6 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from itertools import count
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -65,7 +66,7 @@ from voxlogica.execution.reporting import DIED, Elsewhere, failure, provenance, 
 from voxlogica.formula import FORMULAS, Builder, Formula, Operator, Unreadable, decode, encode, returned
 from voxlogica.identity import Id
 from voxlogica.plan import space_of
-from voxlogica.storage import Done, Failed, Missing, Outcome, StorageBackend, StoreFull, TaskError, size
+from voxlogica.storage import Done, Failed, Lending, Missing, Outcome, StorageBackend, StoreFull, TaskError, size
 from voxlogica.values import Space, Value
 
 Operators: TypeAlias = Callable[[str], Operator | None]
@@ -176,7 +177,7 @@ class Workers:
         self.unstored = 0
         self.broken: BaseException | None = None
         self.alarms, self.children = Alarms(), Children()
-        self._backend, self._operators = backend, operators
+        self._backend, self.operators = backend, operators
         self._lasting = backend if isinstance(backend, Lasting) else None
         self._live = self._lasting.live if self._lasting else None
         if self._lasting:
@@ -448,7 +449,7 @@ class Workers:
                 value = outcome.ref.open()
                 if formula.operator is not None and formula.operator.dynamic:
                     assert isinstance(value, bytes)
-                    return self._extended(order.number, formula, decode(formula, value, self._operators), value)
+                    return self._extended(order.number, formula, decode(formula, value, self.operators), value)
                 self._values[formula.id] = value
                 return Loaded(order.number, outcome.ref.nbytes)
             except Missing:
@@ -473,7 +474,8 @@ class Workers:
         ended = time.perf_counter()
         if formula.operator is not None and formula.operator.dynamic:
             formulas = returned(formula, result)
-            answer = self._extended(order.number, formula, formulas, encode(formula, formulas))
+            values = self._arguments(formula, formula.operator) if formula.operator.replayed else ()
+            answer = self._extended(order.number, formula, formulas, encode(formula, formulas, values))
             return answer._replace(seconds=ended - hand.since, at=ended, worker=hand.number)
         self._values[formula.id] = value = cast(Value, result)
         return Computed(order.number, 0 if order.tiny else size(value), ended - hand.since, ended, hand.number)
@@ -507,8 +509,11 @@ class Workers:
         assert operator is not None
         arguments: list[Value | Space] = self._arguments(order.how, operator)
         options = {"threads": order.threads} if operator.takes_threads else {}
+        claim = self._claims.get(id)
+        lent = self._backend.lent(claim) if claim and isinstance(self._backend, Lending) else nullcontext(())
         try:
-            value = self.children.run(order.number, operator.body, arguments, options)
+            with lent as descriptors:
+                value = self.children.run(order.number, operator.body, arguments, options, descriptors)
         except Elsewhere as error:
             if error.type == DIED and not self.children.was_killed(order.number):
                 self._count_death(id, error)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxlogica.errors import ComputationError, Diagnostic, InternalError, MachineError, Refusal, VoxLogicAError
-from voxlogica.execution.engine import Broken, Finished
-from voxlogica.execution.planning import planned
+from voxlogica.execution.engine import Broken, Finished, find_operator
+from voxlogica.execution.planning import foreseen
 from voxlogica.formula import MASK, Formula, Leaf
 from voxlogica.plan import Workplan
 from voxlogica.session import store as stores
@@ -113,7 +113,8 @@ class Run:
 
     def plan(self) -> Workplan:
         """What would be computed now."""
-        return planned(self.program.session.storage, self.wanted, retry_failed=self.effort.retry_failed)[0]
+        storage, again = self.program.session.storage, self.effort.retry_failed
+        return foreseen(storage, self.wanted, find_operator, retry_failed=again)
 
     def why(self) -> list[Reason]:
         """For each task that would be computed, the one thing that changed since the latest run of this program.
