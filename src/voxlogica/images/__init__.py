@@ -1,4 +1,5 @@
-"""Files to leaves and values, and back: NIfTI, PNG, JPEG, BMP, NRRD, MetaImage; DICOM series are read.
+"""Files to leaves and values, and back: NIfTI, PNG, JPEG, BMP, NRRD, MetaImage; DICOM series are read; and images that
+are in memory.
 
 `bind` verifies a file and says what it is; `read` gives its voxels; `encode` makes the bytes of a file from a value,
 and `write` puts them in their place. Everything refused is a `Refusal` in words. NumPy, Pillow and the decompressor are
@@ -8,6 +9,7 @@ imported when they are needed, so that binding NIfTI files needs no NumPy.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -19,6 +21,7 @@ from voxlogica.images.files import File, Inflated, Plain
 from voxlogica.images.grids import Difference, difference, table
 from voxlogica.images.memo import Memo, header, settled
 from voxlogica.images.memo import space as space_noted
+from voxlogica.images.memory import Held, affine, hold, name_of, taken, to_nibabel, to_sitk
 from voxlogica.images.outputs import (
     FLAT,
     WITHOUT_TEXT,
@@ -37,9 +40,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "FLAT",
     "WITHOUT_TEXT",
     "Difference",
     "Memo",
+    "affine",
     "bind",
     "check_output",
     "check_writable",
@@ -47,8 +52,13 @@ __all__ = [
     "difference",
     "encode",
     "format_of",
+    "hold",
+    "name_of",
     "read",
     "table",
+    "taken",
+    "to_nibabel",
+    "to_sitk",
     "write",
 ]
 
@@ -99,56 +109,72 @@ def bind(path: str | Path, memo: Memo | None = None) -> Leaf:
     if format is None:
         raise _unknown(name)
     reader = _READERS[format]
-    reader_name, absolute = reader.name + pictures.decoder(format), str(Path(name).absolute())
+    reader = reader._replace(name=reader.name + pictures.decoder(format))
     try:
         with Path(name).open("rb") as handle:
-            status = files.status(handle)
-            old_enough = settled(status)
-            noted = memo.recall(absolute, status) if memo and old_enough else None
-            known = space_noted(noted[1], reader_name, reader.version) if noted else None
-            if noted and known:
-                return Leaf(File(name, absolute, format, status), noted[0], reader_name, reader.version, known)
-            if status[2] == 0:
-                raise Refusal(f"{name} is empty", help=files.AGAIN)
-            digest = identity.file_digest(files.blocks(handle))
-            handle.seek(0)
-            space = reader.inspect(_stream(handle, name, format))
-            if files.status(handle) != status:
-                raise files.changed(name)
+            file = File(name, str(Path(name).absolute()), format, files.status(handle))
+            return _leaf(file, reader.name, reader.version, memo, lambda: _verified(handle, file, reader))
     except files.Circumstance:
         raise
     except OSError as error:
         raise files.unreadable(name, error) from error
-    if memo:
-        memo.remember(absolute, status, digest, header(reader_name, reader.version, space), old_enough)
-    return Leaf(File(name, absolute, format, status), digest, reader_name, reader.version, space)
 
 
 def _bind_series(name: str, memo: Memo | None) -> Leaf:
     """The same of a directory."""
-    absolute, reader = str(Path(name).absolute()), dicom.reader()
     try:
-        status = dicom.status(name)
-        old_enough = settled(status)
-        noted = memo.recall(absolute, status) if memo and old_enough else None
-        known = space_noted(noted[1], reader, dicom.VERSION) if noted else None
-        file = File(name, absolute, dicom.FORMAT, status)
-        if noted and known:
-            return Leaf(file, noted[0], reader, dicom.VERSION, known)
-        digest, space = dicom.inspect(name)
-        if dicom.status(name) != status:
-            raise files.changed(name)
+        file = File(name, str(Path(name).absolute()), dicom.FORMAT, dicom.status(name))
+        return _leaf(file, dicom.reader(), dicom.VERSION, memo, lambda: _verified_series(file))
     except files.Circumstance:
         raise
     except OSError as error:
         raise files.unreadable(name, error) from error
-    if memo:
-        memo.remember(absolute, status, digest, header(reader, dicom.VERSION, space), old_enough)
-    return Leaf(file, digest, reader, dicom.VERSION, space)
+
+
+def _leaf(
+    file: File, reader: str, version: int, memo: Memo | None, verified: Callable[[], tuple[bytes, Space]]
+) -> Leaf:
+    """The digest and the space of what is bound; one process reads it through, the others wait and recall them."""
+
+    def recalled() -> tuple[bytes, Space] | None:
+        noted = memo.recall(file.path, file.status) if memo else None
+        space = space_noted(noted[1], reader, version) if noted else None
+        return (noted[0], space) if noted and space else None
+
+    old_enough = settled(file.status)
+    known = recalled() if old_enough else None
+    if known is None:
+        with memo.reading(file.status) if memo and old_enough else nullcontext():
+            known = recalled() if old_enough else None
+            if known is None:
+                known = digest, space = verified()
+                if memo:
+                    memo.remember(file.path, file.status, digest, header(reader, version, space), old_enough)
+    return Leaf(file, known[0], reader, version, known[1])
+
+
+def _verified(handle: BinaryIO, file: File, reader: Reader) -> tuple[bytes, Space]:
+    if not file.status[2]:
+        raise Refusal(f"{file.name} is empty", help=files.AGAIN)
+    digest = identity.file_digest(files.blocks(handle))
+    handle.seek(0)
+    space = reader.inspect(_stream(handle, file.name, file.format))
+    if files.status(handle) != file.status:
+        raise files.changed(file.name)
+    return digest, space
+
+
+def _verified_series(file: File) -> tuple[bytes, Space]:
+    found = dicom.inspect(file.name)
+    if dicom.status(file.name) != file.status:
+        raise files.changed(file.name)
+    return found
 
 
 def read(file: object, space: Space) -> Model:
     """The voxels of a bound file, over the space it was given, which has the size it was bound with."""
+    if isinstance(file, Held):
+        return Model(space, file.model.data, file.model.components)
     assert isinstance(file, File)
     if file.format == dicom.FORMAT:
         return Model.of(space, _series(file).reshape(*space.shape, -1))
