@@ -64,6 +64,42 @@ Negative bounds count from the end (C6).
 >>> value("argmax([3, 8, 8])")
 1.0""",
     ),
+    Form(
+        "mean",
+        (("xs",),),
+        "number",
+        """The mean of a sequence of numbers, rounded once. Of an empty one there is none.
+
+>>> value("mean([1, 2, 6])")
+3.0""",
+    ),
+    Form(
+        "std",
+        (("xs",),),
+        "number",
+        """The standard deviation of a sample of numbers: squares over one less than there are; of a single one nan.
+
+>>> value("std([1, 3, 3, 5])")
+1.632993161855452""",
+    ),
+    Form(
+        "median",
+        (("xs",),),
+        "number",
+        """The number in the middle of a sequence of numbers, or the mean of the two there; nan if one of them is.
+
+>>> value("median([3, 1, 8, 2])")
+2.5""",
+    ),
+    Form(
+        "quantile",
+        (("xs", "share"),),
+        "number",
+        """The number below which a share of a sequence of numbers lies, interpolated between neighbours as NumPy does.
+
+>>> value("quantile([0, 10, 20, 30, 40], 0.9)")
+36.0""",
+    ),
 )
 
 FORMS: Mapping[str, Form] = MappingProxyType({form.symbol: form for form in _ALL})

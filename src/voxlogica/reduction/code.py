@@ -159,10 +159,12 @@ class Read(NamedTuple):
     span: Span
 
 
-class Greatest(NamedTuple):
-    """The number of the largest element, the first of several."""
+class Summary(NamedTuple):
+    """The number that a word of `operators.sequences.SUMMARIES` makes of a sequence; `more` are its other arguments."""
 
+    word: str
     source: int
+    more: tuple[int, ...]
     span: Span
 
 
@@ -172,7 +174,7 @@ class Skip(NamedTuple):
 
 Step: TypeAlias = (
     Constant | Text | Setting | Input | Global | Outer | Apply | Invoke | Skip
-    | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Greatest | Read
+    | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Summary | Read
 )  # fmt: skip
 
 DEFAULT = 0

@@ -20,7 +20,6 @@ from voxlogica.reduction.code import (
     Each,
     Folding,
     Global,
-    Greatest,
     Input,
     Invoke,
     Items,
@@ -32,6 +31,7 @@ from voxlogica.reduction.code import (
     Sift,
     Skip,
     Step,
+    Summary,
     Text,
     Together,
 )
@@ -40,7 +40,6 @@ from voxlogica.reduction.late import (
     CUT,
     EACH,
     FOLD,
-    GREATEST,
     PICK,
     QUESTIONS,
     RANGE,
@@ -240,8 +239,8 @@ class _Reducer(Loops):
                 begin = slots[initial] if initial >= 0 else None
                 turns = self.turn(first, around, here), self.turn(rest, around, here)
                 return (yield self.fold(source, begin, *turns, symbol, here.origin(span)))
-            case Greatest(_, span):
-                return (yield self.greatest(source, here.origin(span)))
+            case Summary(word, _, more, span):
+                return (yield self.summary(word, source, [slots[n] for n in more], here.origin(span)))
         raise TypeError(f"{step} is no step")
 
     def turn(self, code: Code, space: Space | None, around: _Frame) -> Turn:
@@ -280,9 +279,9 @@ class _Reducer(Loops):
             case Pick(kind, source, number):
                 shape = yield self.shape(slots[source], sequence(kind))
                 return (yield self.later(PICK, [shape, slots[number]], kind, origin))
-            case Greatest(source):
+            case Summary(word, source, more):
                 shape = yield self.shape(slots[source], sequence(NUMBER))
-                return (yield self.later(GREATEST, [shape], NUMBER, origin))
+                return (yield self.later(word, [shape, *[slots[n] for n in more]], NUMBER, origin))
         raise TypeError(f"{step} makes no sequence")
 
     def together_later(self, step: Together, here: _Frame) -> Process:

@@ -15,16 +15,16 @@ from types import MappingProxyType
 
 from voxlogica.formula import NUMBER, Builder, Formula, Formulas, Hole, Late, Operator, Origin, Type
 from voxlogica.identity import Id, Plain
-from voxlogica.operators.sequences import items, refuse
+from voxlogica.operators.sequences import SUMMARIES, items, refuse
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, listed, run
 from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, too_many
 from voxlogica.values import Space
 
 RANGE, EACH, TOGETHER, SIFT, CUT = "range", "for", "for together", "filter", "slice"
 """Shapes."""
-PICK, FOLD, GREATEST, LIST = "index", "fold", "argmax", "list"
-"""What is asked of them."""
-QUESTIONS = (PICK, FOLD, GREATEST, LIST)
+PICK, FOLD, LIST = "index", "fold", "list"
+"""What is asked of them, besides summaries."""
+QUESTIONS = frozenset({PICK, FOLD, LIST, *SUMMARIES})
 
 
 @cache
@@ -207,9 +207,9 @@ class Unfolding(Loops):
                 first, rest = self.turn(formula, 0), self.turn(formula, 1)
                 begin = parts[1] if len(parts) == 4 else None
                 return (yield self.fold(source, begin, first, rest, formula.word, origin))
-            case "argmax":
-                return (yield self.greatest(source, origin))
-        return (yield self._listed(formula, source))
+            case "list":
+                return (yield self._listed(formula, source))
+        return (yield self.summary(formula.operator.symbol, source, parts[1:], origin))
 
     def _listed(self, formula: Late, source: Elements) -> Process:
         if source.length > MOST:
@@ -341,6 +341,6 @@ class Unfolding(Loops):
 def _spine(formula: Late) -> tuple[Formula, ...]:
     """The shapes and numbers on which it depends which elements there are."""
     assert formula.operator is not None
-    if formula.operator.symbol == FOLD:
+    if formula.operator.symbol == FOLD or formula.operator.symbol in SUMMARIES:
         return formula.parts[:1]
     return formula.parts[: len(formula.parts) - formula.bodies]

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from voxlogica.errors import Refusal
 from voxlogica.formula import Formula, Formulas, Origin
-from voxlogica.operators.sequences import argmax
+from voxlogica.operators.sequences import summary
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, listed, part
 from voxlogica.values import Space
 
@@ -155,19 +155,24 @@ class Loops:
             turn = rest
         return made
 
-    def greatest(self, source: Elements, origin: Origin | None) -> Process:
-        """The number of the largest element."""
+    def summary(self, word: str, source: Elements, more: Sequence[Slot], origin: Origin | None) -> Process:
+        """The number that a word makes of the elements."""
         if source.length > MOST:
-            return too_many("argmax", source, origin)
+            return too_many(word, source, origin)
         if not source.length:
-            return Absent("`argmax` was given an empty sequence, which has no largest element", "", origin)
+            wanted = "largest element" if word == "argmax" else word
+            return Absent(f"`{word}` was given an empty sequence, which has no {wanted}", "", origin)
         found: list[Formula] = []
         for number in range(source.length):
             element = yield source.element(number)
             if not isinstance(element, Formula):
                 return element
             found.append(element)
-        return self.table.apply(argmax(len(found)), tuple(found), None, origin)
+        for each in more:
+            if not isinstance(each, Formula):
+                return each
+            found.append(each)
+        return self.table.apply(summary(word, len(found)), tuple(found), None, origin)
 
 
 def too_many(what: str, source: Elements, origin: Origin | None) -> Absent:
