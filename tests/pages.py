@@ -2,7 +2,7 @@
 
 What a fenced block is, is said by the words after its fence:
 
-    imgql NAME   a file that the page makes; python NAME too
+    imgql NAME   a file that the page makes; python NAME.py too
     imgql        a program that is run; the `text` block after it is all that comes out, with the errors
     console      commands after `$`, each with what it prints
     python       a script that must end well, without a warning
@@ -65,7 +65,7 @@ def _check(page: Path, lines: Callable[[str], Iterable[str]]) -> None:
     session: dict[str, object] = {"__name__": "__main__"}
     rest = iter(blocks(page))
     for kind, name, body in rest:
-        if kind in ("imgql", "python") and name:
+        if (kind == "imgql" and name) or (kind == "python" and name.endswith(".py")):
             Path(name).write_text(body, "utf-8")
         elif kind == "imgql":
             Path("program.imgql").write_text(body, "utf-8")
