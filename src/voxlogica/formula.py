@@ -82,8 +82,8 @@ class Operator:
     says that the body takes it first, without the user giving it. `cost` names the class of its running time; `isolate`
     has the body run in a process of its own, for what may crash or must be killable; `dynamic` says that the body
     returns formulas (see `Builder`), and `replayed` that it does so quickly, from numbers and truth values: these are
-    then stored in the formulas' place. `library` is the package that computes it, if not ours: its version is in the
-    ids.
+    then stored in the formulas' place. The arguments of one that is `apart` may lie on several grids. `library` is the
+    package that computes it, if not ours: its version is in the ids.
     """
 
     name: str
@@ -101,6 +101,7 @@ class Operator:
     isolate: bool = False
     dynamic: bool = False
     replayed: bool = False
+    apart: bool = False
     library: str = ""
     also: tuple[str, ...] = ()
 
@@ -312,6 +313,10 @@ def _by_id(formula: Formula) -> Id:
     return formula.id
 
 
+class Apart(ValueError):
+    """Arguments that must lie on one grid, and do not."""
+
+
 def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | None) -> Space | None:
     """The one space an operator's arguments and result share; an ill-typed formula cannot be built."""
     if len(arguments) != len(operator.parameters):
@@ -322,11 +327,18 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
         here = argument.space
         if here is not space and here is not None:
             if space is not None and here.id != space.id:
-                raise ValueError(f"{operator}: its arguments are in different spaces")
+                if operator.apart:
+                    return None
+                raise Apart(f"{operator}: its arguments are in different spaces")
             space = here
-    if space is None and (operator.result.spatial or operator.needs_space):
+    if space is None and (operator.result.spatial or operator.needs_space) and not _is_unknown(operator, arguments):
         raise ValueError(f"{operator} needs a space")
     return space
+
+
+def _is_unknown(operator: Operator, arguments: tuple[Formula, ...]) -> bool:
+    """Whether the space may be known later: that of a hole, or of what holds things on several grids."""
+    return operator.apart or any(a.open and a.type.spatial for a in arguments)
 
 
 def below(goals: Sequence[Formula], parts: bool = False) -> Iterator[Formula]:

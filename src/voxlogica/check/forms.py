@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 from voxlogica.check.names import Form
 
+_MANY = tuple([("pattern", *[f"pattern{n}" for n in range(2, count + 1)]) for count in range(1, 9)])
+
 _ALL = (
     Form(
         "range",
@@ -63,6 +65,19 @@ Negative bounds count from the end (C6).
 
 >>> value("argmax([3, 8, 8])")
 1.0""",
+    ),
+    Form(
+        "dataset",
+        _MANY,
+        "sequence of records",
+        """A record for each case that patterns describe: its parts as strings, and the file of each pattern.
+
+`dataset("flair={case}/{case}_flair.nii.gz", "seg={case}/{case}_seg.nii.gz")` has the fields `case`, `flair` and `seg`;
+the file of a pattern without a name is `image`. Cases are sorted, and may lie on different voxel grids. A file is
+opened when its record is needed; one that is lacking or unfit fails what needs that record.
+
+>>> value('for c in dataset("nowhere/{case}.nii.gz")[0:0] do c.case')
+()""",
     ),
     Form(
         "mean",

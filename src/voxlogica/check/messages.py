@@ -365,6 +365,18 @@ def no_function(word: Span, argument: Expression) -> Diagnostic:
     return Diagnostic("type", message, word, "", (Mark(argument.span, "", "~"),), help=help)
 
 
+def no_pattern(argument: Expression) -> Diagnostic:
+    """`dataset` of what is no string: the fields of its records must be known without running."""
+    help = 'for example   dataset("data/{case}/{case}_flair.nii.gz")'
+    return Diagnostic("type", "`dataset` takes patterns in quotes", argument.span, help=help)
+
+
+def field_twice(argument: Expression, name: str) -> Diagnostic:
+    """Two patterns, or a pattern and a part, of one name."""
+    help = 'name the patterns:   dataset("flair={case}_flair.nii.gz", "seg={case}_seg.nii.gz")'
+    return Diagnostic("type", f"two fields would be called `{name}`", argument.span, help=help)
+
+
 def mixed_list(node: List, number: int, kind: Type, other: Type) -> Diagnostic:
     """A list whose elements are of several types; `number` is that of the first that differs."""
     first, here = node.items[0], node.items[number]

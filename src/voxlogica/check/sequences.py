@@ -7,18 +7,20 @@ it sees without being told. All elements of a sequence have one type, and lie on
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from voxlogica.check import messages
 from voxlogica.check.bodies import BAD, Body, Checking, Local, Operand, Request, instance, join_grids, type_of
 from voxlogica.check.names import Form, Instance, Kind, Overloaded, Problem, Unknown, fits, known
 from voxlogica.check.spaces import Place
-from voxlogica.errors import Span
-from voxlogica.formula import BOOL, NOTHING, NUMBER, Type, sequence
+from voxlogica.check.strings import without_names
+from voxlogica.errors import ProgramError, Span
+from voxlogica.formula import BOOL, MODEL, NOTHING, NUMBER, STRING, Type, record, sequence
+from voxlogica.images.patterns import Pattern, named
 from voxlogica.reduction import Code
-from voxlogica.reduction.code import Constant, Cut, Each, Folding, Items, Pick, Range, Sift, Summary, Together
-from voxlogica.syntax.ast import Binder, Call, Expression, Field, Fold, Index, List, Name, Number, Slice
+from voxlogica.reduction.code import Constant, Cut, Dataset, Each, Folding, Items, Pick, Range, Sift, Summary, Together
+from voxlogica.syntax.ast import Binder, Call, Expression, Field, Fold, Index, List, Name, Number, Slice, String
 
 if TYPE_CHECKING:
     from voxlogica.check.expressions import Expressions
@@ -350,6 +352,8 @@ def form(checker: Expressions, body: Body, node: Call, meaning: Form, given: lis
             return _cut(checker, body, bounds, word, given, clamped=True)
         case "range":
             return _range(checker, body, node, given)
+        case "dataset":
+            return _dataset(checker, body, node)
     return _summary(checker, body, node, given)
 
 
@@ -366,6 +370,34 @@ def _summary(checker: Expressions, body: Body, node: Call, given: Sequence[Opera
         return Operand(-1, NUMBER)
     made = Summary(node.name, source.slot, tuple([operand.slot for operand in more]), word)
     return Operand(body.emit(made), NUMBER)
+
+
+def _dataset(checker: Expressions, body: Body, node: Call) -> Operand:
+    """`dataset("pattern", …)`: the fields are the parts of the patterns, and an image for each pattern."""
+    kinds: dict[str, Type] = {}
+    images: list[str] = []
+    for argument in node.arguments:
+        if not isinstance(argument, String):
+            checker.report(body, messages.no_pattern(argument), argument.span)
+            return BAD
+        name, pattern = named(argument.value)
+        try:
+            kinds |= dict.fromkeys(Pattern.of(without_names(pattern)).parts, STRING)
+        except ProgramError as error:
+            said = error.diagnostics[0]
+            checker.report(body, replace(said, code="input", span=argument.span), argument.span)
+            return BAD
+        images.append(name or "image")
+    for name, argument in zip(images, node.arguments, strict=True):
+        if name in kinds:
+            checker.report(body, messages.field_twice(argument, name), argument.span)
+            return BAD
+        kinds[name] = MODEL
+    kind = record(*kinds.items())
+    if body.general:
+        return Operand(0, sequence(kind))
+    texts = tuple([argument.value for argument in node.arguments if isinstance(argument, String)])
+    return Operand(body.emit(Dataset(kind, texts, node.name_span)), sequence(kind), body.spaces.new())
 
 
 def _range(checker: Expressions, body: Body, node: Call, given: Sequence[Operand]) -> Operand:

@@ -1,10 +1,13 @@
-"""What reads a record: an operator that the evaluator applies. Programs write `record.name`."""
+"""What makes a record of its fields, and what reads one: operators that the evaluator applies.
+
+Programs write `record.name`; no program makes a record but by an operator that returns one, and `dataset`.
+"""
 
 from __future__ import annotations
 
 from functools import cache
 
-from voxlogica.formula import STRING, Operator, Type
+from voxlogica.formula import STRING, Formula, Formulas, Operator, Origin, Type
 from voxlogica.values import Record, Value
 
 
@@ -21,3 +24,22 @@ def field(record: Type, name: str) -> Operator:
 
 def _field(record: Record, name: str) -> Value:
     return record[name]
+
+
+@cache
+def fields(record: Type) -> Operator:
+    """The operator whose value is the record of its arguments."""
+    assert record.fields is not None
+    names = tuple(record.fields)
+    return Operator(
+        name="record", symbol="record", version=1, hidden=True, parameters=tuple(record.fields.items()),
+        result=record, body=lambda *values: Record(dict(zip(names, values, strict=True))), doc="A record.",
+        cost="scalar",
+    )  # fmt: skip
+
+
+def read(table: Formulas, record: Formula, name: str, kind: Type, origin: Origin | None) -> Formula:
+    """A field of a record: what it was made of, if that is seen."""
+    if record.operator is not None and record.operator.name == "record":
+        return record.arguments[list(record.type.fields or ()).index(name)]
+    return table.apply(field(kind, name), (record, table.constant(name)), None, origin)

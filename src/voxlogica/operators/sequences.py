@@ -24,7 +24,7 @@ def items(kinds: tuple[Type, ...], element: Type | None = None) -> Operator:
     return Operator(
         name="items", symbol="[…]", version=1, hidden=True,
         parameters=tuple([(f"x{n}", kind) for n, kind in enumerate(kinds)]),
-        result=sequence(element), body=_items, doc="A sequence.",
+        result=sequence(element), body=_items, doc="A sequence.", apart=True,
         cost="voxels" if element.spatial else "scalar",
     )  # fmt: skip
 

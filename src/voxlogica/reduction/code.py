@@ -150,10 +150,18 @@ class Folding(NamedTuple):
     span: Span
 
 
-class Read(NamedTuple):
-    """A field of a record."""
+class Dataset(NamedTuple):
+    """The records of type `kind`, one for each case that patterns describe."""
 
-    operator: Operator
+    kind: Type
+    patterns: tuple[str, ...]
+    span: Span
+
+
+class Read(NamedTuple):
+    """A field of a record of type `kind`."""
+
+    kind: Type
     record: int
     name: str
     span: Span
@@ -174,7 +182,7 @@ class Skip(NamedTuple):
 
 Step: TypeAlias = (
     Constant | Text | Setting | Input | Global | Outer | Apply | Invoke | Skip
-    | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Summary | Read
+    | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Summary | Read | Dataset
 )  # fmt: skip
 
 DEFAULT = 0

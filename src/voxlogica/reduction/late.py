@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from voxlogica.formula import NUMBER, Builder, Formula, Formulas, Hole, Late, Operator, Origin, Type
 from voxlogica.identity import Id, Plain
+from voxlogica.operators.records import read
 from voxlogica.operators.sequences import SUMMARIES, items, refuse
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, listed, run
 from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, too_many
@@ -323,9 +324,17 @@ class Unfolding(Loops):
             else:
                 arguments = tuple([now(argument) for argument in here.arguments])
                 space = here.space if all(argument.space is None for argument in arguments) else None
-                assert here.operator is not None
-                made[here] = self.table.apply(here.operator, arguments, space, here.origin)
+                made[here] = self._applied(here, arguments, space)
         return now(body)
+
+    def _applied(self, formula: Formula, arguments: tuple[Formula, ...], space: Space | None) -> Formula:
+        """An ordinary formula with other arguments."""
+        operator, origin = formula.operator, formula.origin
+        assert operator is not None
+        if operator.name == "field":
+            return read(self.table, arguments[0], str(arguments[1].value), operator.parameters[0][1], origin)
+        made = self.applied(operator, arguments, space, origin)
+        return self.formula(made, formula.type, arguments[0].space)
 
     def _again(self, formula: Late, parts: tuple[Formula, ...], asked: bool = True) -> Process:
         """The formula with other parts."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from voxlogica.errors import Refusal
-from voxlogica.formula import Formula, Formulas, Origin
+from voxlogica.formula import Apart, Formula, Formulas, Operator, Origin
 from voxlogica.operators.sequences import summary
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, listed, part
 from voxlogica.values import Space
@@ -80,6 +80,19 @@ class Loops:
             return (yield turn([element]))
 
         return Elements(source.length, make, space)
+
+    def applied(
+        self, operator: Operator, arguments: tuple[Formula, ...], space: Space | None, origin: Origin | None
+    ) -> Formula | Absent:
+        """An operator over formulas; of what lies on several grids there is none."""
+        try:
+            return self.table.apply(operator, arguments, space, origin)
+        except Apart:
+            sizes = " and ".join(
+                [" x ".join(map(str, each.size)) for each in dict.fromkeys(a.space for a in arguments if a.space)]
+            )
+            message = f"`{operator.symbol}` was given images on different voxel grids, of {sizes} voxels"
+            return Absent(message, "the images of a data set are on grids of their own, case by case", origin)
 
     def together(
         self, sources: Sequence[Slot], turn: Turn, space: Space | None, word: str, origin: Origin | None
