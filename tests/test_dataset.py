@@ -1,4 +1,4 @@
-"""Data sets within a program: a record for each case, whose files are on grids of their own (issue 6, C10, C20, C22)."""
+"""Data sets within a program: a record for each case, whose files are on grids of their own (C10, C20, C22)."""
 
 from __future__ import annotations
 
@@ -81,13 +81,26 @@ def test_cases_that_an_image_decides(run: Run) -> None:
     large = {name: float((flair(name) > 3).sum()) for name in SIZES}
     least = sorted(large.values())[1]
     text = f"let large = filter c in {DATA} do volume(intensity(c.seg) > 0) >= {least}\n"
-    text += 'print "case" for c in large do c.case\nprint "near" for c in large do volume(near(intensity(c.flair) > 5))'
-    status, out, err = run(text)
-    assert (status, err) == (0, "")
+    text += (
+        'print "case" for c in large do c.case\nprint "near" for c in large do volume(near(intensity(c.flair) > 5))\n'
+    )
+    text += 'print "inside" for c in large do volume((intensity(c.flair) > 4) & !border)\n'
+    text += (
+        'print "nested" for c in large do for k in range(max(intensity(c.flair))) do volume((c2(c) > k) & !border)\n'
+    )
+    status, out, err = run("let c2(c) = intensity(c.flair)\n" + text)
+    assert err == ""
     names = [name for name in SIZES if large[name] >= least]
     assert len(names) < 3
-    assert out.splitlines()[0] == f"case=[{', '.join(f'{chr(34)}{name}{chr(34)}' for name in names)}]"
-    assert out.splitlines()[1].count(",") == len(names) - 1
+    case, near, inside, nested = out.splitlines()
+    assert case == f"case=[{', '.join(f'{chr(34)}{name}{chr(34)}' for name in names)}]"
+    assert near.count(",") == len(names) - 1
+    inner = [flair(name)[1:-1, 1:-1, 1:-1] for name in names]
+    assert eval(inside.removeprefix("inside=")) == [(each > 4).sum() for each in inner]
+    assert eval(nested.removeprefix("nested=")) == [[(each > k).sum() for k in range(6)] for each in inner]
+    status, _, err = run(text.splitlines()[0] + '\nprint "one" max(intensity(large[0].flair))')
+    assert status == 1
+    assert "an image decides which case this is, and so on which voxel grid `.flair` works" in err
 
 
 def test_one_case_s_failure_takes_no_other(run: Run) -> None:

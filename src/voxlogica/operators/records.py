@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from voxlogica.formula import STRING, Formula, Formulas, Operator, Origin, Type
+from voxlogica.formula import STRING, Operator, Type
 from voxlogica.values import Record, Value
 
 
@@ -36,10 +36,3 @@ def fields(record: Type) -> Operator:
         result=record, body=lambda *values: Record(dict(zip(names, values, strict=True))), doc="A record.",
         cost="scalar",
     )  # fmt: skip
-
-
-def read(table: Formulas, record: Formula, name: str, kind: Type, origin: Origin | None) -> Formula:
-    """A field of a record: what it was made of, if that is seen."""
-    if record.operator is not None and record.operator.name == "record":
-        return record.arguments[list(record.type.fields or ()).index(name)]
-    return table.apply(field(kind, name), (record, table.constant(name)), None, origin)

@@ -9,7 +9,7 @@ from voxlogica._collector import collector_paused
 from voxlogica.errors import Refusal, Span
 from voxlogica.formula import NOTHING, NUMBER, Formula, Formulas, Hole, Late, Leaf, Origin, Type, sequence
 from voxlogica.identity import Plain
-from voxlogica.operators.records import fields, read
+from voxlogica.operators.records import fields
 from voxlogica.operators.sequences import items
 from voxlogica.reduction.code import (
     DEFAULT,
@@ -49,6 +49,7 @@ from voxlogica.reduction.late import (
     TOGETHER,
     Unfolding,
     close,
+    hole,
     late,
 )
 from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, too_many
@@ -189,7 +190,7 @@ class _Reducer(Loops):
         record = here.slots[step.record]
         if not isinstance(record, Formula):
             return record
-        return read(self.table, record, step.name, step.kind, here.origin(step.span))
+        return self.field(record, step.name, step.kind, here.origin(step.span))
 
     def dataset(self, step: Dataset, origin: Origin | None) -> Slot:
         """The records of a data set; files are bound when their record is made."""
@@ -383,7 +384,7 @@ class _Reducer(Loops):
     def hole(self, kind: Type, like: Slot, space: Space | None = None) -> Hole:
         """A hole for values of a type, on the grid of what such a value, or a sequence of them, is."""
         self.holes -= 1  # until the body is closed
-        return Hole(self.holes, kind, (like.space if isinstance(like, Formula) else space) if kind.spatial else None)
+        return hole(self.holes, kind, like.space if isinstance(like, Formula) else space)
 
     def body(self, code: Code, given: list[Slot], space: Space | None, here: _Frame) -> Process:
         """A loop's body as a formula, over holes."""

@@ -15,7 +15,6 @@ from types import MappingProxyType
 
 from voxlogica.formula import NUMBER, Builder, Formula, Formulas, Hole, Late, Operator, Origin, Type
 from voxlogica.identity import Id, Plain
-from voxlogica.operators.records import read
 from voxlogica.operators.sequences import SUMMARIES, items, refuse
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, listed, run
 from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, too_many
@@ -26,6 +25,17 @@ RANGE, EACH, TOGETHER, SIFT, CUT = "range", "for", "for together", "filter", "sl
 PICK, FOLD, LIST = "index", "fold", "list"
 """What is asked of them, besides summaries."""
 QUESTIONS = frozenset({PICK, FOLD, LIST, *SUMMARIES})
+
+
+@cache
+def unknown(number: int) -> Space:
+    """What stands for the grid of what takes a hole's place, where each such thing has its own."""
+    return Space((1, 1), (1.0, 1.0), (0.0, 0.0), (1.0, 0.0, 0.0, 1.0), ("hole", number), hole=number)
+
+
+def hole(number: int, kind: Type, space: Space | None) -> Hole:
+    """A hole for values of a type, on a grid if it has voxels and they all share one."""
+    return Hole(number, kind, (space or unknown(number)) if kind.spatial else None)
 
 
 @cache
@@ -73,9 +83,14 @@ def close(table: Formulas, bodies: Sequence[tuple[Formula, Sequence[Hole]]]) -> 
     bound = range(start, start + len(bodies[0][1]))
     unfolding, found = Unfolding(table), []
     for body, holes in bodies:
-        numbered = {hole.number: Hole(n, hole.type, hole.space) for hole, n in zip(holes, bound, strict=True)}
+        numbered = {old.number: renumbered(old, n) for old, n in zip(holes, bound, strict=True)}
         found.append(_formula(run(unfolding.rebuilt(body, numbered, asked=False))))
     return tuple(found), bound
+
+
+def renumbered(old: Hole, number: int) -> Hole:
+    """The same hole with another number."""
+    return hole(number, old.type, None if old.space is unknown(old.number) else old.space)
 
 
 def _formula(slot: Slot) -> Formula:
@@ -85,22 +100,21 @@ def _formula(slot: Slot) -> Formula:
 
 def over(body: Formula, numbers: Set[int]) -> list[Formula]:
     """The formulas at and below a body that have holes of these numbers below, arguments before what uses them."""
-    has: dict[Formula, bool] = {}
-    order: list[Formula] = []
+    order: dict[Formula, None] = {}
     stack = [body]
     while stack:
         here = stack[-1]
-        if here in has:
+        if here in order or not _has(here, numbers):
             stack.pop()
-        elif isinstance(here, Hole) or not here.open:
-            has[here] = isinstance(here, Hole) and here.number in numbers
-        elif missing := [part for part in _visible(here, numbers) if part not in has]:
+        elif missing := [p for p in _visible(here, numbers) if p not in order and _has(p, numbers)]:
             stack += missing
         else:
-            has[here] = any(has[part] for part in _visible(here, numbers))
-            if has[here]:
-                order.append(here)
-    return order
+            order[here] = None
+    return list(order)
+
+
+def _has(formula: Formula, numbers: Set[int]) -> bool:
+    return not isinstance(formula, Hole) and not numbers.isdisjoint(formula.free)
 
 
 def _visible(formula: Formula, numbers: Set[int]) -> tuple[Formula, ...]:
@@ -285,7 +299,8 @@ class Unfolding(Loops):
             if isinstance(found, Elements):
                 return (yield self._items(found, formula))
         spine = _spine(formula)
-        return (yield self._again(formula, (*[made[part] for part in spine], *formula.parts[len(spine) :])))
+        parts = (*[made[part] for part in spine], *formula.parts[len(spine) :])
+        return (yield self._again(formula, parts, True, formula.space))
 
     def _items(self, found: Elements, formula: Formula) -> Process:
         elements = []
@@ -312,6 +327,7 @@ class Unfolding(Loops):
         if inside is None:
             inside = self._over[body, numbers] = over(body, numbers)
         made: dict[Formula, Formula] = {}
+        grids = {unknown(number): each.space for number, each in given.items()}
 
         def now(part: Formula) -> Formula:
             return given[part.number] if isinstance(part, Hole) and part.number in given else made.get(part, part)
@@ -320,10 +336,12 @@ class Unfolding(Loops):
             if isinstance(here, Late):
                 visible = _visible(here, numbers)
                 parts = (*map(now, visible), *here.parts[len(visible) :])
-                made[here] = _formula((yield self._again(here, parts, asked)))
+                space = grids.get(here.space, here.space) if here.space is not None else None
+                made[here] = _formula((yield self._again(here, parts, asked, space)))
             else:
                 arguments = tuple([now(argument) for argument in here.arguments])
                 space = here.space if all(argument.space is None for argument in arguments) else None
+                space = grids.get(space, space) if space is not None else None
                 made[here] = self._applied(here, arguments, space)
         return now(body)
 
@@ -332,16 +350,18 @@ class Unfolding(Loops):
         operator, origin = formula.operator, formula.origin
         assert operator is not None
         if operator.name == "field":
-            return read(self.table, arguments[0], str(arguments[1].value), operator.parameters[0][1], origin)
-        made = self.applied(operator, arguments, space, origin)
-        return self.formula(made, formula.type, arguments[0].space)
+            made = self.field(arguments[0], str(arguments[1].value), operator.parameters[0][1], origin)
+        else:
+            made = self.applied(operator, arguments, space, origin)
+        grid = next((argument.space for argument in arguments if argument.space is not None), space)
+        return self.formula(made, formula.type, grid)
 
-    def _again(self, formula: Late, parts: tuple[Formula, ...], asked: bool = True) -> Process:
-        """The formula with other parts."""
+    def _again(self, formula: Late, parts: tuple[Formula, ...], asked: bool, space: Space | None) -> Process:
+        """The formula with other parts, on a grid."""
         assert formula.operator is not None
         name = formula.operator.symbol
         made = late(
-            self.table, name, parts, formula.type, formula.space, formula.origin,
+            self.table, name, parts, formula.type, space, formula.origin,
             parameters=formula.parameters, bodies=formula.bodies, bound=formula.bound, word=formula.word,
         )  # fmt: skip
         return (yield self.asked(made)) if asked and name in QUESTIONS else made

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from voxlogica.errors import Refusal
-from voxlogica.formula import Apart, Formula, Formulas, Operator, Origin
+from voxlogica.formula import Apart, Formula, Formulas, Operator, Origin, Type
+from voxlogica.operators.records import field
 from voxlogica.operators.sequences import summary
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, listed, part
 from voxlogica.values import Space
@@ -91,8 +92,17 @@ class Loops:
             sizes = " and ".join(
                 [" x ".join(map(str, each.size)) for each in dict.fromkeys(a.space for a in arguments if a.space)]
             )
+            if any(a.type.spatial and a.space is None for a in arguments):
+                message = f"an image decides which case this is, and so on which voxel grid `{operator.symbol}` works"
+                return Absent(message, "go through the cases with a loop:   for c in … do …", origin)
             message = f"`{operator.symbol}` was given images on different voxel grids, of {sizes} voxels"
             return Absent(message, "the images of a data set are on grids of their own, case by case", origin)
+
+    def field(self, record: Formula, name: str, kind: Type, origin: Origin | None) -> Formula | Absent:
+        """A field of a record of a type: what it was made of, if that is seen."""
+        if record.operator is not None and record.operator.name == "record":
+            return record.arguments[list(record.type.fields or ()).index(name)]
+        return self.applied(field(kind, name), (record, self.table.constant(name)), None, origin)
 
     def together(
         self, sources: Sequence[Slot], turn: Turn, space: Space | None, word: str, origin: Origin | None
