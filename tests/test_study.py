@@ -24,13 +24,13 @@ from scipy.ndimage import distance_transform_edt
 
 import voxlogica as vx
 from voxlogica.cli import main
+from voxlogica.images.patterns import Pattern
 from voxlogica.kernels import fields
 from voxlogica.session.history import recorded
 from voxlogica.session.studies import Study
 from voxlogica.storage import MemoryStorage
 from voxlogica.study.axes import Axis
 from voxlogica.study.cases import ONLY, find
-from voxlogica.study.patterns import Pattern
 from voxlogica.study.rows import Row, Summary, Table, brief, check_table
 
 NAMES = ("ann", "bob", "cat")
