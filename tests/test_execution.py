@@ -427,6 +427,24 @@ def test_a_private_failure_is_stored_in_the_name_of_the_claim_and_still_names_it
     assert world.ran == {"private": 1}
 
 
+def test_a_run_is_over_when_the_store_has_its_goals():
+    """The store takes the value only when the run has handed it out; it is looked up as soon as the run is over."""
+    taken = threading.Event()
+
+    class Late(MemoryStorage):
+        def store(self, claim, value, made, *, goal=False):  # type: ignore[no-untyped-def]
+            soon(taken)
+            return super().store(claim, value, made, goal=goal)
+
+    storage = Late()
+    goal = World()("goal", lambda: 1.0)
+    with ExecutionEngine(storage, jobs=1) as engine:
+        for _, outcome in engine.run([goal]):
+            assert outcome.value == 1.0
+            taken.set()
+        assert isinstance(storage.lookup(goal.id), Done)
+
+
 def test_a_store_that_takes_nothing_costs_no_answer():
     class Full(MemoryStorage):
         def store(self, claim, value, made, *, goal=False):  # type: ignore[no-untyped-def]

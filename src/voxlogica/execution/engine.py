@@ -135,11 +135,11 @@ class ExecutionEngine:
     ) -> Run:
         """Starts computing the goals; iterate over the result for the outcomes.
 
-        `listen` is called while the result is iterated over, in that thread, with what happens, in order; the iteration
-        then lasts until the store has taken what was computed. Goals that are not finished `timeout` seconds from now
-        fail, and so do those that need a task which takes longer than `task_timeout`: for this run only, with a failure
-        that is not stored. `retry_failed` tries again what is stored as failed. `token` can cancel it. Where there
-        is a choice, runs of a lower `rank` go first.
+        The iteration lasts until the store has taken the goals. `listen` is called meanwhile, in that thread, with what
+        happens, in order; then it lasts until the store has taken all that was computed. Goals that are not finished
+        `timeout` seconds from now fail, and so do those that need a task which takes longer than `task_timeout`: for
+        this run only, with a failure that is not stored. `retry_failed` tries again what is stored as failed. `token`
+        can cancel it. Where there is a choice, runs of a lower `rank` go first.
         """
         if inside.a_kernel():
             raise RuntimeError("an operator may not run programs")  # its worker would wait for itself
@@ -220,7 +220,7 @@ class Run:
         self.counts.tasks += len(self._stored)
         self.counts.reused += len(self._stored)
         self._remaining = len(rest)
-        self._over = not rest or asked.listen is None
+        self._over = not rest
         self._box = workers.open_box(self.number)
         if rest:
             plan = Workplan(tuple(rest), plan.tasks, plan.known)

@@ -318,8 +318,7 @@ class Ledger:
     def _finished(self, run: Run) -> None:
         if run.goals or run.deliveries or run.storing:
             return
-        self.runs.pop(run.id, None)
-        if run.listening:
+        if self.runs.pop(run.id, None) is not None:
             self._deafen(run)
             self._out.append(Over(run.id))
 

@@ -96,7 +96,7 @@ class Machine(Runs):
         self._tried: set[Record] = set()  # that could have been claimed since something was last done elsewhere
         self._foreign = 0  # tasks waited for
         self._patient = self._progress = False  # waiting to be impatient; somebody else has done something since
-        self._storing: dict[int, tuple[Run, ...]] = {}  # who is to be told of an unanswered Store
+        self._storing: dict[int, tuple[Run, ...]] = {}  # whose end waits for an unanswered Store
 
     # In and out
 
@@ -291,10 +291,10 @@ class Machine(Runs):
         self._out.append(order)
         record.held = False
         self.usage.storing += record.resident
-        listening = tuple([run for run in (record.run, *record.sharing) if run.listening])
-        if listening:
-            self._storing[number] = listening
-            for run in listening:
+        waiting = tuple([run for run in (record.run, *record.sharing) if run.listening or record.goal])
+        if waiting:
+            self._storing[number] = waiting
+            for run in waiting:
                 run.storing += 1
 
     def _written(self, event: Written, kind: type, record: Record) -> None:
@@ -302,13 +302,13 @@ class Machine(Runs):
             return
         self.usage.storing -= record.resident
         record.stored = event.stored
-        told = self._storing.pop(event.number, ())
-        for run in told:
+        waiting = self._storing.pop(event.number, ())
+        for run in waiting:
             if run.listening:
                 kept: Happened = "persisted" if event.stored else "unstored"
                 self._told(run, record, kept, event.seconds, record.resident, 0.0, -1)
         self._unref(record)
-        for run in told:
+        for run in waiting:
             run.storing -= 1
             self._finished(run)
 

@@ -112,7 +112,7 @@ class Record:
 class Run:
     """Somebody's goals: those not finished, and those finished and not yet taken, by the number of their delivery.
 
-    `storing` counts the values whose way to the store it wants to be told of.
+    `storing` counts the values on their way to the store that its end waits for: goals, and all if it is told of them.
     """
 
     __slots__ = ("counts", "deliveries", "goals", "id", "itself", "limit", "listening", "rank", "storing")
