@@ -35,7 +35,6 @@ from voxlogica.check.strings import has_names
 from voxlogica.errors import Diagnostic, Mark, Span
 from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type, signature
 from voxlogica.operators import by_symbol, own
-from voxlogica.operators.records import field
 from voxlogica.reduction.code import Apply, Constant, Invoke, Read, Text
 from voxlogica.syntax.ast import (
     Binder,
@@ -211,8 +210,8 @@ class Expressions:
             return BAD
         if record.slot < 0 or body.general:
             return Operand(min(record.slot, 0), found)
-        read = Read(field(kind, node.name), record.slot, node.name, node.name_span)
-        return Operand(body.emit(read), found, record.grid if found.spatial else -1)
+        slot = body.emit(Read(kind, record.slot, node.name, node.name_span))
+        return Operand(slot, found, record.grid if found.spatial else -1)
 
     # Calls
 

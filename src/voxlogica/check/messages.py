@@ -341,9 +341,11 @@ def no_sequence(word: Span, argument: Expression, kind: Kind | None, takes: str,
     return Diagnostic("type", message, word, "", (Mark(argument.span, "", "~"), *marks), help=help)
 
 
-def no_number(word: Span, argument: Expression, kind: Kind | None, marks: tuple[Mark, ...]) -> Diagnostic:
-    """An index or a bound that is no number."""
-    message = f"a whole number is wanted here, and this is {one(kind)}"
+def no_number(
+    word: Span, argument: Expression, kind: Kind | None, marks: tuple[Mark, ...], whole: bool = True
+) -> Diagnostic:
+    """An index or a bound that is no number, or another number that is none."""
+    message = f"a {'whole ' * whole}number is wanted here, and this is {one(kind)}"
     return Diagnostic("type", message, argument.span, "", tuple(mark for mark in marks if mark.span != argument.span))
 
 
@@ -369,6 +371,18 @@ def no_function(word: Span, argument: Expression) -> Diagnostic:
     help = "for anything else write   for x in … do …"
     message = "`map` takes the name of a function first"
     return Diagnostic("type", message, word, "", (Mark(argument.span, "", "~"),), help=help)
+
+
+def no_pattern(argument: Expression) -> Diagnostic:
+    """`dataset` of what is no string: the fields of its records must be known without running."""
+    help = 'for example   dataset("data/{case}/{case}_flair.nii.gz")'
+    return Diagnostic("type", "`dataset` takes patterns in quotes", argument.span, help=help)
+
+
+def field_twice(argument: Expression, name: str) -> Diagnostic:
+    """Two patterns, or a pattern and a part, of one name."""
+    help = 'name the patterns:   dataset("flair={case}_flair.nii.gz", "seg={case}_seg.nii.gz")'
+    return Diagnostic("type", f"two fields would be called `{name}`", argument.span, help=help)
 
 
 def mixed_list(node: List, number: int, kind: Type, other: Type) -> Diagnostic:
