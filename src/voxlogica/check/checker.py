@@ -42,7 +42,7 @@ class Checker:
         self.main = Body(Code("main"), 0, {}, False, FIRST)
         self.functions: list[Function] = []
         self.values: dict[int, Value] = {}  # by owner
-        # What was found, with the owner: the command in which.
+        # Each with its owner, the command it is found in.
         self.problems: list[tuple[int, Problem]] = []
         self.edges: list[tuple[int, tuple[int, int, Place]]] = []
         self.makers: list[tuple[int, tuple[int, Free]]] = []
