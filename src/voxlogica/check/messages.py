@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
 
 from voxlogica.check.names import Kind, known
@@ -34,8 +34,8 @@ def several(kind: Type) -> str:
 
 
 def is_symbol(name: str) -> bool:
-    """Whether a name is written between or before its arguments."""
-    return not (name[0].islower() or name[0] == "_")
+    """Whether a name is written between or before its arguments: it is no word, or one in capitals alone."""
+    return name[0] != "_" and (name.isupper() or not name[0].isalpha())
 
 
 def number_of(count: int, noun: str) -> str:
@@ -52,8 +52,11 @@ def text_of(expression: Expression) -> str:
 # Names
 
 
-def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate most like a name that was perhaps meant."""
+def nearest(name: str, candidates: Collection[str]) -> str | None:
+    """The candidate most like a name that was perhaps meant; capitals matter least."""
+    for word in candidates:
+        if word.lower() == name.lower():
+            return word
     words = [word for word in candidates if not is_symbol(word) and abs(len(word) - len(name)) <= 3]
     close = get_close_matches(name, words, 1, 0.75)
     return close[0] if close else None
@@ -66,9 +69,14 @@ def bare(symbol: str) -> str:
 
 
 def related(
-    symbol: str, candidates: Iterable[str], kinds: Sequence[Kind | None], variants: Callable[[str], Variants]
+    symbol: str, candidates: Sequence[str], kinds: Sequence[Kind | None], variants: Callable[[str], Variants]
 ) -> str | None:
-    """The symbol that differs from an unknown one only in dots and doublings, and takes such arguments if one does."""
+    """The symbol that differs from an unknown one only in dots and doublings, and takes such arguments if one does.
+
+    Of a word in capitals, a name that has none.
+    """
+    if symbol.lower() in candidates:
+        return symbol.lower()
     alike = sorted(
         (other for other in candidates if is_symbol(other) and bare(other) == bare(symbol) and other != symbol),
         key=lambda other: (len(other), other.startswith("."), other),
