@@ -1,7 +1,8 @@
 """Lists, loops, indices and folds to code.
 
 The body of a loop is checked as that of a function is, for the type of the sequence's elements; what stands around it
-it sees without being told. All elements of a sequence have one type, and lie on one grid.
+it sees without being told. All elements of a sequence have one type. They lie on one grid, as far as is seen here: what
+`dataset` finds has a grid of its own in each turn of a loop, and mixing them is found when formulas are made.
 """
 
 from __future__ import annotations

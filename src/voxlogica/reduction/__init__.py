@@ -5,8 +5,8 @@ so is each turn of a loop: an element has the id of the same expression written 
 arguments), so sharing in the text is sharing in the graph. An element that nobody asks for is not made, and a formula
 that no goal needs is not computed. Nothing here is bounded by the Python stack.
 
-What decides on lengths, numbers of elements and conditions of a `filter` must be known without an image: numbers,
-parameters, and what scalar operators make of them.
+What decides on lengths, on elements and on the conditions of a `filter` may be known at once: numbers, parameters, and
+what scalar operators make of them. Where an image decides, the sequence is *late* (see the module of that name).
 """
 
 from __future__ import annotations
