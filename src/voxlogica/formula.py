@@ -66,9 +66,12 @@ class Operator:
 
     `name` and `version` enter content ids; `symbol` is how programs write it, and `also` are symbols that it shares
     with others, told apart by their types. All spatial arguments and a spatial result share one space; `needs_space`
-    says that the body takes it first, without the user giving it. `cost` names the class of its running time; `isolate`
-    has the body run in a process of its own, for what may crash or must be killable; `dynamic` says that the body
-    returns formulas (see `Builder`); `library` is the package that computes it, if not ours: its version is in the ids.
+    says that the body takes it first, without the user giving it. A `bridge` has its arguments on any grid, and its
+    result on another that it is given. A `grid` says on which space the result lies when that is none of the
+    arguments': it is called with these, spaces in the place of what has voxels. `cost` names the class of its running
+    time; `isolate` has the body run in a process of its own, for what may crash or must be killable; `dynamic` says
+    that the body returns formulas (see `Builder`); `library` is the package that computes it, if not ours: its version
+    is in the ids.
     """
 
     name: str
@@ -87,11 +90,18 @@ class Operator:
     dynamic: bool = False
     library: str = ""
     also: tuple[str, ...] = ()
+    bridge: bool = False
+    grid: Callable[..., Space] | None = None
 
     @property
     def signature(self) -> str:
         """`touch(a: mask, b: mask) -> mask`, infix symbols between their operands."""
         return signature(self.symbol, self.parameters, self.result)
+
+    @property
+    def from_grid(self) -> bool:
+        """Whether it comes from a grid and nothing else."""
+        return self.needs_space and not self.parameters
 
     def __repr__(self) -> str:
         return f"<operator {self.name} {self.version}>"
@@ -205,7 +215,10 @@ class Formulas:
         space: Space | None = None,
         origin: Origin | None = None,
     ) -> Formula:
-        """An operator over formulas. `space` is needed only where no argument has one."""
+        """An operator over formulas. `space` is that of the result where no argument has one, or the operator a grid.
+
+        Raises `Apart` when arguments that must share a space do not.
+        """
         if operator.commutative:
             arguments = tuple(sorted(arguments, key=_by_id))
         key = (operator, arguments, space)
@@ -233,16 +246,25 @@ def _by_id(formula: Formula) -> Id:
     return formula.id
 
 
+class Apart(ValueError):
+    """Arguments of one operator lie on two spaces."""
+
+    def __init__(self, operator: Operator, one: Space, other: Space) -> None:
+        super().__init__(f"{operator}: its arguments are in different spaces")
+        self.one, self.other = one, other
+
+
 def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | None) -> Space | None:
     """The one space an operator's arguments and result share; an ill-typed formula cannot be built."""
     if len(arguments) != len(operator.parameters):
         raise ValueError(f"{operator} takes {len(operator.parameters)} arguments, not {len(arguments)}")
+    anywhere = operator.bridge or operator.grid is not None
     for (name, wanted), argument in zip(operator.parameters, arguments, strict=True):
         if argument.type is not wanted and not wanted.accepts(argument.type):
             raise TypeError(f"{operator}: {name} is a {wanted}, not a {argument.type}")
-        if argument.space is not None:
+        if argument.space is not None and not anywhere:
             if space is not None and argument.space is not space and argument.space.id != space.id:
-                raise ValueError(f"{operator}: its arguments are in different spaces")
+                raise Apart(operator, space, argument.space)
             space = argument.space
     if space is None and (operator.result.spatial or operator.needs_space):
         raise ValueError(f"{operator} needs a space")

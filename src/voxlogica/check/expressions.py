@@ -14,7 +14,9 @@ from typing import Protocol
 from voxlogica.check import messages, sequences
 from voxlogica.check.bodies import BAD, Body, Checking, Operand, Request, join_grids, type_of
 from voxlogica.check.forms import FORMS
+from voxlogica.check.imports import members
 from voxlogica.check.names import (
+    Ambiguous,
     Form,
     Free,
     Function,
@@ -34,8 +36,9 @@ from voxlogica.check.spaces import Place
 from voxlogica.check.strings import has_names
 from voxlogica.errors import Diagnostic, Mark, Span
 from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type, signature
-from voxlogica.operators import by_symbol
-from voxlogica.reduction.code import Apply, Constant, Invoke, Text
+from voxlogica.library import NAMESPACES
+from voxlogica.operators import Family, by_symbol, families
+from voxlogica.reduction.code import Apply, Constant, Gathered, Invoke, Text
 from voxlogica.syntax.ast import (
     Binder,
     Boolean,
@@ -164,6 +167,8 @@ class Expressions:
             return self.apply(body, meaning, (), node.span)
         if meaning is None:
             self.report(body, self.unknown_name(body, node.name, node.span, ()), node.span)
+        elif isinstance(meaning, Ambiguous):
+            self.report(body, messages.ambiguous(meaning.name, node.span, meaning.candidates), node.span)
         elif not perhaps_function:
             self.report(body, self.wrong_arity(body, node, meaning, 0), node.span)
         return BAD
@@ -176,12 +181,19 @@ class Expressions:
 
     def qualified(self, body: Body, node: Field) -> bool:
         """Whether a field is a name with its namespace."""
-        return False
+        return (
+            isinstance(node.record, Name) and node.record.name in NAMESPACES and not self.bound(body, node.record.name)
+        )
+
+    def bound(self, body: Body, name: str) -> bool:
+        """Whether the program gives a name a meaning of its own."""
+        return body.local(name) is not None or self.scope.find(name, body.moment) is not None
 
     def field(self, body: Body, node: Field, given: list[Operand]) -> Operand:
         """A field of a record."""
         if not given:
-            return BAD
+            assert isinstance(node.record, Name)
+            return self.name(body, Name(f"{node.record.name}.{node.name}", node.span))
         (record,) = given
         kind = type_of(record)
         if kind is not None:
@@ -201,8 +213,13 @@ class Expressions:
             kinds = [operand.kind for operand in given]
             self.report(body, self.unknown_name(body, node.name, node.name_span, kinds), node.name_span)
             return BAD
+        if isinstance(meaning, Ambiguous):
+            self.report(body, messages.ambiguous(meaning.name, node.name_span, meaning.candidates), node.name_span)
+            return BAD
         if isinstance(meaning, Form):
             return (yield from sequences.form(self, body, node, meaning, given))
+        if isinstance(meaning, Family):
+            return self.family(body, node, meaning, given)
         if isinstance(meaning, Overloaded):
             fitting = meaning.chosen.get(len(given))
             if fitting is None:
@@ -212,6 +229,8 @@ class Expressions:
                 meaning = fitting[0]
             elif fitting:
                 return (yield from self.overloaded(body, node, meaning, fitting, given))
+        if isinstance(meaning, Operator) and meaning.from_grid and len(given) == 1:
+            return self.on_grid_of(body, node, meaning, given[0])
         wanted = self.wanted(meaning)
         if meaning is None or isinstance(meaning, (Value, Overloaded)) or len(wanted) != len(given):
             if isinstance(meaning, Overloaded):
@@ -219,6 +238,18 @@ class Expressions:
             self.report(body, self.wrong_arity(body, node, meaning, len(given)), node.name_span)
             return BAD
         return (yield from self.known_call(body, node, meaning, given))
+
+    def on_grid_of(self, body: Body, node: Call, operator: Operator, image: Operand) -> Operand:
+        """What comes from a grid alone, `border`, on that of an image (C10): the image itself is not needed."""
+        kind = known(image.kind)
+        if isinstance(kind, Type) and (not kind.spatial or kind.element is not None):
+            marks, traces = self.marks(body, node.arguments[0], kind)
+            problem = messages.no_grid_of(node, kind, tuple(marks))
+            body.problems.append(Problem(problem, Place(node.name_span), tuple(traces)))
+            return Operand(-1, operator.result)
+        if image.slot < 0 or not isinstance(kind, Type):
+            return Operand(min(image.slot, 0), operator.result)
+        return Operand(body.emit(Apply(operator, (), image.grid, node.name_span)), operator.result, image.grid)
 
     def known_call(self, body: Body, node: Call, meaning: Operator | Function, given: list[Operand]) -> Checking:
         """One operator or function applied to as many arguments as it takes."""
@@ -240,6 +271,31 @@ class Expressions:
         made = yield Request(meaning, types)
         assert isinstance(made, Instance)
         return self.invoke(body, node, meaning, made, given)
+
+    def family(self, body: Body, node: Call, family: Family, given: list[Operand]) -> Operand:
+        """The operator of a family for arguments of these types, applied."""
+        if not family.takes(len(given)):
+            self.report(body, self.wrong_arity(body, node, family, len(given)), node.name_span)
+            return BAD
+        kinds = [known(operand.kind) for operand in given]
+        if any(operand.slot < 0 for operand in given) or None in kinds:
+            return BAD
+        for n, kind in enumerate(kinds):
+            if isinstance(kind, Type) and not any(wanted.accepts(kind) for wanted in family.accepted(n)):
+                marks, traces = self.marks(body, node.arguments[n], kind)
+                problem = messages.no_choice(node, family, n, kind, tuple(marks))
+                body.problems.append(Problem(problem, Place(node.name_span), tuple(traces)))
+                return BAD
+        types = [kind for kind in kinds if isinstance(kind, Type)]
+        if len(types) < len(kinds):
+            return Operand(0, Unknown())
+        operator = family.chosen(types)
+        if not family.like:
+            return self.apply(body, operator, given, node.name_span)
+        *given, like = given
+        slots = tuple([operand.slot for operand in given])
+        slot = body.emit(Apply(operator, slots, like.grid, node.name_span))
+        return Operand(slot, operator.result, like.grid)
 
     def overloaded(
         self,
@@ -371,12 +427,19 @@ class Expressions:
         for grid in spatial[1:]:
             body.unite(spatial[0], grid, place)
         space = -1
-        if not spatial and (operator.needs_space or result.spatial):
+        if not spatial and (operator.needs_space or result.spatial) and operator.grid is None:
             space = body.make(Free(operator.symbol, place))
             spatial = [space]
-        slots = tuple([operand.slot for operand in given])
+        slots = tuple([self.whole(body, operand, span) for operand in given])
         slot = body.emit(Apply(operator, slots, space, span))
+        if operator.grid is not None:
+            return Operand(slot, result, body.on_own_grid(slot))
         return Operand(slot, result, spatial[0] if result.spatial else -1)
+
+    def whole(self, body: Body, operand: Operand, span: Span) -> int:
+        """The slot of an argument as one value."""
+        kind = type_of(operand)
+        return operand.slot if kind is None or kind.element is None else body.emit(Gathered(operand.slot, span))
 
     def invoke(
         self, body: Body, node: Call, function: Function, instance: Instance, given: Sequence[Operand]
@@ -402,7 +465,7 @@ class Expressions:
         space = join_grids(body, instance.grids, variable, called, outward)
         slots = tuple([operand.slot for operand in given])
         slot = body.emit(Invoke(instance.code, slots, space if instance.grids.open else -1, span))
-        return Operand(slot, instance.result, space)
+        return Operand(slot, instance.result, body.on_own_grid(slot) if instance.grids.own else space)
 
     def lifted(self, body: Body, problem: Problem, name: str, node: Call) -> Problem:
         """A problem in a function's body, seen from a call."""
@@ -425,14 +488,32 @@ class Expressions:
 
     def meaning(self, body: Body, name: str) -> Meaning | None:
         """What a name that is bound nowhere inside means in a body."""
-        meaning = self.scope.find(name, body.moment)
-        if meaning is None:
-            return built_in(name)
+        meaning = self.known_as(name, body.moment)
         if isinstance(meaning, Overloaded):
             body.uses |= meaning.owners
-        else:
+        elif isinstance(meaning, (Value, Function)):
             body.uses.add(meaning.owner)
         return meaning
+
+    def known_as(self, name: str, moment: int) -> Meaning | None:
+        """What a name means at a moment (C16): the program's own, else what is in the visible namespaces."""
+        meaning: Meaning | None = self.scope.find(name, moment)
+        if isinstance(meaning, Value) or (isinstance(meaning, Function) and not meaning.bundled):
+            return meaning
+        meaning = meaning or built_in(name)
+        namespaces = self.scope.opened(moment)
+        if meaning is None and name.startswith(("default.", "vox1.")):
+            word = name.partition(".")[2]
+            return self.scope.find(word, self.scope.default) or built_in(word)
+        if not namespaces:
+            return meaning
+        found: dict[str, Meaning] = {} if meaning is None else {f"default.{name}": meaning}
+        for namespace in namespaces:
+            whole = f"{namespace}.{name}"
+            there = self.scope.find(whole, moment) or built_in(whole)
+            if there is not None and there is not meaning:
+                found[whole] = there
+        return Ambiguous(name, tuple(found)) if len(found) > 1 else next(iter(found.values()), None)
 
     def wanted(self, meaning: Meaning | None) -> Sequence[tuple[str, Type | None]]:
         """The parameters of what may be applied, with their types where those are certain."""
@@ -446,12 +527,14 @@ class Expressions:
                 return self.wanted(meaning.alternatives[0])
             case Form():
                 return [(name, None) for name in meaning.variants[0]]
+            case Family():
+                return [(name, None) for name, _ in meaning.parameters]
         return ()
 
     def variants(self, body: Body, symbol: str) -> messages.Variants:
         """The parameters of each thing that a symbol means and that can be applied."""
-        meaning = self.scope.find(symbol, body.moment) or built_in(symbol)
-        if meaning is None or isinstance(meaning, (Value, Form)):
+        meaning = self.known_as(symbol, body.moment)
+        if meaning is None or isinstance(meaning, (Value, Form, Family, Ambiguous)):
             return ()
         alternatives = meaning.alternatives if isinstance(meaning, Overloaded) else (meaning,)
         return tuple([self.wanted(each) for each in alternatives])
@@ -464,12 +547,12 @@ class Expressions:
                 return meaning.signature
             case Operator():
                 return signature(symbol or meaning.symbol, meaning.parameters, meaning.result)
-            case Form():
+            case Form() | Family():
                 return meaning.signature
             case Overloaded():
                 fitting = [each for each in meaning.alternatives if len(self.wanted(each)) == len(kinds)]
                 return self.shown([*self.choose(fitting, kinds), *meaning.alternatives][0], (), meaning.symbol)
-        return messages.one(meaning.kind) if meaning else ""
+        return messages.one(meaning.kind) if isinstance(meaning, Value) else ""
 
     # Problems
 
@@ -507,6 +590,14 @@ class Expressions:
             mark = Mark(later, "defined here")
             return Diagnostic("name", f"`{name}` is used before it is defined", span, "", (mark,), help=help)
         inside = body.names()
+        if name in NAMESPACES:
+            return messages.namespace_alone(name, span, members(name))
+        namespace, point, word = name.partition(".")
+        if point and not messages.is_symbol(name):
+            return self.unknown_in(body, namespace, word, span)
+        elsewhere = [f"{each}.{name}" for each in NAMESPACES if name in members(each)]
+        if elsewhere:
+            return messages.not_imported(name, span, elsewhere)
         candidates = [*inside, *self.scope.names(body.moment), *by_symbol(), *FORMS]
         if messages.is_symbol(name):
             after = span.source.text[span.end : span.end + 20]
@@ -523,11 +614,22 @@ class Expressions:
             return messages.no_such_name(name, span, "", (), "")
         if close in inside:
             return messages.no_such_name(name, span, f"did you mean `{close}`?", (), "")
-        meaning = self.scope.find(close, body.moment) or built_in(close)
+        meaning = self.known_as(close, body.moment)
         marks: tuple[Mark, ...] = ()
         if isinstance(meaning, Value) or (isinstance(meaning, Function) and not meaning.bundled):
             marks = (Mark(meaning.name_span, "defined here"),)
         return messages.no_such_name(name, span, f"did you mean `{close}`?   {self.shown(meaning, kinds)}", marks, "")
+
+    def unknown_in(self, body: Body, namespace: str, word: str, span: Span) -> Diagnostic:
+        """What is said of `namespace.word`."""
+        if namespace in NAMESPACES:
+            return messages.no_member(namespace, word, span, members(namespace))
+        local = body.local(namespace)
+        meaning = None if local is not None else self.scope.find(namespace, body.moment)
+        if local is not None or isinstance(meaning, Value):
+            kind = local.kind if local is not None else meaning.kind if isinstance(meaning, Value) else None
+            return messages.no_namespace(namespace, word, span, kind)
+        return messages.unknown_namespace(namespace, word, span, NAMESPACES)
 
     def wrong_arity(self, body: Body, node: Call | Name, meaning: Meaning | None, given: int) -> Diagnostic:
         label = ""
@@ -544,7 +646,10 @@ class Expressions:
             label = self.shown(meaning, symbol=node.name)
         wanted = self.wanted(meaning)
         amounts = [len(each) for each in meaning.variants] if isinstance(meaning, Form) else [len(wanted)]
-        return messages.wrong_arity(node, wanted, amounts, given, label, marks, not wanted)
+        if isinstance(meaning, Family):
+            amounts = list(range(len(wanted) - meaning.optional, len(wanted) + 1))
+        more = isinstance(meaning, Family) and meaning.repeated
+        return messages.wrong_arity(node, wanted, amounts, given, label, marks, not wanted, more)
 
 
 @cache
@@ -553,7 +658,7 @@ def built_in(name: str) -> Meaning | None:
     found = by_symbol().get(name, ())
     if len(found) > 1:
         return Overloaded(name, found)
-    return found[0] if found else FORMS.get(name)
+    return found[0] if found else FORMS.get(name) or families().get(name)
 
 
 def defined(value: Value, text: str) -> Mark:

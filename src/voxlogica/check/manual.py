@@ -12,7 +12,7 @@ from voxlogica.check.imports import File
 from voxlogica.check.names import Function, Meaning, Overloaded, Value
 from voxlogica.errors import Source, Span
 from voxlogica.formula import signature
-from voxlogica.operators import operators
+from voxlogica.operators import FRAGMENTS, families, operators
 from voxlogica.syntax.ast import Import, Let, Program, String
 
 
@@ -37,7 +37,7 @@ class Entry:
 def entries() -> tuple[Entry, ...]:
     """All of them: the primitives by fragment, the words for sequences, then each library in the order of its text."""
     forms = [Entry(form.symbol, form.signature, form.doc, "sequences") for form in FORMS.values()]
-    return (*_primitives(), *forms, *_derived())
+    return (*sorted(_primitives(), key=lambda entry: FRAGMENTS.index(entry.section)), *forms, *_derived())
 
 
 def _primitives() -> list[Entry]:
@@ -49,6 +49,9 @@ def _primitives() -> list[Entry]:
         for op in operators().values()
         if not op.hidden
         for symbol in (op.symbol, *op.also)
+    ] + [
+        Entry(family.symbol, family.signature, family.doc, family.make.__module__.rsplit(".", 1)[-1], version=1)
+        for family in families().values()
     ]  # fmt: skip
 
 
@@ -60,6 +63,8 @@ def _derived() -> tuple[Entry, ...]:
     checker = Checker(File(None, "libraries", program), ())
     checker.check()
     for owner, (_, command) in enumerate(checker.commands):
+        if isinstance(command, Import):
+            continue
         assert isinstance(command, Let)
         meaning: Meaning | None = checker.scope.find(command.name, checker.scope.now)
         if isinstance(meaning, Overloaded):

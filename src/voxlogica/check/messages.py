@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from voxlogica.check.names import Kind, known
 from voxlogica.errors import Diagnostic, Mark, Span
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Type, signature
+from voxlogica.operators import Family
 from voxlogica.syntax.ast import Binder, Call, Expression, Field, Fold, List, Name
 
 _ARTICLES = {LABELS: "labels"}
@@ -107,6 +108,60 @@ def no_such_name(name: str, span: Span, label: str, marks: tuple[Mark, ...], hel
     return Diagnostic("name", f"there is no {what}", span, label, marks, help=help)
 
 
+def ambiguous(name: str, span: Span, candidates: Sequence[str]) -> Diagnostic:
+    """A name that several visible namespaces have (C16)."""
+    message = f"`{name}` could be {_either(candidates)}"
+    return Diagnostic("name", message, span, help="write the one that is meant with its namespace")
+
+
+def not_imported(name: str, span: Span, whole: Sequence[str]) -> Diagnostic:
+    """A name in namespaces that are not visible."""
+    namespaces = [each.partition(".")[0] for each in whole]
+    several = "the namespaces" if len(whole) > 1 else "the namespace"
+    message = f"`{name}` is in {several} {' and '.join([f'`{each}`' for each in namespaces])}, which is not imported"
+    if len(whole) > 1:
+        message = message.replace("which is", "which are")
+    label = f"it is {_either(whole)}"
+    return Diagnostic("name", message, span, label, help=f'write   {whole[0]}   or, above,   import "{namespaces[0]}"')
+
+
+def namespace_alone(name: str, span: Span, known: Sequence[str]) -> Diagnostic:
+    """A namespace where a value should be."""
+    help = f"a name in it is written   {name}.{known[0]}" if known else ""
+    return Diagnostic("name", f"`{name}` is a namespace, not a value", span, help=help)
+
+
+def no_member(namespace: str, word: str, span: Span, known: Sequence[str]) -> Diagnostic:
+    """`namespace.word`, where the namespace has no such name."""
+    close = get_close_matches(word, known, 1, 0.6)
+    label = f"did you mean `{namespace}.{close[0]}`?" if close else ""
+    help = "" if label else f"`voxlogica operators {namespace}` lists what it has"
+    return Diagnostic("name", f"there is no `{word}` in the namespace `{namespace}`", span, label, help=help)
+
+
+def no_namespace(name: str, word: str, span: Span, kind: Kind | None) -> Diagnostic:
+    """`value.word(…)`."""
+    message = f"`{name}` is {one(kind)} and no namespace, and so there is no `{name}.{word}`"
+    return Diagnostic(
+        "name", message, span, help=f"a value stands between the brackets of a function:   {word}({name}, …)"
+    )
+
+
+def unknown_namespace(name: str, word: str, span: Span, known: Iterable[str]) -> Diagnostic:
+    """`name.word(…)` of a name that means nothing."""
+    names = list(known)
+    close = get_close_matches(name, names, 1, 0.6)
+    label = f"did you mean `{close[0]}.{word}`?" if close else ""
+    return Diagnostic(
+        "name", f"there is no namespace `{name}`", span, label, help="" if label else f"there are {', '.join(names)}"
+    )
+
+
+def _either(names: Sequence[str]) -> str:
+    quoted = [f"`{name}`" for name in names]
+    return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+
+
 # Arity
 
 
@@ -118,6 +173,7 @@ def wrong_arity(
     label: str,
     marks: tuple[Mark, ...],
     applied_value: bool,
+    or_more: bool = False,
 ) -> Diagnostic:
     """An operator or a definition with too few or too many arguments; `amounts` is how many it may have."""
     name, wanted = call.name, len(parameters)
@@ -135,7 +191,11 @@ def wrong_arity(
         help = f"two stand beside it, the others between its brackets:   {first} {name}[{inside}] {second}"
     span = call.name_span if isinstance(call, Call) else call.span
     amount = str(given) if given else "none"
-    takes = f"{' or '.join(map(str, amounts))} arguments" if len(amounts) > 1 else number_of(wanted, "argument")
+    takes = number_of(amounts[0], "argument")
+    if or_more:
+        takes += " or more"
+    elif len(amounts) > 1:
+        takes = f"{' or '.join(map(str, amounts))} arguments"
     message = f"`{name}` takes {takes}, and is given {amount}"
     return Diagnostic("arity", message, span, label, marks, help=help)
 
@@ -272,6 +332,24 @@ def _dotted(symbol: str, kinds: Sequence[Kind | None], variants: Callable[[str],
         if candidate != symbol and any(_takes(each, kinds) for each in variants(candidate)):
             return candidate
     return None
+
+
+def no_grid_of(call: Call, kind: Type, marks: tuple[Mark, ...]) -> Diagnostic:
+    """`border(3)`."""
+    message = f"`{call.name}` takes the voxel grid of an image, and is given {one(kind)}"
+    operand = Mark(call.arguments[0].span, "", "~")
+    help = f"write   {call.name}   alone to have it on the grid of what it is combined with"
+    return Diagnostic("type", message, call.name_span, "", (operand, *marks), help=help)
+
+
+def no_choice(call: Call, family: Family, number: int, kind: Type, marks: tuple[Mark, ...]) -> Diagnostic:
+    """An argument of a family that has none of the types it may have."""
+    *others, last = [one(each) for each in family.accepted(number)]
+    wanted = f"{', '.join(others)} or {last}" if others else last
+    place = f" as its {_ORDINALS[number]} argument" if len(call.arguments) > 1 and number < len(_ORDINALS) else ""
+    message = f"`{call.name}` takes {wanted}{place}, and is given {one(kind)}"
+    operand = Mark(call.arguments[number].span, "", "~")
+    return Diagnostic("type", message, call.name_span, "", (operand, *marks), details=(family.signature,))
 
 
 def wrong_goal(word: str, at: Span, value: Expression, kind: Kind | None, target: str, mark: Mark | None) -> Diagnostic:

@@ -17,7 +17,8 @@ def operators(options: Options) -> int:
     """Lists them, or explains one."""
     known = entries()
     if options.name is not None:
-        found = [entry for entry in known if entry.name == options.name]
+        found = [entry for entry in known if options.name in (entry.name, entry.name.rpartition(".")[2])]
+        found = found or [entry for entry in known if entry.name.startswith(f"{options.name}.")]
         if not found:
             raise _no_such(options.name, known)
         known = tuple(found)

@@ -90,9 +90,9 @@ def find_operator(name: str) -> Operator | None:
         except (ImportError, AttributeError):
             return None
         return found if isinstance(found, Operator) else None
-    from voxlogica.operators import operators
+    from voxlogica.operators import named
 
-    return operators().get(name)
+    return named(name)
 
 
 class ExecutionEngine:

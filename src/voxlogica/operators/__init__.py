@@ -16,32 +16,99 @@ body, so that a declaration costs nothing to read.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import TypeVar
 
-from voxlogica.formula import BOOL, BYTES, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type
-from voxlogica.values import Value
+from voxlogica.formula import BOOL, BYTES, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type, sequence
+from voxlogica.values import Space, Value
 
 _Body = TypeVar("_Body", bound=Callable[..., Value])
 
 FRAGMENTS = (
     "scalars", "geometry", "logic", "arithmetic", "comparison", "aggregates", "spatial", "colour", "similarity",
-    "filters", "measures", "files",
+    "filters", "measures", "grids", "strings", "geom", "files",
 )  # fmt: skip
 """The files of this room, in the order of the manual."""
 
 COSTS = ("scalar", "bits", "voxels", "neighbourhood", "components", "distance", "histogram", "window", "file")
 """The classes of running time an operator may declare."""
 
+NAMESPACES = ("strings", "geom")
+"""The fragments whose operators are in a namespace of the same name."""
+
 _TYPES: dict[str, Type] = {
+    "tuple[float, ...]": sequence(NUMBER),
     "float": NUMBER, "bool": BOOL, "str": STRING, "Model": MODEL, "Image": IMAGE, "Mask": MASK, "Labels": LABELS,
     "bytes": BYTES, "Value": MODEL,
 }  # fmt: skip
 
 _declared: dict[str, Operator] = {}
+_families: dict[str, Family] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """Operators of one symbol that differ in the types of their arguments, as many as there are choices of types.
+
+    `parameters` are the names, with the types that each may have; the last `optional` ones may be left out, and the
+    last one may be given again and again if `repeated`; of the last one nothing but its grid counts if `like`: it is no
+    argument of the operator, whose result lies there. `result` is shown to people. The name of an operator that `make`
+    makes is the symbol with the types in brackets.
+    """
+
+    symbol: str
+    parameters: tuple[tuple[str, tuple[Type, ...]], ...]
+    result: str
+    make: Callable[[tuple[Type, ...]], Operator]
+    doc: str
+    optional: int = 0
+    repeated: bool = False
+    like: bool = False
+
+    @property
+    def signature(self) -> str:
+        """How it is shown to people."""
+        whole = len(self.parameters) - self.optional
+        shown = [f"{name}: {_choice(kinds)}" for name, kinds in self.parameters]
+        shown = [each if n < whole else f"[{each}]" for n, each in enumerate(shown)]
+        return f"{self.symbol}({', '.join([*shown, *(['…'] if self.repeated else [])])}) -> {self.result}"
+
+    def accepted(self, number: int) -> tuple[Type, ...]:
+        """The types that an argument may have, by its number."""
+        return self.parameters[min(number, len(self.parameters) - 1)][1]
+
+    def takes(self, count: int) -> bool:
+        """Whether it takes so many arguments."""
+        most = len(self.parameters)
+        return most - self.optional <= count and (self.repeated or count <= most)
+
+    def chosen(self, kinds: Sequence[Type]) -> Operator:
+        """The operator for arguments of such types, which it takes."""
+        wanted = [next(w for w in self.accepted(n) if w.accepts(kind)) for n, kind in enumerate(kinds)]
+        return self.make(tuple(wanted))
+
+
+def _choice(kinds: Sequence[Type]) -> str:
+    *others, last = [str(kind) for kind in kinds]
+    if {LABELS, MASK, IMAGE, MODEL} == set(kinds):
+        return "any image"
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def declare_family(family: Family) -> None:
+    """Makes a family known by its symbol."""
+    assert family.symbol not in _families
+    _families[family.symbol] = family
+
+
+def families() -> Mapping[str, Family]:
+    """The families by symbol."""
+    operators()
+    return MappingProxyType(_families)
 
 
 class DeclarationError(Exception):
@@ -58,18 +125,23 @@ def operator(
     hidden: bool = False,
     isolate: bool = False,
     library: str = "",
+    bridge: bool = False,
+    grid: Callable[..., Space] | None = None,
 ) -> Callable[[_Body], _Body]:
     """Declares the decorated function as an operator of the logic, and returns it unchanged.
 
     `symbol` is how programs write it, the function's name unless given, and `also` what else they may write where the
     types say that it is meant; `version` is raised when its results change; `isolate` has it run in a process of its
     own, for external tools and code that may crash or never end; `library` is the package that computes it, if that is
-    not ours: its version enters the ids.
+    not ours: its version enters the ids. For `bridge` and `grid` see `Operator`. In the file of a namespace the name
+    and the symbol get it before them.
     Raises `DeclarationError` at import when the declaration is not whole.
     """
 
     def declare(body: _Body) -> _Body:
-        name = body.__name__.rstrip("_")
+        fragment = body.__module__.rpartition(".")[2]
+        prefix = f"{fragment}." if fragment in NAMESPACES else ""
+        name = prefix + body.__name__.rstrip("_")
         doc = inspect.getdoc(body) or ""
         if name in _declared:
             raise DeclarationError(f"the operator `{name}` is declared twice")
@@ -83,7 +155,7 @@ def operator(
         takes_threads = hints.pop("threads", None) == "int"
         _declared[name] = Operator(
             name=name,
-            symbol=symbol or name,
+            symbol=prefix + symbol if symbol else name,
             version=version,
             parameters=tuple((n.rstrip("_"), _type(name, hint)) for n, hint in hints.items()),
             result=result,
@@ -97,6 +169,8 @@ def operator(
             hidden=hidden,
             isolate=isolate,
             library=library,
+            bridge=bridge,
+            grid=grid,
         )
         return body
 
@@ -117,11 +191,27 @@ def operators() -> Mapping[str, Operator]:
     return MappingProxyType(_declared)
 
 
+def named(name: str) -> Operator | None:
+    """The operator of a name, as it stands in ids: one of a family too."""
+    symbol, bracket, kinds = name.partition("(")
+    if not bracket:
+        return operators().get(name)
+    family = families().get(symbol)
+    types = [_NAMED.get(kind) for kind in kinds[:-1].split(", ")]
+    return None if family is None or None in types else family.make(tuple([kind for kind in types if kind]))
+
+
+_NAMED = {str(kind): kind for kind in (NUMBER, BOOL, STRING, MODEL, IMAGE, MASK, LABELS, sequence(NUMBER))}
+
+
 @cache
 def by_symbol() -> Mapping[str, tuple[Operator, ...]]:
     """The operators programs may write, by symbol; those that share one are told apart by their types."""
     found: dict[str, tuple[Operator, ...]] = {}
     for each in operators().values():
-        for symbol in () if each.hidden else (each.symbol, *each.also):
+        symbols = [] if each.hidden else [each.symbol, *each.also]
+        if each.body.__module__.endswith(".measures"):
+            symbols += [f"arrays.{symbol}" for symbol in symbols]
+        for symbol in symbols:
             found[symbol] = (*found.get(symbol, ()), each)
     return MappingProxyType(found)

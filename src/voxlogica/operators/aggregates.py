@@ -45,6 +45,18 @@ def avg(a: Image, b: Mask) -> float:
 
 
 @operator()
+def avg0(a: Image, b: Mask) -> float:
+    """The mean of a over the voxels of b, accumulated in double; 0 when b is empty.
+
+    >>> value("avg0(a, ff)", a=[1, 2, 4])
+    0.0
+    """
+    from voxlogica.kernels import fields, masks
+
+    return fields.mean(a.array(), b.words()) if masks.count(b.words()) else 0.0
+
+
+@operator()
 def volume(a: Mask) -> float:
     """The number of true voxels (not cubic millimetres).
 

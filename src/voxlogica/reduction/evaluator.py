@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from voxlogica._collector import collector_paused
 from voxlogica.errors import Refusal, Span
-from voxlogica.formula import Formula, Formulas, Leaf, Origin
+from voxlogica.formula import Apart, Formula, Formulas, Leaf, Operator, Origin
 from voxlogica.operators.sequences import argmax, items, refuse
 from voxlogica.reduction.code import (
     DEFAULT,
@@ -18,6 +18,7 @@ from voxlogica.reduction.code import (
     Cut,
     Each,
     Folding,
+    Gathered,
     Global,
     Greatest,
     Input,
@@ -73,7 +74,7 @@ def reduce(
     or when it needs such a slot. What cannot be had, an element past the end for example, is a formula that fails.
     Linear in steps plus distinct calls plus turns of loops.
     """
-    reducer = _Reducer(table or Formulas(), leaves, spaces, parameters, replace)
+    reducer = _Reducer(table or Formulas(), leaves, spaces, parameters, replace, main.made)
     with collector_paused():
         _run(reducer.run(main, _Frame(main, reducer.main, None, None, None)))
     return Reduced(reducer)
@@ -116,19 +117,22 @@ class _Reducer:
         spaces: Mapping[int, Space],
         parameters: Mapping[str, Scalar],
         replace: Callable[[str, Span], str],
+        made: Mapping[int, int],
     ) -> None:
         self.table, self.leaves, self.spaces = table, leaves, spaces
-        self.parameters, self.replace = parameters, replace
+        self.parameters, self.replace, self.made = parameters, replace, made
         self.main: list[Slot] = []
         self.calls: dict[tuple[object, ...], Slot] = {}
         self.scalars: dict[Formula, Scalar | None] = {}
 
     def run(self, code: Code, here: _Frame) -> Process:
         """The work of a code: its result."""
-        slots = here.slots
-        for step in code.steps:
+        slots, steps, put = here.slots, code.steps, here.slots.append
+        if code.order:
+            steps, put = [steps[n] for n in code.order], _in_order(code, slots)
+        for step in steps:
             if type(step) is Apply:
-                slots.append(self.apply(step, here))
+                put(self.apply(step, here))
             elif type(step) is Invoke:
                 arguments = tuple([slots[n] for n in step.arguments])
                 space = self.space(step.space, here)
@@ -136,29 +140,34 @@ class _Reducer:
                 if key not in self.calls:
                     caller = here.origin(step.span)
                     self.calls[key] = yield self.run(step.code, _Frame(step.code, list(arguments), space, caller, None))
-                slots.append(self.calls[key])
+                put(self.calls[key])
             elif type(step) is Global:
-                slots.append(self.main[step.slot])
+                put(self.main[step.slot])
             elif type(step) is Skip:
-                slots.append(None)
+                put(None)
             elif type(step) in _ATOMS:
-                slots.append(self.atom(step))
+                put(self.atom(step))
             else:
-                slots.append((yield self.loop(step, here)))
+                put((yield self.loop(step, here)))
         return slots[code.result] if code.result >= 0 else None
 
     def space(self, number: int, here: _Frame) -> Space | None:
         """The space that a space variable of a code stands for, here and now."""
         if number < 0:
             return None
-        if here.slots is self.main or number == DEFAULT:
-            return self.spaces.get(number)
-        if number == OPEN:
-            return here.open
-        source = here.code.spaces[number - 2]
-        if source.main >= 0:
-            return self.spaces.get(source.main)
-        value = here.slots[source.slot]
+        slots, slot = here.slots, -1
+        if slots is not self.main and number != DEFAULT:
+            if number == OPEN:
+                return here.open
+            slot, number, outer = here.code.spaces[number - 2]
+            if outer >= 0:
+                assert here.outer is not None
+                slots, slot = here.outer, outer
+        if number >= 0:
+            if number in self.spaces:
+                return self.spaces[number]
+            slots, slot = self.main, self.made.get(number, -1)
+        value = slots[slot] if slot >= 0 else None
         return value.space if isinstance(value, (Formula, Elements)) else None
 
     def apply(self, step: Apply, here: _Frame) -> Slot:
@@ -166,12 +175,37 @@ class _Reducer:
         for argument in arguments:
             if type(argument) is not Formula:
                 return _first_absent(arguments)
-        space = None
+        space, origin = None, here.origin(step.span)
         if step.space >= 0:
             space = self.space(step.space, here)
             if space is None:
                 return None
-        return self.table.apply(step.operator, arguments, space, here.origin(step.span))  # type: ignore[arg-type]
+        if step.operator.grid is not None:
+            made = self.grid(step.operator, arguments, origin)  # type: ignore[arg-type]
+            if isinstance(made, Absent):
+                return made
+            space = made
+        try:
+            return self.table.apply(step.operator, arguments, space, origin)  # type: ignore[arg-type]
+        except Apart as apart:
+            return _apart(step.operator, apart, origin)
+
+    def grid(self, operator: Operator, arguments: Sequence[Formula], origin: Origin | None) -> Space | Absent:
+        """The space on which an operator's result lies that has a grid of its own."""
+        assert operator.grid is not None
+        known: list[object] = []
+        for (name, _), argument in zip(operator.parameters, arguments, strict=True):
+            given: object = argument.space or self.scalar(argument)
+            if argument.type.element is not None:
+                given = tuple([self.scalar(each) for each in argument.arguments])
+            if given is None or (isinstance(given, tuple) and None in given):
+                help = "which voxels there are must follow from numbers and parameters alone"
+                return Absent(f"`{name}` of `{operator.symbol}` depends on an image here", help, origin)
+            known.append(given)
+        try:
+            return operator.grid(*known)
+        except Refusal as refusal:
+            return Absent(refusal.message, refusal.help, origin)
 
     def atom(self, step: Step) -> Formula:
         """The formula of a step that reads no slot."""
@@ -225,6 +259,8 @@ class _Reducer:
                 return (yield self.fold(step, source, here))
             case Greatest(_, span):
                 return (yield self.greatest(source, here.origin(span)))
+            case Gathered(_, span):
+                return (yield self.whole_sequence(source, here.origin(span)))
         raise TypeError(f"{step} is no step")
 
     def body(self, code: Code, holes: list[Slot], space: Space | None, around: _Frame) -> Process:
@@ -331,6 +367,17 @@ class _Reducer:
             found.append(element)
         return self.table.apply(argmax(len(found)), tuple(found), None, origin)
 
+    def whole_sequence(self, source: Elements, origin: Origin | None) -> Process:
+        if source.length > MOST:
+            return _too_many("an operator", source, origin)
+        found: list[Formula] = []
+        for number in range(source.length):
+            element = yield source.element(number)
+            if not isinstance(element, Formula):
+                return element
+            found.append(element)
+        return self.table.apply(items(tuple([each.type for each in found])), tuple(found), source.space)
+
     def gathered(self, slot: Slot) -> Process:
         """A formula for what a slot holds."""
         if isinstance(slot, Absent):
@@ -386,6 +433,17 @@ class _Reducer:
 _ATOMS = (Constant, Text, Setting, Input)
 
 
+def _in_order(code: Code, slots: list[Slot]) -> Callable[[Slot], None]:
+    """Puts what comes of steps, in the order of their being carried out, into their slots."""
+    slots += [None] * len(code.steps)
+    numbers = iter(code.order)
+
+    def put(value: Slot) -> None:
+        slots[code.holes + next(numbers)] = value
+
+    return put
+
+
 def _computed(formula: Formula, values: Sequence[Scalar | None]) -> Scalar | None:
     operator = formula.operator
     assert operator is not None
@@ -406,6 +464,16 @@ def _too_many(what: str, source: Elements, origin: Origin | None) -> Absent:
     return Absent(
         f"`{what}` was given a sequence of {source.length} elements, and takes {MOST} at most",
         "take a part of it:   sequence[0:100]",
+        origin,
+    )
+
+
+def _apart(operator: Operator, apart: Apart, origin: Origin | None) -> Absent:
+    one, other = (" x ".join(map(str, space.size)) for space in (apart.one, apart.other))
+    sizes = f"of {one} and of {other} voxels" if one != other else f"of {one} voxels each that lie apart"
+    return Absent(
+        f"`{operator.symbol}` is given images on two voxel grids, {sizes}",
+        "`resample(image, like)` brings an image onto the grid of another",
         origin,
     )
 

@@ -217,7 +217,7 @@ def _apart(
         (Mark(one.name_span), Mark(other.name_span)),
         together.place.chain,
         images.table(one.name, a, other.name, b, apart),
-        apart.help,
+        apart.help(one.name, other.name),
     )
 
 
