@@ -19,7 +19,7 @@ from scipy.ndimage import binary_dilation
 
 import voxlogica as vx
 from voxlogica.cli import main
-from voxlogica.study.pictures import COLOURS, _Display, slices
+from voxlogica.study.pictures import COLOURS, PANEL, _Display, slices
 from voxlogica.study.report import worst_first
 from voxlogica.study.rows import Row, brief
 
@@ -177,18 +177,38 @@ def test_a_report_is_one_page_that_asks_no_other_host(voxlogica_: Voxlogica) -> 
 
 
 def test_a_report_of_a_sweep_has_heat_maps_that_say_what_numpy_says(voxlogica_: Voxlogica) -> None:
-    voxlogica_("sweep", "p.imgql", "--cases", "data/{case}.nii.gz", "-p", "k=50,60,70")
+    voxlogica_("sweep", "p.imgql", "--cases", "data/{case}.nii.gz", "-p", "k=90,95,97")
     assert voxlogica_("report", "1", "--sort", "share", "--lowest", "share")[1] == "r1.html\n"
     text = Path("r1.html").read_text()
     Page(text)
     images = [np.asarray(nibabel.load(f"data/{name}.nii.gz").dataobj) for name in NAMES]
     shares = {}
-    for k in (50, 60, 70):
+    for k in (90, 95, 97):
         shares[k] = np.mean([np.sum(i > 90) / np.sum(binary_dilation(i > k, np.ones((3, 3, 3)))) for i in images])
         assert f"<title>k={k}: {brief(float(shares[k]))}, 3 cases</title>" in text
     least = min(shares, key=lambda k: shares[k])
     assert f"The lowest, {brief(float(shares[least]))}, is at k = {least}." in text
     assert text.count('class="best"') == 2
+    assert "<p class=note>At k = " in text.split("Cases, the worst first")[0], "dots are of the best cell too"
+
+
+def test_cells_that_are_as_good_as_the_best_are_marked_too(voxlogica_: Voxlogica) -> None:
+    out = voxlogica_("sweep", "p.imgql", "-p", "k=95,97", "-p", "CASE=ann,bob", "-q")[1]
+    voxels = out.split("\nvoxels")[1].split("\n\n")[0]
+    assert voxels.count("*") == 1
+    Path("same.imgql").write_text(PROGRAM.replace("image >. k", "image >. 50 .+. 0 .*. k"))
+    out = voxlogica_("sweep", "same.imgql", "-p", "k=1,2,3", "--cases", "data/{case}.nii.gz", "-q")[1]
+    assert out.split("\nvoxels")[1].split("\n\n")[0].count("*") == 3
+    voxlogica_("report", "2", "-o", "same.html")
+    assert "is at k = 1, and the same in 2 more." in Path("same.html").read_text()
+
+
+def test_a_millimetre_is_as_long_in_all_three_slices() -> None:
+    space = vx.Space((40, 20, 30), (1.0, 1.0, 2.0), (0.0,) * 3, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    image = vx.Image.of(space, np.ones(space.shape, np.float32))
+    picture = np.asarray(Pictures.open(io.BytesIO(slices(image, []))))
+    scale = PANEL / 60  # the head runs along the third axis, the longest
+    assert picture.shape == (PANEL, round(40 * scale) * 2 + round(20 * scale) + 12)
 
 
 def test_pictures_come_from_the_recorded_program_even_when_the_file_has_changed(voxlogica_: Voxlogica) -> None:
@@ -275,6 +295,6 @@ def test_what_is_on_the_patient_s_left_is_drawn_on_the_right_in_all_48_orientati
     assert where == [9.0, 2.0, 2.0]  # left is to the right, the front is up, the head is up
     picture = np.asarray(Pictures.open(io.BytesIO(slices(scan, [mask]))).convert("RGB")).astype(int)
     lit = np.abs(picture - np.array(COLOURS[0])).sum(axis=2) < 60
-    axial = lit[:, : round(12 * 260 / 16 * 16 / 14)]
+    axial = lit[:, : round(12 * PANEL / 16)]
     assert np.nonzero(axial)[1].mean() > axial.shape[1] / 2
     assert np.nonzero(axial)[0].mean() < axial.shape[0] / 2

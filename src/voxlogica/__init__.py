@@ -25,13 +25,15 @@ if TYPE_CHECKING:
         VoxLogicAError,
     )
     from voxlogica.session import Program, Run, Session, cases, load, program
+    from voxlogica.session.volumes import Image, Labels, Mask, Model
     from voxlogica.study.cases import Cases
-    from voxlogica.values import Image, Labels, Mask, Model, Space
+    from voxlogica.values import Space
 
 _PLACES = {
     **dict.fromkeys(("Program", "Run", "Session", "cases", "load", "program"), "session"),
     "Cases": "study.cases",
-    **dict.fromkeys(("Image", "Labels", "Mask", "Model", "Space"), "values"),
+    **dict.fromkeys(("Image", "Labels", "Mask", "Model"), "session.volumes"),
+    "Space": "values",
     **dict.fromkeys(
         ("ComputationError", "InputError", "InternalError", "MachineError", "ProgramError", "VoxLogicAError"), "errors"
     ),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from voxlogica import identity
@@ -17,7 +18,7 @@ from voxlogica.values import Space, Value
 class Type:
     """A type of the logic; each is one object. `spatial` ones have voxels, and so a space.
 
-    A sequence has the type of its `element`s, which share a space; a record those of its `fields`.
+    A sequence has the type of its `element`s, which share a space; a record those of its `fields`, which share one too.
     """
 
     name: str
@@ -33,12 +34,16 @@ class Type:
         mine, its = self, other
         while mine.element is not None and its.element is not None:
             mine, its = mine.element, its.element
+        if mine.fields is not None and its.fields is not None and mine is not its:
+            pairs = zip(mine.fields.values(), its.fields.values(), strict=False)
+            return list(mine.fields) == list(its.fields) and all(kind.accepts(given) for kind, given in pairs)
         return its is mine or its is NOTHING or (mine is IMAGE and its is LABELS)
 
     @property
     def plural(self) -> str:
         """Several values of the type."""
-        return self.name if self is LABELS else f"{self.name}s" if self.element is None else f"sequences{self.name[8:]}"
+        first, _, rest = self.name.partition(" of ")  # a sequence's or a record's says of what
+        return self.name if self is LABELS else f"{first}s of {rest}" if rest else f"{self.name}s"
 
 
 @cache
@@ -46,6 +51,14 @@ def sequence(element: Type) -> Type:
     """The type of sequences of such elements."""
     name = f"sequence of {element.plural}" if element is not NOTHING else "empty sequence"
     return Type(name, element.spatial, element)
+
+
+@cache
+def record(*fields: tuple[str, Type]) -> Type:
+    """The type of records with these fields, in this order."""
+    names = [name for name, _ in fields]
+    some = ", ".join([*names[:3], *(["…"] if len(names) > 3 else [])])
+    return Type(f"record of {some}", any(kind.spatial for _, kind in fields), fields=MappingProxyType(dict(fields)))
 
 
 NUMBER = Type("number")
@@ -92,6 +105,21 @@ class Operator:
     also: tuple[str, ...] = ()
     bridge: bool = False
     grid: Callable[..., Space] | None = None
+
+    @cached_property
+    def types(self) -> tuple[Type, ...]:
+        """The types of the parameters."""
+        return tuple([kind for _, kind in self.parameters])
+
+    @cached_property
+    def spatial(self) -> tuple[int, ...]:
+        """The numbers of the parameters that have voxels."""
+        return tuple([n for n, kind in enumerate(self.types) if kind.spatial])
+
+    @cached_property
+    def takes_sequences(self) -> bool:
+        """Whether some parameter is a sequence."""
+        return any(kind.element is not None for kind in self.types)
 
     @property
     def signature(self) -> str:
@@ -190,14 +218,14 @@ class Formulas:
 
     def constant(self, value: bool | float | str, origin: Origin | None = None) -> Formula:
         """A constant; integers are numbers."""
-        if not isinstance(value, (bool, str)):
-            value = identity.normal(float(value))
-        kind = BOOL if isinstance(value, bool) else NUMBER if isinstance(value, float) else STRING
-        key = (kind, "nan" if value != value else value)
-        known = self._constants.get(key)  # type: ignore[arg-type]
+        known = self._constants.get((type(value), value))
         if known is None:
-            known = Formula(identity.constant(value), kind, None, None, (), value, None, origin)
-            self._constants[key] = known  # type: ignore[index]
+            plain = value if isinstance(value, (bool, str)) else identity.normal(float(value))
+            kind = BOOL if isinstance(value, bool) else STRING if isinstance(value, str) else NUMBER
+            known = self._constants.get((type(plain), plain)) or Formula(
+                identity.constant(plain), kind, None, None, (), plain, None, origin
+            )
+            self._constants[type(value), value] = self._constants[type(plain), plain] = known
         return known
 
     def leaf(self, leaf: Leaf, origin: Origin | None = None) -> Formula:
@@ -262,10 +290,11 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
     for (name, wanted), argument in zip(operator.parameters, arguments, strict=True):
         if argument.type is not wanted and not wanted.accepts(argument.type):
             raise TypeError(f"{operator}: {name} is a {wanted}, not a {argument.type}")
-        if argument.space is not None and not anywhere:
-            if space is not None and argument.space is not space and argument.space.id != space.id:
-                raise Apart(operator, space, argument.space)
-            space = argument.space
+        here = argument.space
+        if here is not space and here is not None and not anywhere:
+            if space is not None and here.id != space.id:
+                raise Apart(operator, space, here)
+            space = here
     if space is None and (operator.result.spatial or operator.needs_space):
         raise ValueError(f"{operator} needs a space")
     return space

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 
 from voxlogica import library
@@ -11,7 +12,7 @@ from voxlogica.check.forms import FORMS
 from voxlogica.check.imports import File
 from voxlogica.check.names import Function, Meaning, Overloaded, Value
 from voxlogica.errors import Source, Span
-from voxlogica.formula import signature
+from voxlogica.formula import Type, signature
 from voxlogica.operators import FRAGMENTS, families, operators
 from voxlogica.syntax.ast import Import, Let, Program, String
 
@@ -27,6 +28,8 @@ class Entry:
     definition: str = ""
     version: int = 0
     cost: str = ""
+    fields: Mapping[str, Type] = field(default_factory=dict)
+    """Of the record that it makes."""
 
     @property
     def summary(self) -> str:
@@ -44,7 +47,7 @@ def _primitives() -> list[Entry]:
     return [
         Entry(
             symbol, signature(symbol, op.parameters, op.result), op.doc, op.body.__module__.rsplit(".", 1)[-1],
-            version=op.version, cost=op.cost,
+            version=op.version, cost=op.cost, fields=op.result.fields or {},
         )
         for op in operators().values()
         if not op.hidden

@@ -468,7 +468,17 @@ def no_beginning(node: Fold) -> Diagnostic:
 
 
 def no_field(node: Field, kind: Type, marks: tuple[Mark, ...], variants: Variants) -> Diagnostic:
-    """`value.name` of what is no record."""
-    help = f"`{node.name}` is a function:   {node.name}({text_of(node.record)})" if variants else ""
-    message = f"{one(kind)} has no fields, and so no `.{node.name}`"
-    return Diagnostic("type", message, node.name_span, "", (Mark(node.record.span, "", "~"), *marks), help=help)
+    """`value.name` of what has no such field."""
+    text, label = text_of(node.record), ""
+    help = f"`{node.name}` is a function:   {node.name}({text})" if variants else ""
+    element = kind.element.fields if kind.element is not None else None
+    if kind.fields is not None:
+        close = nearest(node.name, kind.fields)
+        label = f"did you mean `{close}`?" if close is not None else ""
+        message = f"this record has no field `{node.name}`"
+        help = f"it has {', '.join(kind.fields)}"
+    else:
+        message = f"{one(kind)} has no fields, and so no `.{node.name}`"
+        if element is not None and node.name in element:
+            help = f"the field of each:   for r in {text} do r.{node.name}"
+    return Diagnostic("type", message, node.name_span, label, (Mark(node.record.span, "", "~"), *marks), help=help)

@@ -25,7 +25,7 @@ from voxlogica.session.running import unexpected
 from voxlogica.storage import MemoryStorage
 from voxlogica.study.rows import brief
 from voxlogica.syntax.ast import Print, Save
-from voxlogica.values import Mask, Model, Value, shown
+from voxlogica.values import Mask, Model, Record, Value, shown
 
 HELP = """  an expression shows its value; a command (let, load, import, print, save) is added to the program
   :load FILE     begin with a program        :run           run its prints and saves
@@ -205,6 +205,8 @@ def described(value: Value) -> str:
         return f"{len(value)} bytes"
     if isinstance(value, tuple):
         return f"[{', '.join([described(each) for each in value])}]"
+    if isinstance(value, Record):
+        return "\n".join([f"{name}: {described(each)}" for name, each in value.items()])
     size = " x ".join(map(str, value.space.size))
     if isinstance(value, Mask):
         count = int(value.numpy().sum())

@@ -97,7 +97,7 @@ class _Lines:
     """The table as lines: columns are wide enough for their names and for numbers."""
 
     def __init__(self, study: Study) -> None:
-        self._axes, self._measures = [axis.name for axis in study.axes], list(study.measures.values())
+        self._axes, self._measures = [axis.name for axis in study.axes], study.measures
         self._case = max([len("case"), *(len(case.name) for case in study.cases), len(f"median of {study.total}")])
         values = {axis.name: [shown(value) for value in axis.values] for axis in study.axes}
         self._widths = [max(len(name), *map(len, values[name])) for name in self._axes]

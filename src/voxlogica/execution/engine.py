@@ -141,19 +141,21 @@ class ExecutionEngine:
         task_timeout: float | None = None,
         retry_failed: bool = False,
         token: Token | None = None,
+        rank: int = 0,
     ) -> Run:
         """Starts computing the goals; iterate over the result for the outcomes.
 
         `listen` is called while the result is iterated over, in that thread, with what happens, in order; the iteration
         then lasts until the store has taken what was computed. Goals that are not finished `timeout` seconds from now
         fail, and so do those that need a task which takes longer than `task_timeout`: for this run only, with a failure
-        that is not stored. `retry_failed` tries again what is stored as failed. `token` can cancel it.
+        that is not stored. `retry_failed` tries again what is stored as failed. `token` can cancel it. Where there
+        is a choice, runs of a lower `rank` go first.
         """
         if inside.a_kernel():
             raise RuntimeError("an operator may not run programs")  # its worker would wait for itself
         if self._closed:
             raise RuntimeError("the engine is closed")
-        asked = Asked(listen, task_timeout, Counts(), retry_failed)
+        asked = Asked(listen, task_timeout, Counts(), retry_failed, rank)
         run = Run(self._workers, self.storage, self._numbers, goals, asked, token)
         if timeout is not None:
             error = too_late(None, timeout)
@@ -184,6 +186,7 @@ class Asked(NamedTuple):
     task_timeout: float | None
     counts: Counts
     retry_failed: bool = False
+    rank: int = 0
     direct: bool = True
 
 
@@ -230,7 +233,7 @@ class Run:
         if rest:
             plan = Workplan(tuple(rest), plan.tasks, plan.known)
             listening = asked.listen is not None
-            workers.post(Begin(self.number, plan, failed, self.counts, listening, asked.task_timeout))
+            workers.post(Begin(self.number, plan, failed, self.counts, listening, asked.task_timeout, asked.rank))
 
     def __enter__(self) -> Run:
         return self

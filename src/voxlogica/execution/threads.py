@@ -9,6 +9,7 @@ machine is never in the hands of a thread that Ctrl-C may interrupt.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -39,6 +40,7 @@ from voxlogica.execution.messages import (
     Gather,
     Gone,
     Granted,
+    Impatient,
     Input,
     Instruction,
     Kill,
@@ -47,6 +49,7 @@ from voxlogica.execution.messages import (
     Mark,
     Over,
     Overdue,
+    Patience,
     Raised,
     Release,
     Replace,
@@ -169,7 +172,7 @@ class Workers:
     """Threads around one machine and one store. `unstored` counts the values the store could not take."""
 
     def __init__(self, backend: StorageBackend, jobs: int, memory: int, operators: Operators) -> None:
-        self.machine = Machine(jobs, memory)
+        self.machine = Machine(jobs, memory, cold="numpy" not in sys.modules)
         self.unstored = 0
         self.broken: BaseException | None = None
         self.alarms, self.children = Alarms(), Children()
@@ -332,6 +335,7 @@ class Workers:
             orders = self.machine.handle_all(hand.answers, time.perf_counter())
             hand.answers.clear()
             posts: dict[RunId, list[Outbound | Event | Over]] = {}
+            small: list[_Writing] = []
             for order in orders:
                 kind = type(order)
                 if kind is Free:
@@ -344,13 +348,15 @@ class Workers:
                 elif kind is Over:
                     posts.setdefault(order.run, []).append(order)  # type: ignore
                 else:
-                    self._route(order, kind, hand)
+                    self._route(order, kind, hand, small)
+            # Last, so that what follows is claimed before this claim ends: who waits for it would find that unclaimed.
+            hand.todo.extend(small)
             for run, post in posts.items():
                 box = self._boxes.get(run)
                 if box is not None:
                     box.put(post)
 
-    def _route(self, order: Any, kind: type, hand: _Hand) -> None:
+    def _route(self, order: Any, kind: type, hand: _Hand, small: list[_Writing]) -> None:
         if kind is Compute and not order.tiny:
             if order.isolated:
                 self.children.expect(order.number)
@@ -360,7 +366,7 @@ class Workers:
             grown = self._grown.get(id)
             writing = _Writing(order, grown.data if grown is not None else self._values[id])
             if order.bytes < WRITE_BEHIND:
-                hand.todo.append(writing)
+                small.append(writing)
             else:
                 self._writes.put(writing)
                 if self._writer is None:
@@ -374,6 +380,8 @@ class Workers:
         elif kind is Alarm:
             error = too_late(order.formula, order.seconds, order.waiting)
             self.alarms.set(order.seconds, lambda: self.post(Overdue(order.run, order.number, error)))
+        elif kind is Patience:
+            self.alarms.set(order.seconds, lambda: self.post(Impatient()))
         elif kind is Replace:
             self._start_worker()
         elif kind is Retire:

@@ -1,4 +1,4 @@
-"""Files to leaves and values, and back: NIfTI, PNG, JPEG, BMP, NRRD, MetaImage.
+"""Files to leaves and values, and back: NIfTI, PNG, JPEG, BMP, NRRD, MetaImage; and images that are in memory.
 
 `bind` verifies a file and says what it is; `read` gives its voxels; `encode` makes the bytes of a file from a value,
 and `write` puts them in their place. Everything refused is a `Refusal` in words. NumPy, Pillow and the decompressor are
@@ -19,6 +19,7 @@ from voxlogica.images.files import File, Inflated, Plain
 from voxlogica.images.grids import Difference, difference, table
 from voxlogica.images.memo import Memo, header, settled
 from voxlogica.images.memo import space as space_noted
+from voxlogica.images.memory import Held, affine, hold, name_of, taken, to_nibabel, to_sitk
 from voxlogica.images.outputs import (
     FLAT,
     WITHOUT_TEXT,
@@ -37,9 +38,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "FLAT",
     "WITHOUT_TEXT",
     "Difference",
     "Memo",
+    "affine",
     "bind",
     "check_output",
     "check_writable",
@@ -47,8 +50,13 @@ __all__ = [
     "difference",
     "encode",
     "format_of",
+    "hold",
+    "name_of",
     "read",
     "table",
+    "taken",
+    "to_nibabel",
+    "to_sitk",
     "write",
 ]
 
@@ -96,33 +104,61 @@ def bind(path: str | Path, memo: Memo | None = None) -> Leaf:
     if format is None:
         raise _unknown(name)
     reader = _READERS[format]
-    reader_name, absolute = reader.name + pictures.decoder(format), str(Path(name).absolute())
+    reader = reader._replace(name=reader.name + pictures.decoder(format))
     try:
         with Path(name).open("rb") as handle:
-            status = files.status(handle)
-            old_enough = settled(status)
-            noted = memo.recall(absolute, status) if memo and old_enough else None
-            known = space_noted(noted[1], reader_name, reader.version) if noted else None
-            if noted and known:
-                return Leaf(File(name, absolute, format, status), noted[0], reader_name, reader.version, known)
-            if status[2] == 0:
-                raise Refusal(f"{name} is empty", help=files.AGAIN)
-            digest = identity.file_digest(files.blocks(handle))
-            handle.seek(0)
-            space = reader.inspect(_stream(handle, name, format))
-            if files.status(handle) != status:
-                raise files.changed(name)
+            file = File(name, str(Path(name).absolute()), format, files.status(handle))
+            digest, space = _identified(handle, file, reader, memo)
     except files.Circumstance:
         raise
     except OSError as error:
         raise files.unreadable(name, error) from error
-    if memo:
-        memo.remember(absolute, status, digest, header(reader_name, reader.version, space), old_enough)
-    return Leaf(File(name, absolute, format, status), digest, reader_name, reader.version, space)
+    return Leaf(file, digest, reader.name, reader.version, space)
+
+
+def _identified(handle: BinaryIO, file: File, reader: Reader, memo: Memo | None) -> tuple[bytes, Space]:
+    """The digest and the space of an open file; one process reads it through, the others wait and recall them."""
+    if memo is None or not settled(file.status):
+        found = _verified(handle, file, reader)
+        if memo:
+            _remember(memo, file, reader, found, False)
+        return found
+    known = _recalled(memo, file, reader)
+    if known is None:
+        with memo.reading(file.status):
+            known = _recalled(memo, file, reader)
+            if known is None:
+                known = _verified(handle, file, reader)
+                _remember(memo, file, reader, known, True)
+    return known
+
+
+def _verified(handle: BinaryIO, file: File, reader: Reader) -> tuple[bytes, Space]:
+    if not file.status[2]:
+        raise Refusal(f"{file.name} is empty", help=files.AGAIN)
+    digest = identity.file_digest(files.blocks(handle))
+    handle.seek(0)
+    space = reader.inspect(_stream(handle, file.name, file.format))
+    if files.status(handle) != file.status:
+        raise files.changed(file.name)
+    return digest, space
+
+
+def _recalled(memo: Memo, file: File, reader: Reader) -> tuple[bytes, Space] | None:
+    noted = memo.recall(file.path, file.status)
+    space = space_noted(noted[1], reader.name, reader.version) if noted else None
+    return (noted[0], space) if noted and space else None
+
+
+def _remember(memo: Memo, file: File, reader: Reader, found: tuple[bytes, Space], old_enough: bool) -> None:
+    digest, space = found
+    memo.remember(file.path, file.status, digest, header(reader.name, reader.version, space), old_enough)
 
 
 def read(file: object, space: Space) -> Model:
     """The voxels of a bound file, over the space it was given, which has the size it was bound with."""
+    if isinstance(file, Held):
+        return Model(space, file.model.data, file.model.components)
     assert isinstance(file, File)
     try:
         with Path(file.path).open("rb") as handle:

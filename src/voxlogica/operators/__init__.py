@@ -10,23 +10,24 @@
 
 The annotations are the type the checker sees, the docstring the manual entry, whose example runs as a test. A leading
 parameter `space: Space` is supplied by the engine, and so is a keyword `threads: int`. Kernels are imported in the
-body, so that a declaration costs nothing to read.
+body, so that a declaration costs nothing to read. Several results are a record: its type is a frozen dataclass of the
+same file, of which the body returns an instance.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache, wraps
 from importlib import import_module
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from voxlogica.formula import BOOL, BYTES, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type, sequence
-from voxlogica.values import Space, Value
+from voxlogica.formula import BOOL, BYTES, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type, record, sequence
+from voxlogica.values import Record, Space
 
-_Body = TypeVar("_Body", bound=Callable[..., Value])
+_Body = TypeVar("_Body", bound=Callable[..., Any])
 
 FRAGMENTS = (
     "scalars", "geometry", "logic", "arithmetic", "comparison", "aggregates", "spatial", "colour", "similarity",
@@ -128,7 +129,7 @@ def operator(
     bridge: bool = False,
     grid: Callable[..., Space] | None = None,
 ) -> Callable[[_Body], _Body]:
-    """Declares the decorated function as an operator of the logic, and returns it unchanged.
+    """Declares the decorated function as an operator of the logic, and returns it; one of a record returns `Record`s.
 
     `symbol` is how programs write it, the function's name unless given, and `also` what else they may write where the
     types say that it is meant; `version` is raised when its results change; `isolate` has it run in a process of its
@@ -150,7 +151,9 @@ def operator(
         if cost not in COSTS:
             raise DeclarationError(f"the operator `{name}` declares the unknown cost {cost!r}")
         hints = dict(body.__annotations__)
-        result = _type(name, hints.pop("return", None))
+        result = _type(name, hints.pop("return", None), body.__globals__)
+        if result.fields is not None:
+            body = _recording(body)
         needs_space = hints.pop("space", None) == "Space"
         takes_threads = hints.pop("threads", None) == "int"
         _declared[name] = Operator(
@@ -177,10 +180,24 @@ def operator(
     return declare
 
 
-def _type(name: str, hint: object) -> Type:
-    if not isinstance(hint, str) or hint not in _TYPES:
+def _type(name: str, hint: object, named: Mapping[str, Any] = MappingProxyType({})) -> Type:
+    """The type that an annotation says; `named` has the records that may be meant."""
+    if isinstance(hint, str) and hint in _TYPES:
+        return _TYPES[hint]
+    found = named.get(hint) if isinstance(hint, str) else None
+    if not is_dataclass(found):
         raise DeclarationError(f"the operator `{name}` uses the type {hint!r}, which is not one of the logic's")
-    return _TYPES[hint]
+    return record(*((field.name, _type(name, field.type)) for field in fields(found)))
+
+
+def _recording(body: _Body) -> _Body:
+    """The same function, which returns a record for an instance of a dataclass."""
+
+    @wraps(body)
+    def recorded(*arguments: Any, **options: Any) -> Record:
+        return Record(vars(body(*arguments, **options)))
+
+    return recorded  # type: ignore[return-value]
 
 
 @cache

@@ -153,6 +153,15 @@ class Folding(NamedTuple):
     span: Span
 
 
+class Read(NamedTuple):
+    """A field of a record."""
+
+    operator: Operator
+    record: int
+    name: str
+    span: Span
+
+
 class Greatest(NamedTuple):
     """The number of the largest element, the first of several."""
 
@@ -166,7 +175,7 @@ class Skip(NamedTuple):
 
 Step: TypeAlias = (
     Constant | Text | Setting | Input | Global | Outer | Apply | Gathered | Invoke | Skip
-    | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Greatest
+    | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Greatest | Read
 )  # fmt: skip
 
 DEFAULT = 0
@@ -224,6 +233,8 @@ def reads(step: Step) -> tuple[int, ...]:
             return (source, number)
         case Gathered(source) | Greatest(source):
             return (source,)
+        case Read(record=record):
+            return (record,)
     return ()
 
 

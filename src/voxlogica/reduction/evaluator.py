@@ -27,6 +27,7 @@ from voxlogica.reduction.code import (
     Outer,
     Pick,
     Range,
+    Read,
     Setting,
     Sift,
     Skip,
@@ -143,6 +144,8 @@ class _Reducer:
                 put(self.calls[key])
             elif type(step) is Global:
                 put(self.main[step.slot])
+            elif type(step) is Read:
+                put(self.read(step, here))
             elif type(step) is Skip:
                 put(None)
             elif type(step) in _ATOMS:
@@ -206,6 +209,13 @@ class _Reducer:
             return operator.grid(*known)
         except Refusal as refusal:
             return Absent(refusal.message, refusal.help, origin)
+
+    def read(self, step: Read, here: _Frame) -> Slot:
+        """A field of a record."""
+        record = here.slots[step.record]
+        if not isinstance(record, Formula):
+            return record
+        return self.table.apply(step.operator, (record, self.table.constant(step.name)), None, here.origin(step.span))
 
     def atom(self, step: Step) -> Formula:
         """The formula of a step that reads no slot."""

@@ -26,7 +26,7 @@ from voxlogica.storage.records import Records, RunRow, StudyRow
 from voxlogica.study.axes import Axis
 from voxlogica.study.diff import Definition, Masks, Node, Number, definitions, numbers, pairs, title
 from voxlogica.study.rows import Row, Table
-from voxlogica.values import Mask, Printable, Value
+from voxlogica.values import Mask, Printable, Record, Value, columns
 
 _PRINT = re.compile(r'print "(.*)"', re.DOTALL)
 
@@ -123,6 +123,8 @@ def _dict(value: object) -> dict[str, object]:
 
 def _printable(value: object) -> Printable | None:
     """What a `print` shows, a sequence as JSON keeps it made a tuple again; None for anything else."""
+    if isinstance(value, Record):
+        return value
     if isinstance(value, (list, tuple)):
         return tuple([found for each in value if (found := _printable(each)) is not None])
     return value if isinstance(value, (bool, int, float, str)) else None
@@ -162,7 +164,7 @@ def _single(session: Session, run: RunRow) -> Recorded:
         if match and isinstance(outcome, Done):
             value = outcome.ref.open()
             if (found := _printable(value)) is not None:
-                values[match[1]] = found
+                values |= columns(match[1], found)
     row = StudyRow(0, "", {}, {"values": values}, run.goals)
     return Recorded(session, run, Table.of([_row(row)], (), tuple(values)), {0: row}, ())
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
+from voxlogica import identity
 from voxlogica.formula import Formula, below
 from voxlogica.identity import Id
-from voxlogica.storage import StoreFull
+from voxlogica.storage import Claim, StorageBackend, StoreFull
 from voxlogica.storage.records import FormulaRow, Memo, Records, Stamp
 from voxlogica.values import shown
 
 VARIABLE = "VOXLOGICA_STORE"
 CONSTANT, LEAF = "constant", "load"
 """What formulas that apply no operator are noted as."""
+_PATIENCE = 2.0  # seconds after which a file is read that somebody else is reading; that one may be stopped
 
 
 def directory() -> Path:
@@ -32,13 +34,23 @@ def directory() -> Path:
 class Files:
     """The store as a memory of files (`images.Memo`). What it cannot take is not remembered, which costs time only."""
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
+    def __init__(self, records: Records, storage: StorageBackend) -> None:
+        self._records, self._storage = records, storage
 
     def recall(self, path: str, status: tuple[int, ...]) -> tuple[bytes, str] | None:
         """The digest and header of a file that has not changed since."""
         memo = self._records.memo(Stamp(path, *status))
         return (memo.digest, memo.header) if memo is not None and memo.verified else None
+
+    @contextmanager
+    def reading(self, status: tuple[int, ...]) -> Iterator[None]:
+        """Entered when no other process reads the file through, or the one that does takes too long."""
+        try:
+            claim = self._storage.claim(identity.reading(status), timeout=_PATIENCE)
+        except StoreFull:
+            claim = None
+        with claim if isinstance(claim, Claim) else nullcontext():
+            yield
 
     def remember(self, path: str, status: tuple[int, ...], digest: bytes, header: str, settled: bool) -> None:
         """Notes a file that was verified; one that is not settled is noted for its digest only."""

@@ -79,6 +79,7 @@ class Catalogue:
                 with gate:  # recovery after a crash needs to be alone, and so do migrations
                     self._open(len(migrations()))
             self._cursor = self._connection.cursor()
+            self._execute = self._cursor.execute
         except (apsw.CorruptError, apsw.NotADBError) as error:
             raise self._damaged(error) from error
         except (apsw.CantOpenError, apsw.IOError, apsw.ReadOnlyError) as error:
@@ -149,7 +150,7 @@ class Catalogue:
         """All rows a statement yields."""
         with self._using:
             try:
-                return self._cursor.execute(sql, parameters).fetchall()
+                return self._execute(sql, parameters).fetchall()
             except apsw.Error as error:
                 raise self._translated(error) from error
 
@@ -164,7 +165,7 @@ class Catalogue:
         """The one row a statement yields, if any; it must have several columns."""
         with self._using:
             try:
-                return self._cursor.execute(sql, parameters).get  # type: ignore[no-any-return]
+                return self._execute(sql, parameters).get  # type: ignore[no-any-return]
             except apsw.Error as error:
                 raise self._translated(error) from error
 
@@ -255,7 +256,7 @@ class Catalogue:
         if durable != self._durable:
             self._connection.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
             self._durable = durable
-        execute = self._cursor.execute
+        execute = self._execute
         execute("begin immediate")
         try:
             for request in batch:
@@ -286,7 +287,8 @@ _OTHER_STORE = "make it accessible, choose another store with --store, or run wi
 
 
 def _connection(name: Path | str, flags: int) -> apsw.Connection:
-    connection = apsw.Connection(str(name), flags=flags)
+    # `_using` keeps threads apart, so that SQLite need not, at every call.
+    connection = apsw.Connection(str(name), flags=flags | apsw.SQLITE_OPEN_NOMUTEX)
     # Only recovery after a crash is waited for like this: all else is kept apart by the gate.
     connection.set_busy_timeout(30_000)
     connection.execute("pragma cache_size = -16000")

@@ -129,10 +129,10 @@ class _Voice:
 class EmbeddedRef:
     """A value in the store: its row, from which it is opened when asked for."""
 
-    __slots__ = ("_id", "_open", "_row")
+    __slots__ = ("_id", "_row", "_store")
 
-    def __init__(self, open: Callable[[TaskId, Row], Value], id: TaskId, row: Row) -> None:
-        self._open, self._id, self._row = open, id, row
+    def __init__(self, store: EmbeddedStorage, id: TaskId, row: Row) -> None:
+        self._store, self._id, self._row = store, id, row
 
     @property
     def nbytes(self) -> int:
@@ -142,7 +142,7 @@ class EmbeddedRef:
 
     def open(self) -> Value:
         """The value. Raises `Missing` when it was collected or is damaged."""
-        return self._open(self._id, self._row)
+        return self._store._open(self._id, self._row)
 
 
 class EmbeddedStorage:
@@ -222,9 +222,9 @@ class EmbeddedStorage:
         if self._idle and not self._is_open():
             return None
         row = self._row(_LOOK, (id,))
-        if row is None:
-            return None
-        return self._outcome(id, row) if row[1] in _KINDS else Done(EmbeddedRef(self._open, id, row))
+        if row is None or row[1] in _KINDS:
+            return None if row is None else self._outcome(id, row)
+        return Done(EmbeddedRef(self, id, row))
 
     def known(self, ids: Iterable[TaskId]) -> dict[TaskId, Outcome]:
         """The outcomes there are for these ids."""
@@ -250,7 +250,7 @@ class EmbeddedStorage:
     def _outcome(self, id: TaskId, row: Row) -> Outcome:
         if row[1] in _KINDS:
             return Failed(failure_from_json(row[2]))
-        return Done(EmbeddedRef(self._open, id, row))
+        return Done(EmbeddedRef(self, id, row))
 
     def _look(self, id: TaskId) -> Seen | None:
         if self._idle and not self._is_open():
@@ -397,7 +397,7 @@ class EmbeddedStorage:
             return self._found_instead(id, value, made, goal)
         self._full = None
         self._collect_if_exceeded(bytes)
-        return Done(EmbeddedRef(self._open, id, row))
+        return Done(EmbeddedRef(self, id, row))
 
     def _found_instead(self, id: TaskId, value: Value, made: Provenance, goal: bool) -> Done:
         outcome = self.lookup(id)
@@ -438,7 +438,10 @@ class EmbeddedStorage:
         """Whether the store would take a value of this size now; if not, better not claim it."""
         if self._lost or not self._writable or bytes > self.limit or (self._full is not None and bytes >= self._full):
             return False
-        disk = os.statvfs(self.directory)
+        try:
+            disk = os.statvfs(self.directory)
+        except OSError:  # removed, or out of reach
+            return False
         return disk.f_bavail * disk.f_frsize > bytes
 
     def _refuse_unless_accepted(self, bytes: int) -> None:

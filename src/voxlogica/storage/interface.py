@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from voxlogica.identity import Id
-from voxlogica.values import Value
+from voxlogica.values import Record, Value
 
 TaskId: TypeAlias = Id
 """A task is named by the content id of the formula whose value it produces."""
@@ -62,9 +62,9 @@ class TaskError:
     duration: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen: one is made at every hit, and that would be a twentieth of it
 class Done:
-    """A success; the value is behind `ref`."""
+    """A success; the value is behind `ref`. Nobody changes it."""
 
     ref: Ref
 
@@ -215,4 +215,6 @@ def size(value: Value) -> int:
         return 32
     if isinstance(value, tuple):
         return 50 + sum([size(each) for each in value])
+    if isinstance(value, Record):
+        return 50 + sum([50 + size(each) for each in value.values()])
     return value.nbytes

@@ -57,7 +57,7 @@ def forget_in_child(owner: Forgettable) -> None:
         _inherited.add(owner)
 
 
-def open_registered(path: Path, flags: int) -> int:
+def open_registered(path: str, flags: int) -> int:
     """A descriptor that no child inherits, whether by exec or by fork."""
     with _registry:
         descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
@@ -83,15 +83,15 @@ class LockFile:
     It is asked after every lock that was obtained: if the file was removed or replaced, there may be two owners.
     """
 
-    __slots__ = ("_node", "path")
+    __slots__ = ("_name", "_node", "path")
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self._name = path, os.fspath(path)
         self._node = self._named()
 
     def _named(self) -> tuple[int, int]:
         try:
-            named = self.path.stat()
+            named = os.stat(self._name)
         except OSError:
             raise Replaced(self.path) from None
         return named.st_dev, named.st_ino
@@ -104,7 +104,7 @@ class LockFile:
     def open(self, writable: bool = True) -> int:
         """A new, registered descriptor."""
         try:
-            return open_registered(self.path, os.O_RDWR if writable else os.O_RDONLY)
+            return open_registered(self._name, os.O_RDWR if writable else os.O_RDONLY)
         except FileNotFoundError:
             raise Replaced(self.path) from None
 

@@ -65,7 +65,7 @@ class Cursor:
 
     def first_on_line(self, index: int) -> bool:
         """Whether only blanks stand before a token on its line."""
-        return index == 0 or "\n" in self.source.text[self.ends[index - 1] : self.starts[index]]
+        return index == 0 or self.source.text.find("\n", self.ends[index - 1], self.starts[index]) >= 0
 
     def next_line(self) -> int:
         """The first token after the line where the cursor is."""
@@ -86,7 +86,8 @@ class Cursor:
     def begins_definition(self, index: int) -> bool:
         """Whether a definition without `let` begins at a token: its left side stands at the start of a line (C3)."""
         return (
-            self.kinds[index + 1 : index + 2] in (["("], ["="])
+            self.kinds[index] in ("name", "operator")
+            and self.kinds[index + 1] in ("(", "=")
             and self.first_on_line(index)
             and self.left_side(index) > 0
         )
@@ -126,6 +127,8 @@ class Cursor:
         """The `let`s that have an `in`."""
         found: set[int] = set()
         waiting: list[int] = []
+        if "in" not in self.kinds:
+            return found
         for index, kind in enumerate(self.kinds):
             if kind in ("let", "for", "filter"):
                 waiting.append(index)

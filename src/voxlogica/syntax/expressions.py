@@ -140,11 +140,11 @@ class _Reader:
 
     def goes_on(self) -> bool:
         """After an operand, read on to where the next one is wanted; False at the end of the expression."""
-        cursor = self.cursor
+        cursor, kinds, texts = self.cursor, self.cursor.kinds, self.cursor.texts
         while True:
-            kind, level = cursor.kind, self.level
+            kind, level = kinds[cursor.at], self.level
             if kind == "operator" and not cursor.begins_definition(cursor.at):
-                text = cursor.texts[cursor.at]
+                text = texts[cursor.at]
                 if text == "." and self.field():
                     continue
                 if text == ":" and level.form == "index":
@@ -196,6 +196,8 @@ class _Reader:
         if not operators:
             return last.expression
         level.operators = []
+        if len(operators) == 1:
+            return version_1(operators, last).expression
         dialect = self.cursor.dialect
         if dialect is None:
             return self.both(operators, last)
@@ -205,7 +207,7 @@ class _Reader:
 
     def both(self, operators: Sequence[Operator], last: Operand) -> Expression:
         """The tree of a chain that must mean the same by levels and to version 1 (C3b)."""
-        n = disagreement(operators) if len(operators) > 1 else None
+        n = disagreement(operators)
         made = by_levels(operators, last).expression
         if n is None:
             self.bracket(operators, last, made)

@@ -124,12 +124,11 @@ class _Parser:
     def doc(self) -> str:
         """The block of `///` lines that ends on the line before the next token."""
         cursor = self.cursor
-        start = cursor.ends[cursor.at - 1] if cursor.at else 0
-        between = cursor.source.text[start : cursor.starts[cursor.at]]
-        if "///" not in between:
+        start, end = cursor.ends[cursor.at - 1] if cursor.at else 0, cursor.starts[cursor.at]
+        if cursor.source.text.find("///", start, end) < 0:
             return ""
         block: list[str] = []
-        above = between.split("\n")[1 if cursor.at else 0 : -1]
+        above = cursor.source.text[start:end].split("\n")[1 if cursor.at else 0 : -1]
         while above and (line := above.pop().strip(" \t\r\ufeff")).startswith("///") and not line.startswith("////"):
             block.append(line[3:].removeprefix(" "))
         return "\n".join(reversed(block))
