@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-Places = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+Doubles = NDArray[np.float64]
+Places = tuple[Doubles, Doubles, Doubles]
 Matrix = Sequence[Sequence[float]]
 
 _ROUNDING = 2.0**-20
@@ -33,21 +34,30 @@ def nearest(field: Floats, shape: tuple[int, int, int], matrix: Matrix, offset: 
 def linear(field: Floats, shape: tuple[int, int, int], matrix: Matrix, offset: Sequence[float]) -> Floats:
     """The mean of the voxels around, weighted by nearness along each axis, in double; at the edge that of the edge."""
     out = np.zeros((*shape, field.shape[3]), np.float32)
-    sizes = field.shape[2], field.shape[1], field.shape[0]
+    ends = [size - 1 for size in reversed(field.shape[:3])]
+    strides = [1, field.shape[2], field.shape[1] * field.shape[2]]
+    channels = np.moveaxis(field, 3, 0).reshape(field.shape[3], -1)
     for z, inside, places in _slices(field.shape, shape, matrix, offset):
         below = [np.floor(place) for place in places]
         shares = [place - low for place, low in zip(places, below, strict=True)]
-        total = np.zeros((len(places[0]), field.shape[3]))
-        for corner in product((0, 1), repeat=3):
-            weight = np.ones(len(places[0]))
-            at = []
-            for step, low, share, size in zip(corner, below, shares, sizes, strict=True):
-                weight *= share if step else 1 - share
-                at.append(np.clip(low + step, 0, size - 1).astype(np.intp))
-            counts = weight > 0  # an infinite voxel does not reach where its weight is 0
-            total[counts] += weight[counts, None] * field[at[2][counts], at[1][counts], at[0][counts]]
-        out[z][inside] = total
+        steps = [
+            [np.clip(low + step, 0, end).astype(np.intp) * stride for step in (0, 1)]
+            for low, end, stride in zip(below, ends, strides, strict=True)
+        ]
+        for channel, voxels in enumerate(channels):
+            corners = [voxels[x + y + k].astype(np.float64) for k, y, x in product(*reversed(steps))]
+            for share in shares:  # along x, then y, then z
+                corners = [_mixed(low, high, share) for low, high in zip(corners[::2], corners[1::2], strict=True)]
+            out[z, inside, channel] = corners[0]
     return out
+
+
+def _mixed(low: Doubles, high: Doubles, share: Doubles) -> Doubles:
+    """So much of one and the rest of the other; where there is nothing of it, what is infinite does not count."""
+    with np.errstate(invalid="ignore"):
+        mixed: Doubles = low * (1 - share) + high * share
+    np.copyto(mixed, low, where=share == 0)
+    return mixed
 
 
 def _slices(
