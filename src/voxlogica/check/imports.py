@@ -146,7 +146,8 @@ class _Gathering:
     def _missing(self, file: File, command: Import) -> Diagnostic:
         wanted = command.path.value
         close = get_close_matches(wanted, [*library.names(), *library.NAMESPACES, *self._beside(file)], 1, 0.75)
-        places = [f"  {directory}" for directory in self.search]
+        gone = "   (there is no such directory)"
+        places = [f"  in {shown(directory)}{'' if directory.is_dir() else gone}" for directory in self.search]
         return Diagnostic(
             "import",
             f'there is no file "{wanted}" to import',

@@ -42,7 +42,10 @@ _DEFINITION = re.compile(r"""(?:let|load|import)\b|[^\W\d]\w*\s*(?:\([^()]*\)\s*
 def repl(options: Options) -> int:
     """Reads, evaluates and shows until there is no more."""
     storage = MemoryStorage() if options.no_store else None
-    with Session(store=options.store, storage=storage, tell=notice) as session, _history():
+    with (
+        Session(store=options.store, storage=storage, library_path=options.library_path, tell=notice) as session,
+        _history(),
+    ):
         talk = _Talk(session, options)
         if options.program:
             talk.obey(f":load {options.program}")
