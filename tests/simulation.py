@@ -240,7 +240,8 @@ class Simulation:
 
     def answer(self) -> None:
         """Carries out one instruction; or time passes."""
-        if self.patience and self.random.random() < 0.1:
+        stuck = all(i.number in self.lost for i in self.asked)
+        if self.patience and (stuck or self.random.random() < 0.1):
             self.patience -= 1
             self.send(Impatient())
             return

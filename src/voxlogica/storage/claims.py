@@ -52,9 +52,9 @@ class _Waiter:
 class _Entry:
     """An id that somebody owns; `lock` is set when it is this process.
 
-    `heirs` wait to claim, `waiting` only for the end. `before` is the suffix of the failure by circumstance that was there at the beginning, which is no answer. `trying`
-    holds until it is known whose the id is. `over` is set once, with the outcome (None: given up) or the error of the
-    helper; who waits holds this object.
+    `heirs` wait to claim, `waiting` only for the end. `before` is the suffix of the failure by circumstance that was
+    there at the beginning, which is no answer. `trying` holds until it is known whose the id is. `over` is set once,
+    with the outcome (None: given up) or the error of the helper; who waits holds this object.
     """
 
     __slots__ = (

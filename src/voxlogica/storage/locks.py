@@ -91,7 +91,7 @@ class LockFile:
 
     def _named(self) -> tuple[int, int]:
         try:
-            named = os.stat(self._name)
+            named = os.stat(self._name)  # noqa: PTH116 - a Path takes as long again
         except OSError:
             raise Replaced(self.path) from None
         return named.st_dev, named.st_ino
