@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from voxlogica.check import messages, sequences
 from voxlogica.check.bodies import BAD, Body, Checking, Operand, Request, join_grids, type_of
 from voxlogica.check.forms import FORMS
-from voxlogica.check.imports import members
+from voxlogica.check.imports import members, unusable
 from voxlogica.check.names import (
     Ambiguous,
     Form,
@@ -37,7 +37,7 @@ from voxlogica.check.strings import has_names
 from voxlogica.errors import Diagnostic, Mark, Span
 from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type, signature
 from voxlogica.library import NAMESPACES
-from voxlogica.operators import Family, by_symbol, families
+from voxlogica.operators import Family, by_symbol, family
 from voxlogica.operators.records import field
 from voxlogica.reduction.code import Apply, Constant, Gathered, Invoke, Read, Text
 from voxlogica.syntax.ast import (
@@ -309,23 +309,33 @@ class Expressions:
 
     def family(self, body: Body, node: Call, family: Family, given: list[Operand]) -> Operand:
         """The operator of a family for arguments of these types, applied."""
-        if not family.takes(len(given)):
+        ways = [family, *family.others]
+        if not any(way.takes(len(given)) for way in ways):
             self.report(body, self.wrong_arity(body, node, family, len(given)), node.name_span)
             return BAD
         kinds = [known(operand.kind) for operand in given]
         if any(operand.slot < 0 for operand in given) or None in kinds:
             return BAD
-        for n, kind in enumerate(kinds):
-            if isinstance(kind, Type) and not any(wanted.accepts(kind) for wanted in family.accepted(n)):
-                marks, traces = self.marks(body, node.arguments[n], kind)
-                problem = messages.no_choice(node, family, n, kind, tuple(marks))
-                body.problems.append(Problem(problem, Place(node.name_span), tuple(traces)))
+        types = [kind if isinstance(kind, Type) else None for kind in kinds]
+        misfits = [way.fit(types) for way in ways]
+        if None not in misfits:  # what is said is of the way that fits the furthest
+            furthest = max(range(len(ways)), key=lambda n: (ways[n].takes(len(given)), misfits[n]))
+            number = min(misfits[furthest] or 0, len(given) - 1)
+            marks, traces = self.marks(body, node.arguments[number], kinds[number])
+            problem = messages.no_choice(node, ways[furthest], number, kinds[number], tuple(marks))
+            body.problems.append(Problem(problem, Place(node.name_span), tuple(traces)))
+            return BAD
+        way = ways[misfits.index(None)]
+        for number in way.whole & set(range(len(given))):
+            argument = node.arguments[number]
+            if isinstance(argument, Number) and not argument.value.is_integer():
+                self.report(body, messages.no_whole_number(argument), argument.span)
                 return BAD
-        types = [kind for kind in kinds if isinstance(kind, Type)]
-        if len(types) < len(kinds):
+        certain = [kind for kind in types if kind is not None]
+        if len(certain) < len(types):
             return Operand(0, Unknown())
-        operator = family.chosen(types)
-        if not family.like:
+        operator = way.chosen(certain)
+        if not way.like:
             return self.apply(body, operator, given, node.name_span)
         *given, like = given
         slots = tuple([operand.slot for operand in given])
@@ -634,6 +644,8 @@ class Expressions:
         namespace, point, word = name.partition(".")
         if point and not messages.is_symbol(name):
             return self.unknown_in(body, namespace, word, span)
+        if unusable(name):
+            return messages.unusable(name, span, unusable(name))
         elsewhere = [f"{each}.{name}" for each in NAMESPACES if name in members(each)]
         if elsewhere:
             return messages.not_imported(name, span, elsewhere)
@@ -661,6 +673,8 @@ class Expressions:
 
     def unknown_in(self, body: Body, namespace: str, word: str, span: Span) -> Diagnostic:
         """What is said of `namespace.word`."""
+        if namespace == "simpleitk" and unusable(word):
+            return messages.unusable(word, span, unusable(word))
         if namespace in NAMESPACES:
             return messages.no_member(namespace, word, span, members(namespace))
         local = body.local(namespace)
@@ -697,7 +711,7 @@ def built_in(name: str) -> Meaning | None:
     found = by_symbol().get(name, ())
     if len(found) > 1:
         return Overloaded(name, found)
-    return found[0] if found else FORMS.get(name) or families().get(name)
+    return found[0] if found else FORMS.get(name) or family(name)
 
 
 def defined(value: Value, text: str) -> Mark:

@@ -177,12 +177,24 @@ def _library(path: Path) -> Program:
 @cache
 def members(namespace: str) -> tuple[str, ...]:
     """The names in a namespace, without it: what no import is needed for is in none."""
+    if namespace == "simpleitk":
+        from voxlogica.operators import simpleitk  # long to read
+
+        return tuple([name for name, ways in simpleitk.functions().items() if not isinstance(ways, str)])
     path = library.path(namespace)
     defined = [] if path is None else [c.name for c in _library(path).commands if isinstance(c, Let)]
     prefix = f"{namespace}."
     return (
         *dict.fromkeys(defined + [s.removeprefix(prefix) for s in (*by_symbol(), *families()) if s.startswith(prefix)]),
     )
+
+
+def unusable(word: str) -> str:
+    """Why a function of SimpleITK cannot be used; "" when it can, or there is none."""
+    from voxlogica.operators import simpleitk  # long to read
+
+    reason = simpleitk.functions().get(word, "")
+    return reason if isinstance(reason, str) else ""
 
 
 def _effect(file: File, command: Load | Save | Print) -> Diagnostic:

@@ -125,6 +125,27 @@ def not_imported(name: str, span: Span, whole: Sequence[str]) -> Diagnostic:
     return Diagnostic("name", message, span, label, help=f'write   {whole[0]}   or, above,   import "{namespaces[0]}"')
 
 
+def unusable(function: str, span: Span, reason: str) -> Diagnostic:
+    """A function of SimpleITK that programs cannot use."""
+    message, help = _UNUSABLE[reason]
+    if function == "ReadImage":
+        message = "makes an input of the program, and so cannot stand here"
+        help = 'an input is a definition of the main program:   let scan = ReadImage("scan.nii.gz")'
+    return Diagnostic("name", f"SimpleITK's `{function}` {message}", span, help=help)
+
+
+_UNUSABLE = {
+    "effect": ("does more than compute, and so cannot stand here", 'to write a file:   save "mask.nii.gz" mask'),
+    "grid": (
+        "makes an image on another voxel grid, which is not supported",
+        "`resample(image, like)` and `extract(image, size, index)` are",
+    ),
+    "random": ("gives something else each time, and so cannot be used", ""),
+    "type": ("takes or gives what the language has no type for, and so cannot be used", ""),
+}
+"""Why a function cannot be used, and what can."""
+
+
 def namespace_alone(name: str, span: Span, known: Sequence[str]) -> Diagnostic:
     """A namespace where a value should be."""
     help = f"a name in it is written   {name}.{known[0]}" if known else ""
@@ -342,14 +363,21 @@ def no_grid_of(call: Call, kind: Type, marks: tuple[Mark, ...]) -> Diagnostic:
     return Diagnostic("type", message, call.name_span, "", (operand, *marks), help=help)
 
 
-def no_choice(call: Call, family: Family, number: int, kind: Type, marks: tuple[Mark, ...]) -> Diagnostic:
+def no_choice(call: Call, family: Family, number: int, kind: Kind | None, marks: tuple[Mark, ...]) -> Diagnostic:
     """An argument of a family that has none of the types it may have."""
     *others, last = [one(each) for each in family.accepted(number)]
     wanted = f"{', '.join(others)} or {last}" if others else last
     place = f" as its {_ORDINALS[number]} argument" if len(call.arguments) > 1 and number < len(_ORDINALS) else ""
     message = f"`{call.name}` takes {wanted}{place}, and is given {one(kind)}"
     operand = Mark(call.arguments[number].span, "", "~")
-    return Diagnostic("type", message, call.name_span, "", (operand, *marks), details=(family.signature,))
+    help = ""
+    if known(kind) is MASK and IMAGE in family.accepted(number):
+        mask = text_of(call.arguments[number])
+        help = f"to have a number image that is 1 in the mask, write   booleanToNumber(1, {mask})"
+    if known(kind) in (IMAGE, LABELS) and MASK in family.accepted(number):
+        text = text_of(call.arguments[number])
+        help = f"a comparison makes a mask of a number image, for example   {text} >. 0.5"
+    return Diagnostic("type", message, call.name_span, "", (operand, *marks), details=(family.signature,), help=help)
 
 
 def wrong_goal(word: str, at: Span, value: Expression, kind: Kind | None, target: str, mark: Mark | None) -> Diagnostic:

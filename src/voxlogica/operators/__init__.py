@@ -57,8 +57,9 @@ class Family:
 
     `parameters` are the names, with the types that each may have; the last `optional` ones may be left out, and the
     last one may be given again and again if `repeated`; of the last one nothing but its grid counts if `like`: it is no
-    argument of the operator, whose result lies there. `result` is shown to people. The name of an operator that `make`
-    makes is the symbol with the types in brackets.
+    argument of the operator, whose result lies there. Those at the numbers `whole` are whole numbers. `others` are
+    families of the same symbol, which take other arguments. `result` and the `defaults` are shown to people. The name
+    of an operator that `make` makes is the symbol with the types in brackets.
     """
 
     symbol: str
@@ -69,12 +70,17 @@ class Family:
     optional: int = 0
     repeated: bool = False
     like: bool = False
+    whole: frozenset[int] = frozenset()
+    defaults: tuple[str, ...] = ()
+    others: tuple[Family, ...] = ()
 
     @property
     def signature(self) -> str:
         """How it is shown to people."""
         whole = len(self.parameters) - self.optional
-        shown = [f"{name}: {_choice(kinds)}" for name, kinds in self.parameters]
+        defaults = [f" = {default}" if default else "" for default in self.defaults] or [""] * len(self.parameters)
+        given = zip(self.parameters, defaults, strict=True)
+        shown = [f"{name}: {_choice(kinds)}{default}" for (name, kinds), default in given]
         shown = [each if n < whole else f"[{each}]" for n, each in enumerate(shown)]
         return f"{self.symbol}({', '.join([*shown, *(['…'] if self.repeated else [])])}) -> {self.result}"
 
@@ -86,6 +92,14 @@ class Family:
         """Whether it takes so many arguments."""
         most = len(self.parameters)
         return most - self.optional <= count and (self.repeated or count <= most)
+
+    def fit(self, kinds: Sequence[Type | None]) -> int | None:
+        """The number of the first argument that does not fit, too few or too many included; None when all do.
+
+        What is unknown fits.
+        """
+        wrong = [n for n, kind in enumerate(kinds) if kind and not any(w.accepts(kind) for w in self.accepted(n))]
+        return wrong[0] if wrong else None if self.takes(len(kinds)) else len(kinds)
 
     def chosen(self, kinds: Sequence[Type]) -> Operator:
         """The operator for arguments of such types, which it takes."""
@@ -107,9 +121,18 @@ def declare_family(family: Family) -> None:
 
 
 def families() -> Mapping[str, Family]:
-    """The families by symbol."""
+    """The families by symbol, but for those of the namespace `simpleitk`."""
     operators()
     return MappingProxyType(_families)
+
+
+def family(symbol: str) -> Family | None:
+    """The family of a symbol."""
+    if symbol.startswith("simpleitk."):
+        from voxlogica.operators import simpleitk  # seldom needed, and long to read
+
+        return simpleitk.family(symbol)
+    return families().get(symbol)
 
 
 class DeclarationError(Exception):
@@ -213,9 +236,12 @@ def named(name: str) -> Operator | None:
     symbol, bracket, kinds = name.partition("(")
     if not bracket:
         return operators().get(name)
-    family = families().get(symbol)
-    types = [_NAMED.get(kind) for kind in kinds[:-1].split(", ")]
-    return None if family is None or None in types else family.make(tuple([kind for kind in types if kind]))
+    found = family(symbol)
+    types = tuple([known for kind in kinds[:-1].split(", ") if (known := _NAMED.get(kind)) is not None])
+    for each in (found, *found.others) if found is not None else ():
+        if each.fit(types) is None and each.make(types).name == name:
+            return each.make(types)
+    return None
 
 
 _NAMED = {str(kind): kind for kind in (NUMBER, BOOL, STRING, MODEL, IMAGE, MASK, LABELS, sequence(NUMBER))}
