@@ -2,10 +2,11 @@
 
 What a fenced block is, is said by the words after its fence:
 
-    imgql NAME   a file that the page makes
+    imgql NAME   a file that the page makes; python NAME too
     imgql        a program that is run; the `text` block after it is all that comes out, with the errors
     console      commands after `$`, each with what it prints
     python       a script that must end well, without a warning
+    python NAME  a piece of the module that a page builds; what it defines is there in the sessions after it
     pycon        a Python session; the sessions of a page are one
 """
 
@@ -49,20 +50,27 @@ def check(
 ) -> None:
     """Runs a page in the directory `place`; of what commands print, `lines` are compared."""
     environment(place, monkeypatch)
+    monkeypatch.setattr("voxlogica.operators._own", {})  # what a page declares
+    monkeypatch.syspath_prepend(str(place))  # what it imports
     with vx.Session(store=place / "store") as own:
         monkeypatch.setattr("voxlogica.session._default", own)
         _check(page, lines)
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(place)):
+            del sys.modules[name]
 
 
 def _check(page: Path, lines: Callable[[str], Iterable[str]]) -> None:
-    session: dict[str, object] = {}
+    session: dict[str, object] = {"__name__": "__main__"}
     rest = iter(blocks(page))
     for kind, name, body in rest:
-        if kind == "imgql" and name:
+        if kind in ("imgql", "python") and name:
             Path(name).write_text(body, "utf-8")
         elif kind == "imgql":
             Path("program.imgql").write_text(body, "utf-8")
             assert next(rest) == ("text", "", said("run", "program.imgql")), body
+        elif kind == "python" and name:
+            exec(compile(body, f"{page.name}: {name}", "exec"), session)
         elif kind == "python":
             run([sys.executable, "-W", "error", "-c", body])
         elif kind == "pycon":
@@ -107,5 +115,6 @@ def converse(body: str, session: dict[str, object]) -> None:
     test.globs = session
     assert test.examples
     report: list[str] = []
-    failed, _ = doctest.DocTestRunner(verbose=False).run(test, out=report.append, clear_globs=False)
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS)
+    failed, _ = runner.run(test, out=report.append, clear_globs=False)
     assert not failed, "".join(report)

@@ -142,6 +142,10 @@ def _samples(kind: str) -> Any:
 def _tried(name: str, parameters: list[Parameter], kind: str) -> str:
     """The kind of the result, `-` when there is none, `grid` when it lies on another grid."""
     given = [_given(each, kind) for each in parameters if not each[2]]
+    if ("maskValue", "whole", "255") in parameters:  # with masks of ours it must be given
+        given = [
+            each * 255 if name == "maskImage" else each for each, (name, _, _) in zip(given, parameters, strict=False)
+        ]
     result = getattr(sitk, name)(*given)
     if isinstance(result, bool):
         return "bool"

@@ -240,8 +240,8 @@ class Simulation:
 
     def answer(self) -> None:
         """Carries out one instruction; or time passes."""
-        stuck = all(i.number in self.lost for i in self.asked)
-        if self.patience and (stuck or self.random.random() < 0.1):
+        moving = any(i.number not in self.lost for i in self.free())
+        if self.patience and (not moving or self.random.random() < 0.1):
             self.patience -= 1
             self.send(Impatient())
             return
@@ -271,8 +271,12 @@ class Simulation:
                 event = self.delivered(i, i.formula.id)
         self.send(event)
 
+    def free(self) -> list:
+        """The instructions that may be answered; not a wait for a claim of our own."""
+        return [i for i in self.asked if not (isinstance(i, Wait) and i.formula.id in self.held)]
+
     def pick(self):  # type: ignore[no-untyped-def]
-        free = [i for i in self.asked if not (isinstance(i, Wait) and i.formula.id in self.held)]
+        free = self.free()
         moving = [i for i in free if i.number not in self.lost]
         if not moving:
             self.check_lost()

@@ -107,7 +107,7 @@ def test_what_cannot_be_loaded_is_refused_in_words(
     [
         ("x.hdr", "save header and voxels as one .nii.gz file"),
         ("x.mhd", "save header and voxels as one .mha file"),
-        ("x.dcm", "convert the series to one .nii.gz file, for instance with dcm2niix"),
+        ("x.dcm", "load the directory of its series, or convert that to one .nii.gz file, for instance with dcm2niix"),
     ],
 )
 def test_files_that_are_often_tried_get_advice(here: Path, name: str, help: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.language import Failure, arrays, value
 
-from voxlogica.check import check
+from voxlogica.check import check, expressions
 from voxlogica.check.imports import members
 from voxlogica.errors import Diagnostic, ProgramError, Source
 from voxlogica.formula import NUMBER, STRING, Operator, sequence
@@ -64,13 +65,19 @@ def test_a_file_beside_the_program_comes_before_the_namespace_of_its_name(tmp_pa
     assert check(parse(Source("example", text)), tmp_path / "main.imgql").goals[0].type is NUMBER
 
 
-def test_a_name_that_two_visible_namespaces_have_is_an_error_with_the_candidates(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """None of ours has one: so `geom` gets a `concat` and a `near` here."""
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No two namespaces share a name with two meanings: so `geom` gets a `concat` and a `near` here."""
     (circle,) = by_symbol()["geom.circle"]
     extended = {**by_symbol(), "geom.concat": (circle,), "geom.near": (circle,)}
-    monkeypatch.setattr("voxlogica.check.expressions.by_symbol", lambda: extended)
+    monkeypatch.setattr(expressions, "by_symbol", lambda: extended)
+    expressions._built_in.cache_clear()
+    yield
+    expressions._built_in.cache_clear()
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_name_that_two_visible_namespaces_have_is_an_error_with_the_candidates() -> None:
     found = problem('import "strings"\nimport "geom"\nprint "a" concat("a", "b")')
     assert found.message == "`concat` could be `strings.concat` or `geom.concat`"
     assert found.help == "write the one that is meant with its namespace"

@@ -65,12 +65,25 @@ def test_runs_are_listed_latest_first(voxlogica_: Voxlogica) -> None:
     lines = out.splitlines()
     assert status == 0
     assert [line.split()[0] for line in lines] == ["run", "r3", "r2", "r1"]
-    assert lines[1].endswith("sweep  p.imgql  3 of data/{case}.nii.gz  k=50,60")
-    assert lines[2].endswith("run    p.imgql  CASE=ann") or "CASE=ann" in lines[2]
+    assert lines[1].endswith("sweep  p.imgql  6     3 of data/{case}.nii.gz  k=50,60")
+    assert lines[2].endswith("run    p.imgql        CASE=ann k=50") or "CASE=ann" in lines[2]
     assert [run["kind"] for run in json.loads(voxlogica_("runs", "--json", "--most", "2")[1])["runs"]] == [
         "sweep",
         "run",
     ]
+
+
+def test_a_run_that_was_left_or_failed_says_so_in_the_list(voxlogica_: Voxlogica) -> None:
+    study = vx.load("p.imgql").sweep("data/{case}.nii.gz", k=[50, 60], jobs=1)
+    with study:
+        next(iter(study))
+    Path("data/bob.nii.gz").write_bytes(b"spoilt")
+    voxlogica_("sweep", "p.imgql", "--cases", "data/{case}.nii.gz", "-p", "k=50,60")
+    failed, left = voxlogica_("runs")[1].splitlines()[1:]
+    assert "p.imgql  6, 2 failed  3 of data" in failed
+    assert re.search(r"p.imgql  [1-5] of 6 +3 of data", left)
+    about = json.loads(voxlogica_("runs", "--json")[1])["runs"][0]["about"]
+    assert (about["rows"], about["of"], about["failed"]) == (6, 6, 2)
 
 
 def test_a_difference_names_the_definition_the_numbers_and_the_masks(voxlogica_: Voxlogica) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         VoxLogicAError,
     )
     from voxlogica.session import Program, Run, Session, cases, load, program
+    from voxlogica.session.own import Bool, Number, Text, operator
+    from voxlogica.session.studies import Study
     from voxlogica.session.volumes import Image, Labels, Mask, Model
     from voxlogica.study.cases import Cases
     from voxlogica.values import Space
@@ -33,13 +35,17 @@ _PLACES = {
     **dict.fromkeys(("Program", "Run", "Session", "cases", "load", "program"), "session"),
     "Cases": "study.cases",
     **dict.fromkeys(("Image", "Labels", "Mask", "Model"), "session.volumes"),
+    **dict.fromkeys(("Bool", "Number", "Text", "operator"), "session.own"),
+    "load_ipython_extension": "session.notebook",  # what `%load_ext voxlogica` asks for
     "Space": "values",
+    "Study": "session.studies",
     **dict.fromkeys(
         ("ComputationError", "InputError", "InternalError", "MachineError", "ProgramError", "VoxLogicAError"), "errors"
     ),
 }
 
 __all__ = [
+    "Bool",
     "Cases",
     "ComputationError",
     "Image",
@@ -49,15 +55,19 @@ __all__ = [
     "MachineError",
     "Mask",
     "Model",
+    "Number",
     "Program",
     "ProgramError",
     "Run",
     "Session",
     "Space",
+    "Study",
+    "Text",
     "VoxLogicAError",
     "__version__",
     "cases",
     "load",
+    "operator",
     "program",
 ]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from voxlogica import identity
 from voxlogica.errors import Frame, Span
@@ -83,8 +83,9 @@ class Operator:
     result on another that it is given. A `grid` says on which space the result lies when that is none of the
     arguments': it is called with these, spaces in the place of what has voxels. `cost` names the class of its running
     time; `isolate` has the body run in a process of its own, for what may crash or must be killable; `dynamic` says
-    that the body returns formulas (see `Builder`); `library` is the package that computes it, if not ours: its version
-    is in the ids.
+    that the body returns formulas (see `Builder`), and `replayed` that it does so quickly, from numbers and truth
+    values: these are then stored in the formulas' place. `library` is the package that computes it, if not ours: its
+    version is in the ids. A sequence that is its result has so many elements as `count` says.
     """
 
     name: str
@@ -101,10 +102,12 @@ class Operator:
     hidden: bool = False
     isolate: bool = False
     dynamic: bool = False
+    replayed: bool = False
     library: str = ""
     also: tuple[str, ...] = ()
     bridge: bool = False
     grid: Callable[..., Space] | None = None
+    count: int = 0
 
     @cached_property
     def types(self) -> tuple[Type, ...]:
@@ -115,6 +118,11 @@ class Operator:
     def spatial(self) -> tuple[int, ...]:
         """The numbers of the parameters that have voxels."""
         return tuple([n for n, kind in enumerate(self.types) if kind.spatial])
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether its arguments may lie on another space than its result."""
+        return self.bridge or self.grid is not None
 
     @cached_property
     def takes_sequences(self) -> bool:
@@ -167,10 +175,10 @@ class Formula:
     """A node of the graph: a constant (`value`), a leaf (`file`), or an operator over `arguments`.
 
     Made only by `Formulas`, which interns: within one table equal formulas are the same object. `origin` is where the
-    text first asked for it, and has no part in the id.
+    text first asked for it, and has no part in the id. An `open` one has a hole somewhere below.
     """
 
-    __slots__ = ("__weakref__", "arguments", "file", "id", "operator", "origin", "space", "type", "value")
+    __slots__ = ("__weakref__", "arguments", "file", "id", "open", "operator", "origin", "space", "type", "value")
 
     def __init__(
         self,
@@ -185,6 +193,12 @@ class Formula:
     ) -> None:
         self.id, self.type, self.space, self.operator = id, type, space, operator
         self.arguments, self.value, self.file, self.origin = arguments, value, file, origin
+        self.open: bool = any(argument.open for argument in arguments)
+
+    @property
+    def parts(self) -> tuple[Formula, ...]:
+        """The formulas that it is made of: its arguments, if it is not `Late`."""
+        return self.arguments
 
     @property
     def label(self) -> str:
@@ -195,6 +209,48 @@ class Formula:
 
     def __repr__(self) -> str:
         return f"<{self.label} {self.id.hex()[:10]}: {self.type}>"
+
+
+class Hole(Formula):
+    """The place in a formula that others are to take, one after the other: what the name bound by a loop stands for."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int, type: Type, space: Space | None) -> None:
+        super().__init__(identity.hole(number, space.id if space else None), type, space, None, (), None, None, None)
+        self.number, self.open = number, True
+
+
+class Late(Formula):
+    """A sequence of which it is not known how long it is, or what is made of one.
+
+    Its identity is what it is made of: the operator, its `parts` and its `parameters`. Of the parts the last ones may
+    be *bodies*, formulas with the holes of these numbers (`bound`); holes are numbered from the inside, from 0, so that
+    it matters neither what they are called nor where the whole stands. `arguments` are the numbers and truth values
+    that must be known first to find out which formula it is. `word` is how a program says it.
+    """
+
+    __slots__ = ("bodies", "bound", "parameters", "parts", "word")
+    parts: tuple[Formula, ...]
+
+    def __init__(
+        self,
+        operator: Operator,
+        parts: tuple[Formula, ...],
+        parameters: tuple[Plain, ...],
+        arguments: tuple[Formula, ...],
+        space: Space | None,
+        origin: Origin | None,
+        *,
+        bodies: int,
+        bound: range,
+        word: str,
+    ) -> None:
+        ids, counts = [part.id for part in parts], (*parameters, bodies, bound.start, len(bound))
+        id = identity.applied(operator.name, operator.version, space.id if space else None, ids, counts)
+        super().__init__(id, operator.result, space, operator, arguments, None, None, origin)
+        self.parts, self.parameters, self.bodies, self.bound, self.word = parts, parameters, bodies, bound, word
+        self.open = any(part.open for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +271,11 @@ class Formulas:
         self._applied: dict[tuple[object, ...], Formula] = {}
         self._constants: dict[tuple[type, object], Formula] = {}
         self._leaves: dict[Id, Formula] = {}
+        self._late: dict[Id, Late] = {}
+
+    def interned(self, late: Late) -> Late:
+        """The formula itself, or the equal one that is here already."""
+        return self._late.setdefault(late.id, late)
 
     def constant(self, value: bool | float | str, origin: Origin | None = None) -> Formula:
         """A constant; integers are numbers."""
@@ -286,7 +347,7 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
     """The one space an operator's arguments and result share; an ill-typed formula cannot be built."""
     if len(arguments) != len(operator.parameters):
         raise ValueError(f"{operator} takes {len(operator.parameters)} arguments, not {len(arguments)}")
-    anywhere = operator.bridge or operator.grid is not None
+    anywhere = operator.elsewhere
     for (name, wanted), argument in zip(operator.parameters, arguments, strict=True):
         if argument.type is not wanted and not wanted.accepts(argument.type):
             raise TypeError(f"{operator}: {name} is a {wanted}, not a {argument.type}")
@@ -300,8 +361,8 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
     return space
 
 
-def below(goals: Sequence[Formula]) -> Iterator[Formula]:
-    """Every formula the goals need, each once, arguments before what uses them."""
+def below(goals: Sequence[Formula], parts: bool = False) -> Iterator[Formula]:
+    """Every formula the goals need, each once, arguments before what uses them; with `parts`, all they are made of."""
     seen: set[int] = set()
     stack: list[tuple[Formula, bool]] = [(goal, False) for goal in reversed(goals)]
     while stack:
@@ -311,7 +372,8 @@ def below(goals: Sequence[Formula]) -> Iterator[Formula]:
         elif id(formula) not in seen:
             seen.add(id(formula))
             stack.append((formula, True))
-            stack += [(a, False) for a in reversed(formula.arguments) if id(a) not in seen]
+            under = formula.parts if parts else formula.arguments
+            stack += [(a, False) for a in reversed(under) if id(a) not in seen]
     # A formula may stand twice on the stack before its first visit; `seen` makes the second visit a no-op.
 
 
@@ -327,16 +389,16 @@ class Builder:
     """
 
     def __init__(self, task: Formula) -> None:
+        self.task, self.table = task, Formulas()
         self.arguments = task.arguments
-        self._table, self._origin = Formulas(), task.origin
 
     def constant(self, value: bool | float | str) -> Formula:
         """A constant."""
-        return self._table.constant(value, self._origin)
+        return self.table.constant(value, self.task.origin)
 
     def apply(self, operator: Operator, *arguments: Formula, space: Space | None = None) -> Formula:
         """An operator over formulas."""
-        return self._table.apply(operator, arguments, space, self._origin)
+        return self.table.apply(operator, arguments, space, self.task.origin)
 
 
 class Unreadable(LookupError):
@@ -358,20 +420,23 @@ def returned(task: Formula, result: object) -> tuple[Formula, ...]:
     return formulas
 
 
-def encode(task: Formula, formulas: Sequence[Formula]) -> bytes:
+def encode(task: Formula, formulas: Sequence[Formula], values: Sequence[Value] = ()) -> bytes:
     """What a task returned, as canonical bytes: equal formulas, returned by equal tasks, have equal bytes.
 
+    For an operator that is `replayed` these are `("values", FORMAT, values)`, those of its arguments; for others
     `("formulas", FORMAT, nodes, roots)`: the nodes come after those they name, by number, in depth-first order:
 
     - `("argument", n)` the task's n-th argument, and all that is below it;
     - `("constant", value)`;
     - `("file", id)` a file's value that is somewhere below the task;
     - `("apply", name, version, arguments, space)` an operator over nodes; the space, all its fields, only where no
-      argument has one.
+      argument has the same.
 
     So the bytes say nothing of what the task reads, and stay short however deep that is. Raises `ValueError` for a file
     that the task does not read: nobody who opens the bytes could find it.
     """
+    if task.operator is not None and task.operator.replayed:
+        return identity.canonical(("values", identity.FORMAT, cast("Sequence[Plain]", values)))
     known = {argument.id: n for n, argument in reversed(list(enumerate(task.arguments)))}
     numbers: dict[Id, int] = {}
     nodes: list[Plain] = []
@@ -402,7 +467,8 @@ def _node(task: Formula, formula: Formula, known: Mapping[Id, int], numbers: Map
         return ("argument", known[formula.id])
     operator = formula.operator
     if operator is not None:
-        space = None if any(argument.space for argument in formula.arguments) else formula.space
+        given = any(argument.space for argument in formula.arguments) and not operator.elsewhere
+        space = None if given else formula.space
         arguments = [numbers[argument.id] for argument in formula.arguments]
         return ("apply", operator.name, operator.version, arguments, space.fields if space else None)
     if formula.file is None:
@@ -417,6 +483,8 @@ def decode(task: Formula, data: bytes, operators: Callable[[str], Operator | Non
     table, formulas, files = Formulas(), list[Formula](), dict[Id, Formula]()
     try:
         content: Any = identity.plain(data)
+        if content[0] == "values":
+            return _replayed(task, content)
         kind, version, nodes, roots = content
         if (kind, version) != ("formulas", identity.FORMAT):
             raise Unreadable(f"formulas in the format {version!r}")
@@ -441,3 +509,12 @@ def decode(task: Formula, data: bytes, operators: Callable[[str], Operator | Non
         return returned(task, formulas[roots[0]] if task.type is not FORMULAS else [formulas[n] for n in roots])
     except (ValueError, TypeError, LookupError) as error:
         raise Unreadable(str(error)) from error
+
+
+def _replayed(task: Formula, content: tuple[str, int, Sequence[Value]]) -> tuple[Formula, ...]:
+    """The formulas that the body returns again."""
+    _, version, values = content
+    operator = task.operator
+    if operator is None or not operator.replayed or version != identity.FORMAT or len(values) != len(task.arguments):
+        raise Unreadable(f"values in the format {version!r}")
+    return returned(task, operator.body(Builder(task), *values))

@@ -122,6 +122,11 @@ def constant(value: bool | float | str) -> Id:
     return _hash("constant", FORMAT, float(value) if type(value) is int else value)
 
 
+def hole(number: int, space: Id | None) -> Id:
+    """The id of the place in a formula that another one is to take; see `formula.Late`."""
+    return _hash("hole", FORMAT, number, space)
+
+
 def leaf(digest: bytes, reader: str, reader_version: int, space: Id) -> Id:
     """The id of a file's value: the digest of its bytes, how it was read, and the canonical space it is read into."""
     return _hash("leaf", FORMAT, digest, reader, reader_version, space)

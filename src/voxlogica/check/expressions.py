@@ -37,9 +37,10 @@ from voxlogica.check.strings import has_names
 from voxlogica.errors import Diagnostic, Mark, Span
 from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type, signature
 from voxlogica.library import NAMESPACES
-from voxlogica.operators import Family, by_symbol, family
+from voxlogica.operators import by_symbol, family, own
+from voxlogica.operators.families import Family
 from voxlogica.operators.records import field
-from voxlogica.reduction.code import Apply, Constant, Gathered, Invoke, Read, Text
+from voxlogica.reduction.code import Apply, Constant, Gathered, Invoke, Parts, Read, Text
 from voxlogica.syntax.ast import (
     Binder,
     Boolean,
@@ -79,6 +80,10 @@ class Definitions(Protocol):
         ...
 
 
+_COMPARED = 100
+"""So many unknown names are compared with all others: where there are more, an import is missing, not a letter."""
+
+
 class _Begun(NamedTuple):
     """An expression of which so many parts are checked."""
 
@@ -91,6 +96,7 @@ class Expressions:
 
     def __init__(self, scope: Scope, definitions: Definitions) -> None:
         self.scope, self.definitions = scope, definitions
+        self.compared = 0  # unknown names that were compared with all others, to find what was perhaps meant
 
     def expression(self, body: Body, expression: Expression) -> Checking:
         """Checks an expression, its parts first."""
@@ -479,6 +485,8 @@ class Expressions:
         if operator.takes_sequences:
             slots = tuple([self.whole(body, operand, span) for operand in given])
         slot = body.emit(Apply(operator, slots, space, span))
+        if operator.count:
+            slot = body.emit(Parts(slot, operator.count, span))
         if operator.grid is not None:
             return Operand(slot, result, body.on_own_grid(slot))
         return Operand(slot, result, grid if result.spatial else -1)
@@ -638,6 +646,9 @@ class Expressions:
                 help = "there is no recursion: two definitions cannot use each other"
             mark = Mark(later, "defined here")
             return Diagnostic("name", f"`{name}` is used before it is defined", span, "", (mark,), help=help)
+        self.compared += 1
+        if self.compared > _COMPARED:
+            return messages.no_such_name(name, span, "", (), "")
         inside = body.names()
         if name in NAMESPACES:
             return messages.namespace_alone(name, span, members(name))
@@ -649,7 +660,7 @@ class Expressions:
         elsewhere = [f"{each}.{name}" for each in NAMESPACES if name in members(each)]
         if elsewhere:
             return messages.not_imported(name, span, elsewhere)
-        candidates = [*inside, *self.scope.names(body.moment), *by_symbol(), *FORMS]
+        candidates = [*inside, *self.scope.names(body.moment), *by_symbol(), *own(), *FORMS]
         if messages.is_symbol(name):
             after = span.source.text[span.end : span.end + 20]
             digits = after[: next((n for n, c in enumerate(after) if not (c.isalnum() or c == ".")), len(after))]
@@ -705,9 +716,13 @@ class Expressions:
         return messages.wrong_arity(node, wanted, amounts, given, label, marks, not wanted, more)
 
 
-@cache
 def built_in(name: str) -> Meaning | None:
     """What a name means that no definition has given a meaning."""
+    return _built_in(name) or own().get(name)
+
+
+@cache
+def _built_in(name: str) -> Meaning | None:
     found = by_symbol().get(name, ())
     if len(found) > 1:
         return Overloaded(name, found)

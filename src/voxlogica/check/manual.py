@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -12,8 +12,8 @@ from voxlogica.check.forms import FORMS
 from voxlogica.check.imports import File
 from voxlogica.check.names import Function, Meaning, Overloaded, Value
 from voxlogica.errors import Source, Span
-from voxlogica.formula import Type, signature
-from voxlogica.operators import FRAGMENTS, families, operators
+from voxlogica.formula import Operator, Type, signature
+from voxlogica.operators import FRAGMENTS, families, operators, own
 from voxlogica.syntax.ast import Import, Let, Program, String
 
 
@@ -38,24 +38,33 @@ class Entry:
 
 
 def entries() -> tuple[Entry, ...]:
-    """All of them: the primitives by fragment, the words for sequences, then each library in the order of its text."""
+    """All of them: the primitives by fragment, the words for sequences, each library in the order of its text, and
+    what users have declared by module."""
     forms = [Entry(form.symbol, form.signature, form.doc, "sequences") for form in FORMS.values()]
-    return (*sorted(_primitives(), key=lambda entry: FRAGMENTS.index(entry.section)), *forms, *_derived())
+    primitives = sorted(
+        [*_primitives(operators().values()), *_families()], key=lambda entry: FRAGMENTS.index(entry.section)
+    )
+    declared = sorted(own().values(), key=lambda op: op.body.__module__)
+    return (*primitives, *forms, *_derived(), *_primitives(declared))
 
 
-def _primitives() -> list[Entry]:
+def _primitives(found: Iterable[Operator]) -> list[Entry]:
     return [
         Entry(
             symbol, signature(symbol, op.parameters, op.result), op.doc, op.body.__module__.rsplit(".", 1)[-1],
             version=op.version, cost=op.cost, fields=op.result.fields or {},
         )
-        for op in operators().values()
+        for op in found
         if not op.hidden
         for symbol in (op.symbol, *op.also)
-    ] + [
-        Entry(family.symbol, family.signature, family.doc, family.make.__module__.rsplit(".", 1)[-1], version=1)
-        for family in families().values()
     ]  # fmt: skip
+
+
+def _families() -> list[Entry]:
+    return [
+        Entry(each.symbol, each.signature, each.doc, each.make.__module__.rsplit(".", 1)[-1], version=1)
+        for each in families().values()
+    ]
 
 
 @cache

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from voxlogica.check.names import Kind, known
 from voxlogica.errors import Diagnostic, Mark, Span
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Type, signature
-from voxlogica.operators import Family
+from voxlogica.operators.families import Family
 from voxlogica.syntax.ast import Binder, Call, Expression, Field, Fold, List, Name
 
 _ARTICLES = {LABELS: "labels"}

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 from voxlogica.check.spaces import Place
 from voxlogica.errors import Diagnostic, Span
 from voxlogica.formula import Operator, Type, signature
-from voxlogica.operators import Family
+from voxlogica.operators.families import Family
 from voxlogica.reduction import Code
 from voxlogica.reduction.code import Apply
 from voxlogica.syntax.ast import Let, Load

@@ -98,7 +98,10 @@ def _turn(
         return inside.around_grids[port] if port in inside.around_grids else given[port].grid
 
     grid = join_grids(body, made.grids, variable, lambda place: place, lambda free: free)
-    return _Turn(made, result.kind, grid)
+    turn = _Turn(made, result.kind, grid)
+    code.kinds = tuple([kind for hole in given if (kind := type_of(hole)) is not None])
+    code.kind = turn.type
+    return turn
 
 
 def loop(checker: Expressions, body: Body, node: Binder, source: Operand) -> Checking:
@@ -282,7 +285,9 @@ def _pick(
         return Operand(-1, element.kind)
     if body.general:
         return Operand(0, element.kind)
-    slot = body.emit(Pick(source.slot, number.slot, word))
+    kind = type_of(element)
+    assert kind is not None
+    slot = body.emit(Pick(kind, source.slot, number.slot, word))
     return Operand(slot, element.kind, body.on_own_grid(slot) if body.is_own(element.grid) else element.grid)
 
 
@@ -308,7 +313,9 @@ def _cut(
         return Operand(-1, source.kind if element.kind is not None else None)
     if body.general:
         return Operand(0, source.kind)
-    return Operand(body.emit(Cut(source.slot, slots[0], slots[1], clamped, word)), source.kind, source.grid)
+    kind = type_of(element)
+    assert kind is not None
+    return Operand(body.emit(Cut(kind, source.slot, slots[0], slots[1], clamped, word)), source.kind, source.grid)
 
 
 def _is_number(checker: Expressions, body: Body, argument: Expression, operand: Operand, word: Span) -> bool:

@@ -18,7 +18,8 @@ from voxlogica.check.manual import entries
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.text import complain, notice
 from voxlogica.errors import ProgramError, Source, VoxLogicAError
-from voxlogica.execution.planning import planned
+from voxlogica.execution.engine import find_operator
+from voxlogica.execution.planning import foreseen
 from voxlogica.session import Given, Program, Run, Saved, Session, Trouble, read
 from voxlogica.session import Options as RunOptions
 from voxlogica.session.running import unexpected
@@ -184,7 +185,7 @@ class _Talk:
 
     def _why(self, expression: str) -> None:
         run = self._bound(self._of(expression), save=False)
-        tasks = planned(self._session.storage, [run.names["it"]])[0].tasks
+        tasks = foreseen(self._session.storage, [run.names["it"]], find_operator).tasks
         labels = [task.formula.label for task in tasks if task.formula.operator or task.formula.file]
         print(f"{len(labels)} tasks are to be computed: {', '.join(labels)}" if labels else "it is known already")
 

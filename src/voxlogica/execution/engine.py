@@ -13,7 +13,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import count
 from threading import Lock
 from typing import NamedTuple, TypeAlias
@@ -21,7 +20,7 @@ from typing import NamedTuple, TypeAlias
 from voxlogica.errors import InternalError
 from voxlogica.execution import inside, limits
 from voxlogica.execution.messages import Begin, Cancel, Counts, Delivered, Event, Expire, Over
-from voxlogica.execution.planning import planned
+from voxlogica.execution.planning import foreseen, planned
 from voxlogica.execution.reporting import too_late
 from voxlogica.execution.threads import Collapse, Held, Operators, Outbound, Workers
 from voxlogica.formula import Formula, Operator, below
@@ -80,19 +79,10 @@ class Token:
 
 
 def find_operator(name: str) -> Operator | None:
-    """The operator with a name: of the logic, or `module:qualname` of a user's."""
-    if ":" in name:
-        module, _, path = name.partition(":")
-        try:
-            found: object = import_module(module)
-            for part in path.split("."):
-                found = getattr(found, part)
-        except (ImportError, AttributeError):
-            return None
-        return found if isinstance(found, Operator) else None
-    from voxlogica.operators import named
+    """The operator with a name: of the logic, or one that a user has declared. Nothing is imported for a name."""
+    from voxlogica.operators import named, own
 
-    return named(name)
+    return named(name) or next((each for each in own().values() if each.name == name), None)
 
 
 class ExecutionEngine:
@@ -211,7 +201,9 @@ class Run:
         self._workers, self._storage, self._numbers, self._asked = workers, storage, numbers, asked
         self._token = token
         self._again: Run | None = None  # for goals that were lost between planning and opening
-        plan, failed, stored = planned(storage, goals, retry_failed=asked.retry_failed)
+        if asked.retry_failed:
+            foreseen(storage, goals, workers.operators, retry_failed=True)
+        plan, failed, stored = planned(storage, goals)
         self._goals = {goal.id: goal for goal in plan.goals}
         self._below: dict[Id, Formula] | None = None
         self._pins: Pins = storage.pin([formula.id for formula in plan.known])
@@ -318,6 +310,7 @@ class Run:
         if self._below is None:
             self._below = {formula.id: formula for formula in below(list(self._goals.values()))}
         # What failed may have done so in the name of the task that was claimed, and stands somewhere below that one.
-        known = self._below
-        cause = known.get(item.error.task or item.cause.id) or known.get(item.cause.id) or item.cause
+        known, task = self._below, item.error.task or item.cause.id
+        cause = known.get(task) or next((each for each in below([item.cause]) if each.id == task), None)
+        cause = cause or known.get(item.cause.id) or item.cause
         return goal, Broken(item.error, cause)

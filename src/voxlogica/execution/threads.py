@@ -176,7 +176,7 @@ class Workers:
         self.unstored = 0
         self.broken: BaseException | None = None
         self.alarms, self.children = Alarms(), Children()
-        self._backend, self._operators = backend, operators
+        self._backend, self.operators = backend, operators
         self._lasting = backend if isinstance(backend, Lasting) else None
         self._live = self._lasting.live if self._lasting else None
         if self._lasting:
@@ -448,7 +448,7 @@ class Workers:
                 value = outcome.ref.open()
                 if formula.operator is not None and formula.operator.dynamic:
                     assert isinstance(value, bytes)
-                    return self._extended(order.number, formula, decode(formula, value, self._operators), value)
+                    return self._extended(order.number, formula, decode(formula, value, self.operators), value)
                 self._values[formula.id] = value
                 return Loaded(order.number, outcome.ref.nbytes)
             except Missing:
@@ -473,7 +473,8 @@ class Workers:
         ended = time.perf_counter()
         if formula.operator is not None and formula.operator.dynamic:
             formulas = returned(formula, result)
-            answer = self._extended(order.number, formula, formulas, encode(formula, formulas))
+            values = self._arguments(formula, formula.operator) if formula.operator.replayed else ()
+            answer = self._extended(order.number, formula, formulas, encode(formula, formulas, values))
             return answer._replace(seconds=ended - hand.since, at=ended, worker=hand.number)
         self._values[formula.id] = value = cast(Value, result)
         return Computed(order.number, 0 if order.tiny else size(value), ended - hand.since, ended, hand.number)

@@ -1,4 +1,5 @@
-"""Files to leaves and values, and back: NIfTI, PNG, JPEG, BMP, NRRD, MetaImage; and images that are in memory.
+"""Files to leaves and values, and back: NIfTI, PNG, JPEG, BMP, NRRD, MetaImage; DICOM series are read; and images that
+are in memory.
 
 `bind` verifies a file and says what it is; `read` gives its voxels; `encode` makes the bytes of a file from a value,
 and `write` puts them in their place. Everything refused is a `Refusal` in words. NumPy, Pillow and the decompressor are
@@ -8,13 +9,14 @@ imported when they are needed, so that binding NIfTI files needs no NumPy.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from voxlogica import identity
 from voxlogica.errors import Refusal
 from voxlogica.formula import Leaf
-from voxlogica.images import files, nifti, pictures, volumes
+from voxlogica.images import dicom, files, nifti, pictures, volumes
 from voxlogica.images.files import File, Inflated, Plain
 from voxlogica.images.grids import Difference, difference, table
 from voxlogica.images.memo import Memo, header, settled
@@ -89,18 +91,21 @@ _ADVICE = {
     ".mhd": "save header and voxels as one .mha file",
     ".raw": "save header and voxels as one .mha file",
     ".nhdr": "save header and voxels as one .nrrd file",
-    ".dcm": "convert the series to one .nii.gz file, for instance with dcm2niix",
+    ".dcm": "load the directory of its series, or convert that to one .nii.gz file, for instance with dcm2niix",
 }
 
 
 def bind(path: str | Path, memo: Memo | None = None) -> Leaf:
-    """What a file is: verified completely, digested, its space known; its voxels are not kept.
+    """What a file is, or the DICOM series in a directory: verified completely, digested, its space known; its voxels
+    are not kept.
 
-    A file that `memo` knows and that has not changed since is not read again.
+    What `memo` knows and has not changed since is not read again.
     """
     name = str(path)
-    files.check_readable(name)
     format = known_format(name)
+    if name and format is None and Path(name).is_dir():
+        return _bind_series(name, memo)
+    files.check_readable(name)
     if format is None:
         raise _unknown(name)
     reader = _READERS[format]
@@ -108,29 +113,44 @@ def bind(path: str | Path, memo: Memo | None = None) -> Leaf:
     try:
         with Path(name).open("rb") as handle:
             file = File(name, str(Path(name).absolute()), format, files.status(handle))
-            digest, space = _identified(handle, file, reader, memo)
+            return _leaf(file, reader.name, reader.version, memo, lambda: _verified(handle, file, reader))
     except files.Circumstance:
         raise
     except OSError as error:
         raise files.unreadable(name, error) from error
-    return Leaf(file, digest, reader.name, reader.version, space)
 
 
-def _identified(handle: BinaryIO, file: File, reader: Reader, memo: Memo | None) -> tuple[bytes, Space]:
-    """The digest and the space of an open file; one process reads it through, the others wait and recall them."""
-    if memo is None or not settled(file.status):
-        found = _verified(handle, file, reader)
-        if memo:
-            _remember(memo, file, reader, found, False)
-        return found
-    known = _recalled(memo, file, reader)
+def _bind_series(name: str, memo: Memo | None) -> Leaf:
+    """The same of a directory."""
+    try:
+        file = File(name, str(Path(name).absolute()), dicom.FORMAT, dicom.status(name))
+        return _leaf(file, dicom.reader(), dicom.VERSION, memo, lambda: _verified_series(file))
+    except files.Circumstance:
+        raise
+    except OSError as error:
+        raise files.unreadable(name, error) from error
+
+
+def _leaf(
+    file: File, reader: str, version: int, memo: Memo | None, verified: Callable[[], tuple[bytes, Space]]
+) -> Leaf:
+    """The digest and the space of what is bound; one process reads it through, the others wait and recall them."""
+
+    def recalled() -> tuple[bytes, Space] | None:
+        noted = memo.recall(file.path, file.status) if memo else None
+        space = space_noted(noted[1], reader, version) if noted else None
+        return (noted[0], space) if noted and space else None
+
+    old_enough = settled(file.status)
+    known = recalled() if old_enough else None
     if known is None:
-        with memo.reading(file.status):
-            known = _recalled(memo, file, reader)
+        with memo.reading(file.status) if memo and old_enough else nullcontext():
+            known = recalled() if old_enough else None
             if known is None:
-                known = _verified(handle, file, reader)
-                _remember(memo, file, reader, known, True)
-    return known
+                known = digest, space = verified()
+                if memo:
+                    memo.remember(file.path, file.status, digest, header(reader, version, space), old_enough)
+    return Leaf(file, known[0], reader, version, known[1])
 
 
 def _verified(handle: BinaryIO, file: File, reader: Reader) -> tuple[bytes, Space]:
@@ -144,15 +164,11 @@ def _verified(handle: BinaryIO, file: File, reader: Reader) -> tuple[bytes, Spac
     return digest, space
 
 
-def _recalled(memo: Memo, file: File, reader: Reader) -> tuple[bytes, Space] | None:
-    noted = memo.recall(file.path, file.status)
-    space = space_noted(noted[1], reader.name, reader.version) if noted else None
-    return (noted[0], space) if noted and space else None
-
-
-def _remember(memo: Memo, file: File, reader: Reader, found: tuple[bytes, Space], old_enough: bool) -> None:
-    digest, space = found
-    memo.remember(file.path, file.status, digest, header(reader.name, reader.version, space), old_enough)
+def _verified_series(file: File) -> tuple[bytes, Space]:
+    found = dicom.inspect(file.name)
+    if dicom.status(file.name) != file.status:
+        raise files.changed(file.name)
+    return found
 
 
 def read(file: object, space: Space) -> Model:
@@ -160,6 +176,8 @@ def read(file: object, space: Space) -> Model:
     if isinstance(file, Held):
         return Model(space, file.model.data, file.model.components)
     assert isinstance(file, File)
+    if file.format == dicom.FORMAT:
+        return Model.of(space, _series(file).reshape(*space.shape, -1))
     try:
         with Path(file.path).open("rb") as handle:
             if files.status(handle) != file.status:
@@ -172,6 +190,21 @@ def read(file: object, space: Space) -> Model:
     except OSError as error:
         raise files.unreadable(file.name, error) from error
     return Model.of(space, array.reshape(*space.shape, -1))
+
+
+def _series(file: File) -> NDArray[np.float32]:
+    """The numbers of a bound series."""
+    try:
+        if dicom.status(file.path) != file.status:
+            raise files.changed(file.name)
+        array = dicom.voxels(file.path)
+        if dicom.status(file.path) != file.status:
+            raise files.changed(file.name)
+    except (Refusal, FileNotFoundError):  # it was not damaged when it was bound
+        raise files.changed(file.name) from None
+    except OSError as error:
+        raise files.unreadable(file.name, error) from error
+    return array
 
 
 def encode(format: str, value: Value, provenance: str = "") -> bytes:

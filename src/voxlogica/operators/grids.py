@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from voxlogica.errors import Refusal
 from voxlogica.formula import IMAGE, LABELS, MASK, MODEL, NUMBER, Operator, Type, sequence
-from voxlogica.operators import Family, declare_family, operator, operators
+from voxlogica.operators import declare_family, operator, operators
+from voxlogica.operators.families import Family
 from voxlogica.values import Image, Labels, Mask, Model, Space
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from voxlogica.errors import Refusal
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type, sequence
-from voxlogica.operators import Family
+from voxlogica.operators.families import Family
 from voxlogica.operators.filters import simpleitk
 from voxlogica.values import Image, Labels, Mask, Model, Space, Value
 
@@ -35,6 +35,8 @@ _RESULTS: Mapping[str, Type] = {
 }  # fmt: skip
 _STATISTICS = "Statistics(image1: image) -> numbers, numbers, numbers"
 """Minimum, maximum, mean, standard deviation, variance, sum and count: as version 2 has it; SimpleITK has a class."""
+_COUNTS: Mapping[str, int] = {"MinimumMaximum": 2, "Statistics": 7}
+"""How many numbers those give that give several."""
 _one_at_a_time = Lock()
 
 
@@ -116,7 +118,7 @@ def _operator(symbol: str, way: Function, kinds: tuple[Type, ...]) -> Operator:
     return Operator(
         name=f"{symbol}({', '.join(map(str, kinds))})", symbol=symbol, version=1, parameters=parameters,
         result=_RESULTS[result], body=partial(_computed, way, _mixed(way, kinds), result), doc="", cost="window",
-        library="SimpleITK",
+        library="SimpleITK", count=_COUNTS.get(way.name, 0),
     )  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from voxlogica.errors import Refusal
 from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type
-from voxlogica.operators import Family, declare_family
+from voxlogica.operators import declare_family
+from voxlogica.operators.families import Family
 from voxlogica.values import Scalar, Value
 
 _SCALARS = (NUMBER, BOOL, STRING)

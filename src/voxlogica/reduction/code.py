@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from voxlogica.errors import Span
-from voxlogica.formula import Operator
+from voxlogica.formula import Operator, Type
 
 
 class Constant(NamedTuple):
@@ -67,6 +67,14 @@ class Gathered(NamedTuple):
     span: Span
 
 
+class Parts(NamedTuple):
+    """The elements of a value that is a sequence of so many."""
+
+    source: int
+    length: int
+    span: Span
+
+
 class Invoke(NamedTuple):
     """A function over slots; `space` is the space variable that stands for the callee's open one, or -1."""
 
@@ -121,8 +129,12 @@ class Sift(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """The elements between two bounds, -1 where one is open; a negative bound is 0 if `clamped`, else from the end."""
+    """The elements between two bounds, -1 where one is open; a negative bound is 0 if `clamped`, else from the end.
 
+    `kind` is the type of an element.
+    """
+
+    kind: Type
     source: int
     start: int
     stop: int
@@ -131,8 +143,9 @@ class Cut(NamedTuple):
 
 
 class Pick(NamedTuple):
-    """The element with a number."""
+    """The element with a number; `kind` is its type."""
 
+    kind: Type
     source: int
     number: int
     span: Span
@@ -174,7 +187,7 @@ class Skip(NamedTuple):
 
 
 Step: TypeAlias = (
-    Constant | Text | Setting | Input | Global | Outer | Apply | Gathered | Invoke | Skip
+    Constant | Text | Setting | Input | Global | Outer | Apply | Gathered | Parts | Invoke | Skip
     | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Greatest | Read
 )  # fmt: skip
 
@@ -201,7 +214,8 @@ class Code:
     `OPEN` where it comes from; in the main code a space variable's number is looked up in the assignment given to
     `reduce`, or else `made` says in which slot there is something whose space it is. `order` are the numbers of the
     steps in the order in which they are to be carried out, empty when it is theirs. What a `bundled` library's code
-    makes is said to be made where it is called.
+    makes is said to be made where it is called. Of a loop's body, `kinds` are the types of the holes, and `kind` that
+    of the result.
     """
 
     name: str
@@ -212,6 +226,8 @@ class Code:
     spaces: list[SpaceOf] = field(default_factory=list)
     made: dict[int, int] = field(default_factory=dict)
     order: Sequence[int] = ()
+    kinds: tuple[Type, ...] = ()
+    kind: Type | None = None
 
 
 def reads(step: Step) -> tuple[int, ...]:
@@ -227,11 +243,11 @@ def reads(step: Step) -> tuple[int, ...]:
             return (initial, source, *_around(first), *_around(rest))
         case Range(start, stop):
             return (start, stop)
-        case Cut(source, start, stop):
+        case Cut(source=source, start=start, stop=stop):
             return (source, start, stop)
-        case Pick(source, number):
+        case Pick(source=source, number=number):
             return (source, number)
-        case Gathered(source) | Greatest(source):
+        case Gathered(source) | Parts(source) | Greatest(source):
             return (source,)
         case Read(record=record):
             return (record,)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 
 from voxlogica.check import read_text
@@ -147,6 +148,15 @@ def recorded(session: Session, name: str) -> Recorded:
 def runs(session: Session, most: int) -> list[RunRow]:
     """The latest runs, latest first."""
     return _records(session).runs(most)
+
+
+def tally(session: Session, run: RunRow) -> tuple[int, int, int]:
+    """How many rows a study has by now, how many it should have in the end, and how many of those there are failed."""
+    rows, failed = _records(session).study_tally(run.number, "error")
+    axes, count = run.about.get("axes"), run.about.get("count")
+    assert isinstance(axes, list)
+    assert isinstance(count, int)
+    return rows, count * prod(len(values) for _, values in axes), failed
 
 
 def _records(session: Session) -> Records:

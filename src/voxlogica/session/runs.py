@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxlogica.errors import ComputationError, Diagnostic, InternalError, MachineError, Refusal, VoxLogicAError
-from voxlogica.execution.engine import Broken, Finished
-from voxlogica.execution.planning import planned
-from voxlogica.formula import Formula, Leaf
+from voxlogica.execution.engine import Broken, Finished, find_operator
+from voxlogica.execution.planning import foreseen
+from voxlogica.formula import MASK, Formula, Leaf
 from voxlogica.plan import Workplan
 from voxlogica.session import store as stores
 from voxlogica.session.binding import Bound, Options, Shared, bind, digests_of, outputs
@@ -20,6 +20,7 @@ from voxlogica.session.running import EFFORT, Effort, Happening, Printed, Saved,
 from voxlogica.session.settings import Settings
 from voxlogica.session.volumes import Shown, shown
 from voxlogica.session.why import Reason, reasons
+from voxlogica.values import Mask, Printable
 
 if TYPE_CHECKING:
     from voxlogica.session import Program
@@ -71,12 +72,17 @@ class Run:
         name = Path(self.program.source.name).name
         self.goals = goals(bound, self.program.checked, self.settings, name)
         self._prepared = prepared
-        self.printed: dict[str, Shown] = {}
+        self.printed: dict[str, Printable] = {}
         self.saved: list[Path] = []
         self.number: int | None = None
 
     def __repr__(self) -> str:
         return f"<Run of {self.program.source.name}: {self.printed}, saved {[str(path) for path in self.saved]}>"
+
+    def _repr_html_(self) -> str:
+        from voxlogica.session.display import run_html
+
+        return run_html(self)
 
     def happenings(self, watcher: Watcher | None = None) -> Iterator[Happening]:
         """Computes the goals; yields what happens, as it does."""
@@ -107,7 +113,8 @@ class Run:
 
     def plan(self) -> Workplan:
         """What would be computed now."""
-        return planned(self.program.session.storage, self.wanted, retry_failed=self.effort.retry_failed)[0]
+        storage, again = self.program.session.storage, self.effort.retry_failed
+        return foreseen(storage, self.wanted, find_operator, retry_failed=again)
 
     def why(self) -> list[Reason]:
         """For each task that would be computed, the one thing that changed since the latest run of this program.
@@ -170,6 +177,21 @@ class Run:
         paths = [self.settings.path(each) for each in self.program.checked.inputs]
         files: dict[str, Leaf | Refusal] = dict(zip(paths, self.bound.leaves, strict=True))
         return Run(prepared, prepared.bind(Shared(files=files)))
+
+    def masks(self) -> Mapping[str, Mask]:
+        """The masks that the program saves, by their paths as written, whether or not this run has saved them."""
+        goals = [each for each in self.program.checked.goals if each.word == "save" and each.type is MASK]
+        formulas = {
+            self.settings.replace(each.text.value, each.text.span): self.bound.slots[each.slot] for each in goals
+        }
+        wanted = [formula for formula in formulas.values() if formula is not None]
+        outcomes = dict(self.program.session.engine.run(wanted))
+        found = {path: outcomes[formula] for path, formula in formulas.items() if formula is not None}
+        return {
+            path: each.value
+            for path, each in found.items()
+            if isinstance(each, Finished) and isinstance(each.value, Mask)
+        }
 
     def _value(self, name: str) -> Shown:
         formula = self._definitions[name]

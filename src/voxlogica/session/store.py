@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from voxlogica import identity
-from voxlogica.formula import Formula, below
+from voxlogica.formula import Formula, Hole, below
 from voxlogica.identity import Id
 from voxlogica.storage import Claim, StorageBackend, StoreFull
 from voxlogica.storage.records import FormulaRow, Memo, Records, Stamp
@@ -77,16 +77,18 @@ def note(
 
 
 def note_formulas(records: Records, goals: Iterable[Formula], digests: Mapping[Id, bytes]) -> None:
-    """Notes the formulas below some goals; `digests` are those of the files, by the ids of their leaves."""
+    """Notes what some goals are made of; `digests` are those of the files, by the ids of their leaves."""
     with suppress(StoreFull):
-        records.add_formulas(_row(formula, digests) for formula in below(list(goals)))
+        records.add_formulas(_row(formula, digests) for formula in below(list(goals), parts=True))
 
 
 def _row(formula: Formula, digests: Mapping[Id, bytes]) -> FormulaRow:
     space = formula.space.id if formula.space is not None else None
     if formula.operator is not None:
-        arguments = tuple([argument.id for argument in formula.arguments])
+        arguments = tuple([part.id for part in formula.parts])
         return FormulaRow(formula.id, formula.operator.name, formula.operator.version, space, arguments, b"")
+    if isinstance(formula, Hole):
+        return FormulaRow(formula.id, "hole", 0, space, (), b"")
     if formula.file is not None:
         return FormulaRow(formula.id, LEAF, 0, space, (), digests[formula.id])
     return FormulaRow(formula.id, CONSTANT, 0, None, (), json.dumps(formula.value).encode())

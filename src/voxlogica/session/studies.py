@@ -119,7 +119,10 @@ class Study:
         cell = next(iter(sweeps.cells(self.axes)), {})
         for case in self.cases:
             if not self._fit.lacking(case):
-                self._settled(case, cell)
+                try:
+                    self._settled(case, cell)
+                except ProgramError as error:  # a column that sets nothing may be why something has no value
+                    raise ProgramError(*error.diagnostics, *self.warnings) from error
                 return
 
     @property

@@ -85,6 +85,11 @@ class Volume:
         size = " x ".join(map(str, self.space.size))
         return f"<{type(self).__name__} {self.name}{': ' if self.name else ''}{size} voxels>"
 
+    def _repr_html_(self) -> str:
+        from voxlogica.session.display import volume_html
+
+        return volume_html(self.plain, self.name)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mask(Volume, values.Mask):
@@ -122,8 +127,8 @@ class Model(Volume, values.Model):
         return values.Model(self.space, self.data, self.components)
 
 
-Shown: TypeAlias = "values.Scalar | values.Record | Mask | Image | Model | tuple[Shown, ...]"
-"""What a run gives to people: numbers, truth values, texts, records, volumes, and sequences of them as tuples."""
+Shown: TypeAlias = "values.Scalar | Mask | Image | Model | values.Record | tuple[Shown, ...]"
+"""What a run gives to people: numbers, truth values, texts, volumes, records of them, and sequences as tuples."""
 
 
 def shown(value: values.Value, name: str = "", origin: str = "") -> Shown:
@@ -131,6 +136,8 @@ def shown(value: values.Value, name: str = "", origin: str = "") -> Shown:
     match value:
         case tuple():
             return tuple([shown(each, name, origin) for each in value])
+        case values.Record():
+            return values.Record({field: shown(each, name, origin) for field, each in value.items()})
         case values.Mask():
             return Mask(value.space, value.data, name=name, origin=origin)
         case values.Labels():

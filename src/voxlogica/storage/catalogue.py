@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
@@ -65,6 +66,7 @@ class Catalogue:
         """Opens it, brings an older schema up to date, refuses a newer or damaged one. Without a gate: read only."""
         self.path = directory / "catalog.db"
         self._wal = directory / "catalog.db-wal"
+        self._log = os.fspath(self._wal)
         self._gate = gate
         self._using = Lock()  # one connection: what was just written is still in its cache when it is read
         self._queueing = Lock()
@@ -239,7 +241,7 @@ class Catalogue:
     def _commit(self, batch: list[_Request]) -> None:
         step("gate-entered")
         try:
-            log = self._wal.stat()
+            log = os.stat(self._log)  # noqa: PTH116 - in the gate, for which others wait
         except FileNotFoundError:
             raise Replaced(self._wal) from None
         if log.st_ino != self._inode:

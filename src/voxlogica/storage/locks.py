@@ -7,6 +7,7 @@ registry, so that a forked child lets go of them: it shares its parent's open fi
 
 from __future__ import annotations
 
+import _thread
 import fcntl
 import os
 import struct
@@ -91,7 +92,7 @@ class LockFile:
 
     def _named(self) -> tuple[int, int]:
         try:
-            named = os.stat(self._name)  # noqa: PTH116 - a Path takes as long again
+            named = os.stat(self._name)  # noqa: PTH116 - half the price, after every lock
         except OSError:
             raise Replaced(self.path) from None
         return named.st_dev, named.st_ino
@@ -203,7 +204,8 @@ class Gate:
             self._waiting = object()
             if not self._watched:
                 self._watched = True
-                threading.Thread(target=self._watch, daemon=True, name="voxlogica-gate").start()
+                # Not `threading`, whose `start` waits until the thread runs: others may be waiting for this one.
+                _thread.start_new_thread(self._watch, ())
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             finally:

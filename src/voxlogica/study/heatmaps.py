@@ -103,7 +103,8 @@ class HeatMap:
 
     def _repr_html_(self) -> str:
         style = "svg.heat text { font: 12px sans-serif; text-anchor: middle } svg.heat .end { text-anchor: end }"
-        best = "svg.heat .best { fill: none; stroke: #e0218a; stroke-width: 3 }"
+        best = "svg.heat .axis, svg.heat .tick { fill: currentColor } "  # a notebook may be dark
+        best += "svg.heat .best { fill: none; stroke: #e0218a; stroke-width: 3 }"
         return f"<style>{style} {best}</style><p>{escape(self.measure)}, {escape(self.title())}</p>{self.svg()}"
 
     def svg(self, lowest: bool = False) -> str:

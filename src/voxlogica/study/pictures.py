@@ -75,8 +75,8 @@ class _Display:
         return low, "".join(_HIGH[w] if column[w] > 0 else _LOW[w] for w in said)
 
 
-def slices(over: Image | Model, masks: Sequence[Mask]) -> bytes:
-    """A PNG of up to three masks over an image, all on one grid."""
+def slices(over: Image | Model, masks: Sequence[Mask], whole: bool = False) -> bytes:
+    """A PNG of up to three masks over an image, all on one grid; unless it is `whole`, the part where something is."""
     voxels = over.numpy()
     numbers = voxels[..., 0] if voxels.ndim > over.space.dimensions else voxels
     grey = window(numbers)
@@ -87,7 +87,7 @@ def slices(over: Image | Model, masks: Sequence[Mask]) -> bytes:
         panels = [_painted(grey.T, [each.T for each in bits], over.space.spacing, scale)]
     else:
         display = _Display.of(over.space)
-        panels = _panels(display, display.turned(grey), [display.turned(each) for each in bits])
+        panels = _panels(display, display.turned(grey), [display.turned(each) for each in bits], whole)
     gap = 6
     height = max(panel.height for panel in panels)
     page = Pictures.new("RGB", (sum(p.width for p in panels) + gap * (len(panels) - 1), height))
@@ -117,9 +117,10 @@ def middle(mask: Bits) -> tuple[int, ...]:
     return tuple(int(np.rint(axis.mean())) for axis in where)
 
 
-def _panels(display: _Display, grey: Grey, bits: Sequence[Bits]) -> list[Pictures.Image]:
+def _panels(display: _Display, grey: Grey, bits: Sequence[Bits], whole: bool) -> list[Pictures.Image]:
     at = middle(bits[0]) if bits else tuple(size // 2 for size in grey.shape)
-    part = _box(np.logical_or.reduce([grey > 0, *bits]), display.spacing)
+    seen = np.ones(grey.shape, bool) if whole else np.logical_or.reduce([grey > 0, *bits])
+    part = _box(seen, display.spacing)
     scale = PANEL / max((cut.stop - cut.start) * size for cut, size in zip(part, display.spacing, strict=True))
     panels = []
     for name, across, right, down in _PLANES:
