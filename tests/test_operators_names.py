@@ -173,7 +173,7 @@ def test_format_string(arguments: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ('"{} {}", 1', "there are 1 values"),
+        ('"{} {}", 1', "it has more fields than values, 1"),
         ('"{:d}", 1.5', "`d` is for whole numbers, and 1.5 is none"),
         ('"{0.real}", 1', "`0.real` is no position"),
         ('"{name}", 1', "`name` is no position"),
@@ -280,6 +280,6 @@ def test_a_constant_may_stand_before_the_image_whose_grid_it_takes(definitions: 
 
 def test_a_constant_cannot_take_the_grid_of_what_is_made_of_it() -> None:
     found = problem('let e = border\nlet part = extract(e, [2, 2], [0, 0])\nprint "a" volume(part & e)')
-    assert found.message == "this takes its voxel grid from an image that is made of it"
+    assert found.message == "`border` takes its voxel grid from an image that is made of it"
     assert found.span is not None
     assert found.span.text == "border"

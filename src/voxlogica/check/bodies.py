@@ -11,7 +11,7 @@ from voxlogica.check.spaces import Place, Spaces
 from voxlogica.errors import Diagnostic, Span
 from voxlogica.formula import Type
 from voxlogica.reduction import Code
-from voxlogica.reduction.code import DEFAULT, OPEN, Global, Outer, SpaceOf, Step, reads
+from voxlogica.reduction.code import DEFAULT, OPEN, Apply, Global, Outer, SpaceOf, Step, reads
 from voxlogica.syntax.ast import Let, Load
 
 FIRST = 2
@@ -281,8 +281,9 @@ def ordered(code: Code, wanted: Mapping[int, int]) -> list[Step]:
 def circular(step: Step) -> Problem:
     """A step that takes the grid of something that is made of it."""
     span: Span = step.span  # type: ignore[union-attr]
-    message = "this takes its voxel grid from an image that is made of it"
-    help = "give it an image of its own:   border(image)"
+    symbol = step.operator.symbol if isinstance(step, Apply) else "border"
+    message = f"`{symbol}` takes its voxel grid from an image that is made of it"
+    help = f"say which image's grid is meant:   {symbol}(image)"
     return Problem(Diagnostic("space", message, span, help=help), Place(span))
 
 

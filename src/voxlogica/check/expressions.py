@@ -335,7 +335,7 @@ class Expressions:
         for number in way.whole & set(range(len(given))):
             argument = node.arguments[number]
             if isinstance(argument, Number) and not argument.value.is_integer():
-                self.report(body, messages.no_whole_number(argument), argument.span)
+                self.report(body, messages.no_whole_argument(node, way, number), argument.span)
                 return BAD
         certain = [kind for kind in types if kind is not None]
         if len(certain) < len(types):

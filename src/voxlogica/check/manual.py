@@ -9,7 +9,7 @@ from functools import cache
 from voxlogica import library
 from voxlogica.check.checker import Checker
 from voxlogica.check.forms import FORMS
-from voxlogica.check.imports import File
+from voxlogica.check.imports import File, members
 from voxlogica.check.names import Function, Meaning, Overloaded, Value
 from voxlogica.errors import Source, Span
 from voxlogica.formula import Operator, Type, signature
@@ -58,6 +58,20 @@ def _primitives(found: Iterable[Operator]) -> list[Entry]:
         if not op.hidden
         for symbol in (op.symbol, *op.also)
     ]  # fmt: skip
+
+
+def foreign() -> tuple[Entry, ...]:
+    """The functions of SimpleITK that programs can use; `entries` leaves them out."""
+    from voxlogica.operators import simpleitk  # long to read
+
+    return tuple(
+        [
+            Entry(way.symbol, way.signature, way.doc, "simpleitk", version=1, cost="window")
+            for name in members("simpleitk")
+            if (first := simpleitk.family(f"simpleitk.{name}")) is not None
+            for way in (first, *first.others)
+        ]
+    )
 
 
 def _families() -> list[Entry]:

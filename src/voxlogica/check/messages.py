@@ -121,8 +121,7 @@ def not_imported(name: str, span: Span, whole: Sequence[str]) -> Diagnostic:
     message = f"`{name}` is in {several} {' and '.join([f'`{each}`' for each in namespaces])}, which is not imported"
     if len(whole) > 1:
         message = message.replace("which is", "which are")
-    label = f"it is {_either(whole)}"
-    return Diagnostic("name", message, span, label, help=f'write   {whole[0]}   or, above,   import "{namespaces[0]}"')
+    return Diagnostic("name", message, span, help=f'write   {whole[0]}   or, above,   import "{namespaces[0]}"')
 
 
 def unusable(function: str, span: Span, reason: str) -> Diagnostic:
@@ -138,7 +137,7 @@ _UNUSABLE = {
     "effect": ("does more than compute, and so cannot stand here", 'to write a file:   save "mask.nii.gz" mask'),
     "grid": (
         "makes an image on another voxel grid, which is not supported",
-        "`resample(image, like)` and `extract(image, size, index)` are",
+        "use   resample(image, like)   or   extract(image, size, index)",
     ),
     "random": ("gives something else each time, and so cannot be used", ""),
     "type": ("takes or gives what the language has no type for, and so cannot be used", ""),
@@ -377,7 +376,19 @@ def no_choice(call: Call, family: Family, number: int, kind: Kind | None, marks:
     if known(kind) in (IMAGE, LABELS) and MASK in family.accepted(number):
         text = text_of(call.arguments[number])
         help = f"a comparison makes a mask of a number image, for example   {text} >. 0.5"
+    if family.like and number == len(family.parameters) - 1:
+        help = "it takes the voxel grid of an image, for instance of another file that is loaded"
+    certain = known(kind)
+    if STRING in family.accepted(number) and isinstance(certain, Type) and certain.element is not None:
+        help = "a sequence is no text; `print` shows it as it is"
     return Diagnostic("type", message, call.name_span, "", (operand, *marks), details=(family.signature,), help=help)
+
+
+def no_whole_argument(call: Call, family: Family, number: int) -> Diagnostic:
+    """A literal that is no whole number, where a family wants one."""
+    argument = call.arguments[number]
+    message = f"`{family.parameters[number][0]}` of `{call.name}` is a whole number, and {argument.span.text} is none"
+    return Diagnostic("type", message, argument.span, details=(family.signature,))
 
 
 def wrong_goal(word: str, at: Span, value: Expression, kind: Kind | None, target: str, mark: Mark | None) -> Diagnostic:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     _Voxel = TypeVar("_Voxel", np.float32, np.uint8)
 
-_SPATIAL = (LABELS, MASK, IMAGE, MODEL)  # labels before images, which they are too
+_SPATIAL = (MASK, LABELS, IMAGE, MODEL)  # labels before images, which they are too
 _NUMBERS = sequence(NUMBER)
 _NAMES = {LABELS: "labels", MASK: "mask", IMAGE: "image", MODEL: "model"}
 
@@ -119,7 +119,9 @@ def _part(i: Space, size: tuple[float, ...], index: tuple[float, ...]) -> Space:
     ends = [low + extent for low, extent in zip(index, size, strict=True)]
     if min(index) < 0 or min(size) < 1 or any(end > whole for end, whole in zip(ends, i.size, strict=True)):
         whole = " x ".join(map(str, i.size))
-        raise Refusal(f"`extract` cannot take {_listed(size)} voxels from {_listed(index)}: the image has {whole}")
+        raise Refusal(
+            f"`extract` cannot take {_listed(size)} voxels from {_listed(index)}: the image has {whole} voxels"
+        )
     along = [spacing * low for spacing, low in zip(i.spacing, index, strict=True)]
     moved = [sum(i.direction[n * row + column] * along[column] for column in range(n)) for row in range(n)]
     origin = tuple([start + step for start, step in zip(i.origin, moved, strict=True)])

@@ -24,7 +24,7 @@ from voxlogica.operators.filters import simpleitk
 from voxlogica.values import Image, Labels, Mask, Model, Space, Value
 
 _FILE = Path(__file__).with_name("simpleitk.txt")
-_IMAGES = (LABELS, MASK, IMAGE, MODEL)
+_IMAGES = (MASK, LABELS, IMAGE, MODEL)
 _PARAMETERS: Mapping[str, tuple[Type, ...]] = {
     "image": _IMAGES, "number": (NUMBER,), "whole": (NUMBER,), "bool": (BOOL,), "text": (STRING,),
     "constant": (STRING,), "numbers": (sequence(NUMBER),), "wholes": (sequence(NUMBER),),
@@ -35,6 +35,7 @@ _RESULTS: Mapping[str, Type] = {
 }  # fmt: skip
 _STATISTICS = "Statistics(image1: image) -> numbers, numbers, numbers"
 """Minimum, maximum, mean, standard deviation, variance, sum and count: as version 2 has it; SimpleITK has a class."""
+_OPERANDS = ("image", "image1", "image2", "image3")
 _COUNTS: Mapping[str, int] = {"MinimumMaximum": 2, "Statistics": 7}
 """How many numbers those give that give several."""
 _one_at_a_time = Lock()
@@ -50,8 +51,13 @@ class Function(NamedTuple):
 
     def result(self, kinds: Sequence[Type]) -> str:
         """What it gives for such arguments."""
-        images = {kind for kind, (name, _, _) in zip(kinds, self.parameters, strict=False) if _is_operand(name)}
+        images = set(self.operands(kinds))
         return self.results[1 if images == {MASK} else 2 if images == {LABELS} else 0]
+
+    def operands(self, kinds: Sequence[Type]) -> list[Type]:
+        """The kinds of the images that it computes with: the first, and those that do not only say where."""
+        names = [name for name, _, _ in self.parameters]
+        return [kind for n, (kind, name) in enumerate(zip(kinds, names, strict=False)) if not n or name in _OPERANDS]
 
 
 @cache
@@ -76,11 +82,6 @@ def _parameter(text: str) -> tuple[str, str, str]:
     name, _, rest = text.partition(": ")
     kind, _, default = rest.partition(" = ")
     return name, kind, default
-
-
-def _is_operand(name: str) -> bool:
-    """Whether a parameter is an image that is computed with: not one that says where, nor one of labels."""
-    return name in ("image", "image1", "image2", "image3")
 
 
 @cache
@@ -117,15 +118,10 @@ def _operator(symbol: str, way: Function, kinds: tuple[Type, ...]) -> Operator:
     parameters = tuple([(name, kind) for (name, _, _), kind in zip(way.parameters, kinds, strict=False)])
     return Operator(
         name=f"{symbol}({', '.join(map(str, kinds))})", symbol=symbol, version=1, parameters=parameters,
-        result=_RESULTS[result], body=partial(_computed, way, _mixed(way, kinds), result), doc="", cost="window",
+        result=_RESULTS[result], body=partial(_computed, way, len(set(way.operands(kinds))) > 1, result), doc="",
+        cost="window",
         library="SimpleITK", count=_COUNTS.get(way.name, 0),
     )  # fmt: skip
-
-
-def _mixed(way: Function, kinds: Sequence[Type]) -> bool:
-    """Whether images of several kinds are computed with."""
-    operands = [kind for kind, (name, _, _) in zip(kinds, way.parameters, strict=False) if _is_operand(name)]
-    return len(set(operands)) > 1
 
 
 # Computing
@@ -174,7 +170,7 @@ def _given(sitk: Any, function: str, parameter: tuple[str, str, str], value: Val
     """An argument as SimpleITK takes it."""
     name, kind, _ = parameter
     if isinstance(value, (Mask, Image, Model)):
-        return _image(sitk, function, value, as_numbers and _is_operand(name))
+        return _image(sitk, function, value, as_numbers and name in _OPERANDS)
     if kind == "whole":
         return _whole(function, name, value)
     if kind == "wholes":
@@ -246,7 +242,7 @@ def _taken(sitk: Any, function: str, result: str, made: Any, space: Space) -> Va
     if there != (space.size, space.spacing, space.origin, space.direction):
         size = " x ".join(map(str, made.GetSize()))
         message = f"`simpleitk.{function}` made an image of {size} voxels on another grid, which is not supported"
-        raise Refusal(message, help="`resample(image, like)` and `extract(image, size, index)` are")
+        raise Refusal(message, help="use   resample(image, like)   or   extract(image, size, index)")
     array = sitk.GetArrayFromImage(made)
     if result == "model":
         return Model.of(space, np.ascontiguousarray(array.reshape(*space.shape, -1), np.float32))

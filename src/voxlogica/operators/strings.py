@@ -37,7 +37,7 @@ def _format(template: str, *values: Scalar) -> Value:
     try:
         return _Formatter().vformat(template, values, {})
     except (ValueError, IndexError, KeyError) as problem:
-        reason = f"there are {len(values)} values" if isinstance(problem, IndexError) else str(problem)
+        reason = f"it has more fields than values, {len(values)}" if isinstance(problem, IndexError) else str(problem)
         raise Refusal(
             f'`strings.format_string` cannot fill in "{template}": {reason}',
             help="a field is written   {}   or with its form   {:.3f}   and a brace itself   {{",
