@@ -447,6 +447,8 @@ def no_sequence(word: Span, argument: Expression, kind: Kind | None, takes: str,
     """What should be a sequence, and is none."""
     message = f"{takes}, and this is {one(kind)}"
     help = "a sequence is written   [a, b, c]   or   range(0, 3)"
+    if known(kind) is NUMBER and takes.endswith("goes through a sequence"):
+        help = f"the numbers from 0 up to it, without it, are   range({text_of(argument)})"
     return Diagnostic("type", message, word, "", (Mark(argument.span, "", "~"), *marks), help=help)
 
 

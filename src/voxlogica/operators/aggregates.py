@@ -42,7 +42,7 @@ def avg(a: Image, b: Mask) -> float:
     """
     from voxlogica.kernels import fields
 
-    _inhabited(b, "avg", "the mean over no voxel is not a number")
+    _inhabited(b, "avg", "the mean over no voxel is not a number", "`avg0` is 0 then")
     return fields.mean(a.array(), b.words())
 
 
@@ -127,8 +127,8 @@ def maxwithin(a: Image, b: Mask) -> float:
     return fields.maximum_within(a.array(), b.words())
 
 
-def _inhabited(b: Mask, name: str, why: str) -> None:
+def _inhabited(b: Mask, name: str, why: str, help: str = "") -> None:
     from voxlogica.kernels import masks
 
     if masks.count(b.words()) == 0:
-        raise Refusal(f"`{name}` was given a mask with no true voxel, and {why}")
+        raise Refusal(f"`{name}` was given a mask with no true voxel, and {why}", help=help)
