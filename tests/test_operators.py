@@ -197,7 +197,7 @@ def test_recording(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pyte
 
 
 def test_the_libraries() -> None:
-    assert library.names() == ("RegionCalculus", "stdlib", "vox1")
+    assert library.names() == ("RegionCalculus", "arrays", "stdlib", "vox1")
     assert library.path("stdlib") == library.path("stdlib.imgql") == library.DIRECTORY / "stdlib.imgql"
     for name in ("stdlib2", "", "std", "../library/stdlib", "STDLIB", "__init__.py"):
         assert library.path(name) is None

@@ -25,6 +25,8 @@ SECTIONS = {
     "grids": "From one grid to another",
     "strings": "Texts made of values: the namespace `strings`",
     "geom": "Drawing in two dimensions: the namespace `geom`",
+    "test": "For tests of VoxLogicA itself: the namespace `test`",
+    "arrays": "More of the namespace `arrays`, which has the measures too",
     "sequences": "Sequences",
     "stdlib": "The standard library",
     "RegionCalculus": 'The region calculus, after `import "RegionCalculus"`',

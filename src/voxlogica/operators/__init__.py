@@ -32,14 +32,14 @@ _Body = TypeVar("_Body", bound=Callable[..., Any])
 
 FRAGMENTS = (
     "scalars", "geometry", "logic", "arithmetic", "comparison", "aggregates", "spatial", "colour", "similarity",
-    "filters", "measures", "grids", "strings", "geom", "files",
+    "filters", "measures", "grids", "strings", "geom", "test", "files",
 )  # fmt: skip
 """The files of this room, in the order of the manual."""
 
 COSTS = ("scalar", "bits", "voxels", "neighbourhood", "components", "distance", "histogram", "window", "file")
 """The classes of running time an operator may declare."""
 
-NAMESPACES = ("strings", "geom")
+NAMESPACES = ("strings", "geom", "test")
 """The fragments whose operators are in a namespace of the same name."""
 
 _TYPES: dict[str, Type] = {

@@ -59,7 +59,7 @@ class Statistics:
     count: float
 
 
-@operator()
+@operator(also=("arrays.array_stats",))
 def array_stats(a: Image) -> Statistics:
     """The least, the largest, mean, standard deviation, variance, sum and number of all voxels, computed in double.
 
