@@ -109,6 +109,7 @@ def test_a_table_has_the_columns_in_which_something_is() -> None:
     study = vx.program(PROGRAM).sweep(level=[50, 200])
     assert study._repr_html_() == "<table><tr></tr></table>"  # nobody has waited for a row
     assert study.table().html().startswith("<table><tr><th>level</th><th>voxels</th><th>text</th></tr>")
+    assert caption(study.table().rows[0]._repr_html_()) == "levelvoxelstext5027&lt;b&gt;"
     heat = study.heatmap("voxels")._repr_html_()
     assert "<svg" in heat
     assert "27" in heat

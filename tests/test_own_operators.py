@@ -56,7 +56,8 @@ def nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.chdir(tmp_path)
     nibabel.save(nibabel.Nifti1Image(VOXELS, np.diag([-1.0, -2.0, 3.0, 1.0])), "a.nii.gz")
-    yield
+    with vx.Session(store=False):
+        yield
     for name in set(sys.modules) - modules:
         if not getattr(sys.modules[name], "__file__", None) or Path(str(sys.modules[name].__file__)).parent == tmp_path:
             del sys.modules[name]
@@ -274,6 +275,7 @@ def test_a_function_that_cannot_be_an_operator(function: Callable[..., vx.Mask],
     [
         ({"version": 0}, "the version of `fine` is a whole number from 1, not 0"),
         ({"version": "1"}, "the version of `fine` is a whole number from 1, not '1'"),
+        ({"version": 1, "library": "skimage"}, "`fine` is computed by the package 'skimage', which is not installed"),
         ({"version": 1, "cost": "much"}, "`fine` has the unknown cost 'much'"),
         ({"version": 1, "isolate": True}, "`fine` is to run in a process of its own, which could not import it"),
     ],
@@ -405,6 +407,16 @@ def test_one_in_a_process_of_its_own() -> None:
     assert run('print "pid" elsewhere(i)')["pid"] != os.getpid()
     with pytest.raises(vx.VoxLogicAError, match="the process that computed it ended with status 3"):
         run('print "m" max(dies(i))')
+
+
+def test_a_process_of_its_own_never_computes_with_another_text() -> None:
+    from voxlogica.session import own
+
+    Path("ops.py").write_text(FILE)
+    own.load(Path("ops.py"))
+    Path("ops.py").write_text(FILE.replace("os.getpid() + 0", "17 + 0"))
+    with pytest.raises(vx.MachineError, match="the text of `elsewhere` has changed since the program was read"):
+        run('print "pid" elsewhere(i)')
 
 
 @pytest.fixture

@@ -334,6 +334,24 @@ def test_memory_does_not_depend_on_how_many_cases_there_are(
         assert many[name] <= 1.5 * few[name] + 4, f"{name}: {few[name]} for 4 cases, {many[name]} for 16"
 
 
+def test_a_sweep_computes_what_its_cells_share_once(voxlogica_: Voxlogica) -> None:
+    """What `--profile` shows: files and what does not depend on the parameter once a case, the rest once a cell."""
+    text = (
+        PROGRAM
+        + '\nlet still = mask(image, image >. 50)\nprint "still" avg(percentiles(still, image >. 50, 0.5), found)'
+    )
+    Path("q.imgql").write_text(text)
+    status, _, err = voxlogica_("sweep", "q.imgql", "--cases", CASES, "-p", "k=55,60,65,70", "--profile", "-q")
+    calls = {
+        line.split()[0]: int(line.split()[1])
+        for line in err.splitlines()
+        if line.split()[1:2] and line.split()[1].isdigit()
+    }
+    assert status == 0
+    assert (calls["load"], calls["percentiles"]) == (2 * len(NAMES), len(NAMES))
+    assert calls["avg"] == 4 * len(NAMES)
+
+
 # Rows against NumPy
 
 

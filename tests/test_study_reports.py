@@ -209,11 +209,21 @@ def test_cells_that_are_as_good_as_the_best_are_marked_too(voxlogica_: Voxlogica
     out = voxlogica_("sweep", "p.imgql", "-p", "k=95,97", "-p", "CASE=ann,bob", "-q")[1]
     voxels = out.split("\nvoxels")[1].split("\n\n")[0]
     assert voxels.count("*") == 1
-    Path("same.imgql").write_text(PROGRAM.replace("image >. k", "image >. 50 .+. 0 .*. k"))
-    out = voxlogica_("sweep", "same.imgql", "-p", "k=1,2,3", "--cases", "data/{case}.nii.gz", "-q")[1]
-    assert out.split("\nvoxels")[1].split("\n\n")[0].count("*") == 3
+    Path("same.imgql").write_text(
+        PROGRAM.replace("97", "97\nlet j = 1").replace("print", 'print "j" k .+. 0 .*. j\nprint', 1)
+    )
+    out = voxlogica_("sweep", "same.imgql", "-p", "k=95,97", "-p", "j=1,2,3", "--set", "CASE=ann", "-q")[1]
+    assert out.startswith(" k  j  "), "no column of cases when there are none"
+    assert out.split("\nj   ")[1].split("\n\n")[0].splitlines()[1:] == [
+        "       1    2    3", "  95  95   95   95", "  97  97*  97*  97*"
+    ]  # fmt: skip
     voxlogica_("report", "2", "-o", "same.html")
-    assert "is at k = 1, and the same in 2 more." in Path("same.html").read_text()
+    assert "The highest, 97, is at k = 97, j = 1, and the same in 2 more." in Path("same.html").read_text()
+    out = voxlogica_("sweep", "same.imgql", "-p", "j=1,2,3", "--set", "CASE=ann", "-q")[1]
+    assert "\nj   mean of 1 case, j to the right, the same everywhere\n" in out
+    assert "*" not in out
+    voxlogica_("report", "3", "-o", "same.html")
+    assert "the same everywhere. It is 97." in Path("same.html").read_text()
 
 
 def test_a_millimetre_is_as_long_in_all_three_slices() -> None:

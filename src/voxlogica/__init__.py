@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         ProgramError,
         VoxLogicAError,
     )
-    from voxlogica.session import Program, Run, Session, cases, load, program
+    from voxlogica.session import Program, Run, Session, cases, diff, load, program
     from voxlogica.session.own import Bool, Number, Text, operator
     from voxlogica.session.studies import Study
     from voxlogica.session.volumes import Image, Labels, Mask, Model
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from voxlogica.values import Space
 
 _PLACES = {
-    **dict.fromkeys(("Program", "Run", "Session", "cases", "load", "program"), "session"),
+    **dict.fromkeys(("Program", "Run", "Session", "cases", "diff", "load", "program"), "session"),
     "Cases": "study.cases",
     **dict.fromkeys(("Image", "Labels", "Mask", "Model"), "session.volumes"),
     **dict.fromkeys(("Bool", "Number", "Text", "operator"), "session.own"),
@@ -66,6 +66,7 @@ __all__ = [
     "VoxLogicAError",
     "__version__",
     "cases",
+    "diff",
     "load",
     "operator",
     "program",

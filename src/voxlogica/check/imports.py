@@ -258,7 +258,7 @@ def read_text(path: Path, name: str, code: str = "import") -> str:
             help="a program is a text file in UTF-8; is this an image?",
         )
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise ProgramError.of(
@@ -266,3 +266,4 @@ def read_text(path: Path, name: str, code: str = "import") -> str:
             f"{name} is not in UTF-8: line {line} has a character in another encoding",
             help="save it again with the encoding UTF-8",
         ) from error
+    return text if "\n" in text else text.replace("\r", "\n")  # lines once ended so, and some programs still do it

@@ -13,6 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from itertools import count
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -65,7 +66,7 @@ from voxlogica.execution.reporting import DIED, Elsewhere, failure, provenance, 
 from voxlogica.formula import FORMULAS, Builder, Formula, Operator, Unreadable, decode, encode, returned
 from voxlogica.identity import Id
 from voxlogica.plan import space_of
-from voxlogica.storage import Done, Failed, Missing, Outcome, StorageBackend, StoreFull, TaskError, size
+from voxlogica.storage import Done, Failed, Lending, Missing, Outcome, StorageBackend, StoreFull, TaskError, size
 from voxlogica.values import Space, Value
 
 Operators: TypeAlias = Callable[[str], Operator | None]
@@ -508,8 +509,11 @@ class Workers:
         assert operator is not None
         arguments: list[Value | Space] = self._arguments(order.how, operator)
         options = {"threads": order.threads} if operator.takes_threads else {}
+        claim = self._claims.get(id)
+        lent = self._backend.lent(claim) if claim and isinstance(self._backend, Lending) else nullcontext(())
         try:
-            value = self.children.run(order.number, operator.body, arguments, options)
+            with lent as descriptors:
+                value = self.children.run(order.number, operator.body, arguments, options, descriptors)
         except Elsewhere as error:
             if error.type == DIED and not self.children.was_killed(order.number):
                 self._count_death(id, error)

@@ -59,6 +59,7 @@ __all__ = [
     "Watcher",
     "cases",
     "default_session",
+    "diff",
     "load",
     "program",
     "raised",
@@ -118,7 +119,6 @@ class Session:
         self._own: EmbeddedStorage | None = None
         self._engine: ExecutionEngine | None = None
         self._lock = Lock()
-        self._outer: list[Session | None] = []  # what was current where it was entered
 
     @property
     def storage(self) -> StorageBackend:
@@ -159,14 +159,15 @@ class Session:
         """The program that a text is, checked. Raises `ProgramError` with all that is wrong in it."""
         return Program(self, Source(name, text), None, dialect, ())
 
-    def diff(self, before: str, after: str) -> Difference:
-        """What differs between two runs of the store's history, called as by `voxlogica runs`: `"r12"`.
+    def diff(self, before: str | Run | Study, after: str | Run | Study) -> Difference:
+        """What differs between two runs or studies of the store's history; `"r12"` is one of `voxlogica runs`.
 
         Raises `ProgramError` when there is no such run.
         """
         from voxlogica.session.history import difference, recorded
 
-        return difference(recorded(self, before), recorded(self, after))
+        names = [each if isinstance(each, str) else f"r{each.number or ''}" for each in (before, after)]
+        return difference(*(recorded(self, name) for name in names))
 
     def note(self, trouble: Trouble) -> None:
         """Remembers whether a limit of time was reached: who sets one does not want to wait for kernels at the end."""
@@ -182,19 +183,19 @@ class Session:
                 self._own.close()
 
     def __enter__(self) -> Session:
-        self._outer.append(_current.get())
-        _current.set(self)
+        _entered.set((*_entered.get(), self))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        _current.set(self._outer.pop())
+        _entered.set(_entered.get()[:-1])
         # Who interrupts, or sets a limit of time that is reached, does not want to wait for kernels; they end with the
         # process, and their claims with them.
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         self.close(wait=not (interrupted or self._late))
 
 
-_current: ContextVar[Session | None] = ContextVar("session", default=None)
+_entered: ContextVar[tuple[Session, ...]] = ContextVar("sessions", default=())
+"""The sessions that were entered here, the last one last."""
 
 
 class Program:
@@ -432,9 +433,8 @@ _default_lock = Lock()
 def default_session() -> Session:
     """The session that was entered last here, else the one of this process."""
     global _default
-    current = _current.get()
-    if current is not None:
-        return current
+    if entered := _entered.get():
+        return entered[-1]
     with _default_lock:
         if _default is None:
             _default = Session()
@@ -449,6 +449,11 @@ def load(path: str | Path, *, dialect: int | None = None, search: Sequence[Path]
 def program(text: str, *, name: str = "program", dialect: int | None = None) -> Program:
     """The program that a text is, in the default session. Raises `ProgramError` with all that is wrong in it."""
     return default_session().program(text, name=name, dialect=dialect)
+
+
+def diff(before: str | Run | Study, after: str | Run | Study) -> Difference:
+    """What differs between two runs, in the default session. Raises `ProgramError` when there is no such run."""
+    return default_session().diff(before, after)
 
 
 def cases(*patterns: str, **inputs: str) -> Cases:

@@ -20,7 +20,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
-from importlib import import_module
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, get_type_hints
@@ -29,6 +29,7 @@ from voxlogica import identity, images, operators, values
 from voxlogica.check.manual import entries
 from voxlogica.errors import ProgramError, Refusal, Source, Span, VoxLogicAError
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type
+from voxlogica.images.files import Circumstance
 from voxlogica.session import volumes
 from voxlogica.session.volumes import Volume, shown
 from voxlogica.syntax.lexer import words
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 Number, Bool, Text = float, bool, str
 """The types of what has no voxels."""
+
+_BODY = "body_"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,7 +62,15 @@ class OwnOperator(Generic[P, R]):
 
     def __init__(self, function: Callable[P, R], declaration: Operator) -> None:
         update_wrapper(self, function)
-        self._function, self.declaration, self.body = function, declaration, declaration.body
+        self._function, self.declaration = function, declaration
+        setattr(self, declaration.body.__qualname__.rpartition(".")[2], declaration.body)
+
+    def __getattr__(self, name: str) -> object:
+        """A process of its own looks for the body that its parent has, and finds another."""
+        if not name.startswith(_BODY):
+            raise AttributeError(f"an operator has no attribute {name!r}")
+        message = f"the text of `{self.declaration.symbol}` has changed since the program was read"
+        raise Circumstance(message, help="run again")
 
     def __call__(self, *arguments: P.args, **named: P.kwargs) -> R:
         result: R = _call(self._function, self.declaration, arguments, named)
@@ -139,15 +150,17 @@ def _declaration(function: Callable[..., object], version: object, cost: str, is
         raise wrong(f"there is an operator `{name}` already, declared in {other}", "give it another name")
     if not other and any(entry.name == name for entry in entries()):
         raise wrong(f"there is an operator `{name}` already", f"`voxlogica operators {name}` explains it")
+    if library and not _installed(library):
+        raise wrong(f"`{name}` is computed by the package {library!r}, which is not installed", "write it as pip does")
     parameters, needs_space, result = _signature(function, wrong)
-    text = _text(function)
+    digest = identity.file_digest([_text(function)]).hex()[:16]
     declaration = Operator(
-        name=f"{module}:{name}#{identity.file_digest([text]).hex()[:16]}",
+        name=f"{module}:{name}#{digest}",
         symbol=name,
         version=version,
         parameters=parameters,
         result=result,
-        body=_body(function, lambda: declaration),
+        body=_body(function, digest, lambda: declaration),
         doc=inspect.getdoc(function) or "",
         cost=cost,
         needs_space=needs_space,
@@ -196,6 +209,13 @@ def _type(hints: Mapping[str, object], name: str, what: str, wrong: Callable[...
     return found
 
 
+def _installed(package: str) -> bool:
+    try:
+        return bool(metadata.version(package))
+    except metadata.PackageNotFoundError:
+        return False
+
+
 def _text(function: Callable[..., object]) -> bytes:
     """The function as it is written; where there is no text, as it is compiled."""
     try:
@@ -217,14 +237,16 @@ def _place(function: Callable[..., object]) -> Span | None:
     return None
 
 
-def _body(function: Callable[..., object], declaration: Callable[[], Operator]) -> Callable[..., values.Value]:
-    """What the engine calls, found by others as `module:function.body`: plain values in, a plain value out."""
+def _body(
+    function: Callable[..., object], digest: str, declaration: Callable[[], Operator]
+) -> Callable[..., values.Value]:
+    """What the engine calls: plain values in, a plain value out. Found by others as `module:function.body_DIGEST`."""
 
     def body(*arguments: object) -> values.Value:
         result: object = _call(function, declaration(), arguments, {})
         return result.plain if isinstance(result, Volume) else result  # type: ignore[return-value]
 
-    body.__module__, body.__qualname__ = function.__module__, f"{function.__qualname__}.body"
+    body.__module__, body.__qualname__ = function.__module__, f"{function.__qualname__}.{_BODY}{digest}"
     return body
 
 

@@ -118,7 +118,7 @@ def lines(records: Records, id: Id) -> Iterator[str]:
             yield f"{indent}{constant(row)}"
             continue
         if row.operator == LEAF:
-            paths = records.paths(row.parameters) or ["a file that was not seen lately"]
+            paths = records.paths(row.parameters) or ["a file not seen lately, or an array"]
             yield f"{indent}{id.hex()[:12]}  load {', '.join(paths)}   sha256 {row.parameters.hex()[:12]}…"
             continue
         again = id in shown

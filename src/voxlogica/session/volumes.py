@@ -127,8 +127,8 @@ class Model(Volume, values.Model):
         return values.Model(self.space, self.data, self.components)
 
 
-Shown: TypeAlias = "values.Scalar | Mask | Image | Model | values.Record | tuple[Shown, ...]"
-"""What a run gives to people: numbers, truth values, texts, volumes, records of them, and sequences as tuples."""
+Shown: TypeAlias = "values.Scalar | values.Record | Mask | Image | Model | tuple[Shown, ...]"
+"""What a run gives to people: numbers, truth values, texts, records, volumes, and sequences of them as tuples."""
 
 
 def shown(value: values.Value, name: str = "", origin: str = "") -> Shown:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from voxlogica.errors import MachineError
 from voxlogica.storage.interface import Claim, Failed, Outcome, StorageBackend, TaskId
-from voxlogica.storage.locks import ByteLocks, LockFile, Replaced, byte_of
+from voxlogica.storage.locks import Lockable, Locks, Replaced, byte_of
 from voxlogica.storage.protocol import step
 
 
@@ -63,7 +63,7 @@ class _Entry:
 
     def __init__(self, id: TaskId) -> None:
         self.id, self.before = id, ""
-        self.lock: ByteLocks | None = None
+        self.lock: Locks | None = None
         self.claim: Claim | None = None
         self.heirs: deque[_Waiter] = deque()
         self.waiting: list[_Waiter] = []
@@ -88,7 +88,7 @@ class Claims:
 
     def __init__(
         self,
-        file: LockFile,
+        file: Lockable,
         backend: StorageBackend,
         look: Callable[[TaskId], Seen | None],
         lost: Callable[[], None],
@@ -255,7 +255,7 @@ class Claims:
 
     def _stand_in(self, entry: _Entry) -> None:
         """A helper's life: waits in the kernel and tells those who wait here."""
-        lock: ByteLocks | None = None
+        lock: Locks | None = None
         outcome: Outcome | None = None
         heir: _Waiter | None = None
         try:
@@ -292,7 +292,7 @@ class Claims:
             heir.awake.acquire()
             self._inherited()
 
-    def _await(self, lock: ByteLocks, entry: _Entry, shared: bool) -> Outcome | None:
+    def _await(self, lock: Locks, entry: _Entry, shared: bool) -> Outcome | None:
         """Waits for the byte and looks; a shared lock is let go before looking."""
         byte = byte_of(entry.id)
         lock.take(byte, shared=shared, wait=True)
@@ -311,6 +311,13 @@ class Claims:
         entry = self._entries.get(claim.id)
         if entry is None or entry.claim is not claim:
             raise ValueError(f"the claim on task {claim.id.hex()[:10]} has ended")
+
+    def lend(self, claim: Claim) -> int | None:
+        """A descriptor of a claim's lock, for a child that is to hold it too; None when there is no lock."""
+        with self._mutex:
+            entry = self._entries.get(claim.id)
+            lock = entry.lock if entry is not None and entry.claim is claim else None
+            return None if lock is None else lock.lend()
 
     def finish(self, claim: Claim, outcome: Outcome | None) -> None:
         """Ends a claim with its outcome, which is in the catalogue by now."""
@@ -371,11 +378,11 @@ class Claims:
 
     # The lock file
 
-    def _open(self) -> ByteLocks | None:
+    def _open(self) -> Locks | None:
         if self.alone:
             return None
         try:
-            return ByteLocks(self._file)
+            return self._file.locks()
         except Replaced:
             self._gone()
             return None

@@ -47,10 +47,10 @@ from voxlogica.storage.interface import (
     TaskId,
     size,
 )
-from voxlogica.storage.layout import found
+from voxlogica.storage.layout import found, lock_files, lockable
 from voxlogica.storage.listing import Listing
 from voxlogica.storage.live import Live, Process
-from voxlogica.storage.locks import ByteLocks, Gate, LockFile, Replaced, byte_of, forget_in_child
+from voxlogica.storage.locks import ALL, Gate, Replaced, byte_of, close_registered, forget_in_child
 from voxlogica.storage.protocol import step
 from voxlogica.storage.records import Records, failure_from_json, failure_to_json, split
 from voxlogica.values import Value
@@ -63,7 +63,6 @@ INLINE = 4096
 
 _LIMIT = 20_000_000_000
 _MANY = 500  # pins that are locks of their own; more are one lock on everything, since the kernel's list is linear
-_EVERYTHING = 1 << 62  # ids' bytes lie below
 
 _COLUMNS = "suffix, form, body, digest, memory"
 _LOOK = f"select {_COLUMNS} from outcomes where id = ?"
@@ -149,7 +148,8 @@ class EmbeddedStorage:
     """A `StorageBackend` in a directory.
 
     `limit` is how many bytes of values are kept (by default 20 GB, or a tenth of the disk if that is less); when they
-    are exceeded, what is cheapest to compute again for its size is collected. `tell` gets a sentence when something
+    are exceeded, what is cheapest to compute again for its size is collected. `flock` makes a new store
+    with the locks of systems that have no better ones. `tell` gets a sentence when something
     happens that the user should know; each kind once. The directory is readable by its owner only: results show
     patients. Raises MachineError when the directory cannot be used as a store, with what to do.
     """
@@ -161,6 +161,7 @@ class EmbeddedStorage:
         durability: Durability = "goals",
         limit: int | None = None,
         anywhere: bool | None = None,
+        flock: bool = False,
         tell: Callable[[str], None] | None = None,
     ) -> None:
         self.directory = Path(directory).expanduser().absolute()
@@ -171,7 +172,7 @@ class EmbeddedStorage:
         self._counts = _Counts()
         self._verified: set[str] = set()
         self._full: int | None = None  # bytes the disk refused
-        self._writable = found(self.directory, anywhere)
+        self._writable = found(self.directory, anywhere, flock)
         self.limit = min(_LIMIT, shutil.disk_usage(self.directory).total // 10) if limit is None else limit
         self._gate = Gate(self.directory, self._say.late) if self._writable else None
         try:
@@ -181,12 +182,10 @@ class EmbeddedStorage:
                 self._gate.close()
             raise
         self._read, self._row = self._catalogue.read, self._catalogue.row
-        self.live = Live(self.directory / "live") if self._writable else None
+        self.live = Live(self.directory / "live", lockable(self.directory)) if self._writable else None
         self._blobs = Blobs(self.directory, self.live.token if self.live else "")
-        self._uses = LockFile(self.directory / "uses")
-        self._claims = Claims(
-            LockFile(self.directory / "claims"), self, self._look, self._gone, self.bury, self._writable
-        )
+        claims, self._uses = lock_files(self.directory)
+        self._claims = Claims(claims, self, self._look, self._gone, self.bury, self._writable)
         self.records = Records(self._catalogue)
         self.listing = Listing(self._catalogue)
         self._room = collection.Room(self._catalogue, self.limit)
@@ -324,6 +323,16 @@ class EmbeddedStorage:
         """Gives a claim back, nothing stored."""
         self._claims.release(claim)
 
+    @contextmanager
+    def lent(self, claim: Claim) -> Iterator[tuple[int, ...]]:
+        """The descriptors by which a child process that inherits them holds a claim too, as long as it lives."""
+        descriptor = self._claims.lend(claim)
+        try:
+            yield () if descriptor is None else (descriptor,)
+        finally:
+            if descriptor is not None:
+                close_registered(descriptor)
+
     def wait_for_completion(self, id: TaskId, timeout: float | None = None) -> Outcome | None:
         """What became of a task when its owner has finished, None when nobody owns it."""
         return self._claims.wait(id, timeout)
@@ -423,7 +432,7 @@ class EmbeddedStorage:
     @contextmanager
     def _using(self, id: TaskId) -> Iterator[None]:
         """While a blob is being published, nobody takes it for an orphan."""
-        uses = ByteLocks(self._uses)
+        uses = self._uses.locks()
         try:
             uses.take(byte_of(id), shared=True, wait=True)
             step("uses-locked")
@@ -475,9 +484,9 @@ class EmbeddedStorage:
         if not pinned or self._lost:
             return Pins(pinned, lambda: None)
         try:
-            uses = ByteLocks(self._uses, writable=self._writable)
+            uses = self._uses.locks(self._writable)
             if len(pinned) > _MANY:
-                uses.take(0, _EVERYTHING, shared=True, wait=True)
+                uses.take(0, ALL, shared=True, wait=True)
             else:
                 for byte in sorted(map(byte_of, pinned)):
                     uses.take(byte, shared=True, wait=True)

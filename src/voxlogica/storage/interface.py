@@ -13,8 +13,9 @@ How values are encoded is each backend's own; that an id determines its value is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from voxlogica.identity import Id
 from voxlogica.values import Record, Value
@@ -204,6 +205,18 @@ class StorageBackend(Protocol):
         older_than: float | None = None,
     ) -> CleanupReport:
         """Forgets failures, so that they are tried again: of these ids, of this kind, older than so many seconds."""
+        ...
+
+
+@runtime_checkable
+class Lending(Protocol):
+    """What a backend has besides whose claims are locks of this process: others can be made to hold them too."""
+
+    def lent(self, claim: Claim) -> AbstractContextManager[tuple[int, ...]]:
+        """The descriptors for a child process to inherit, open as long as the context.
+
+        The claim then lives until it is ended here, or this process and the child have both died.
+        """
         ...
 
 

@@ -46,10 +46,15 @@ class HeatMap:
         found = [self[cell] for cell in whole]
         return [cell for cell in whole if self[cell] == (min(found) if lowest else max(found))]
 
+    def marked(self, lowest: bool = False) -> list[Cell]:
+        """The best cells; none when all are equally good."""
+        best = self.bests(lowest)
+        return [] if 1 < len(best) == len(list(self)) else best
+
     def lines(self, lowest: bool = False, paint: Paint | None = None) -> list[str]:
         """The map as text: the last axis runs to the right, the one before it down; `*` marks the best cells, `~` cells
         with fewer cases than others. `paint` puts a text on a colour."""
-        best, most = self.bests(lowest), max(self.counts.values(), default=0)
+        best, most = self.marked(lowest), max(self.counts.values(), default=0)
         out = []
         for above, grid in self.grids():
             head = ["", *(f"{shown(value)} " for value in self.axes[-1].values)]
@@ -81,7 +86,8 @@ class HeatMap:
         """Which axis runs where, and over how many cases the means are."""
         most = max(self.counts.values(), default=0)
         down = f"{self.axes[-2].name} down, " if len(self.axes) > 1 else ""
-        return f"mean of {most} case{'' if most == 1 else 's'}, {down}{self.axes[-1].name} to the right"
+        same = "" if self.marked() or not self.means else ", the same everywhere"
+        return f"mean of {most} case{'' if most == 1 else 's'}, {down}{self.axes[-1].name} to the right{same}"
 
     def grids(self) -> list[tuple[str, list[tuple[str, list[Cell]]]]]:
         """A grid for each choice on the axes before the last two: its title, and its rows with their titles."""
@@ -112,7 +118,7 @@ class HeatMap:
         return "\n".join(self._svg(above, grid, lowest) for above, grid in self.grids())
 
     def _svg(self, above: str, grid: Sequence[tuple[str, list[Cell]]], lowest: bool) -> str:
-        columns, best = self.axes[-1].values, self.bests(lowest)
+        columns, best = self.axes[-1].values, self.marked(lowest)
         width, height = _LEFT + _WIDTH * len(columns) + 8, _TOP + _HEIGHT * len(grid) + 8
         label = escape(f"{self.measure}{above}: {self.title()}", quote=True)
         down = self.axes[-2].name if len(self.axes) > 1 else ""

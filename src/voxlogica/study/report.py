@@ -13,7 +13,7 @@ from html import escape
 from string import Template
 
 from voxlogica.study.axes import Axis
-from voxlogica.study.heatmaps import HeatMap
+from voxlogica.study.heatmaps import Cell, HeatMap
 from voxlogica.study.rows import Row, Summary, Table, brief, number
 from voxlogica.values import shown
 
@@ -83,17 +83,18 @@ def _maps(data: Page) -> str:
     for each in data.maps:
         low = each.measure in data.lowest
         best = each.bests(low)
-        if not best:
-            continue
-        cell = best[0]
-        words = ", ".join(f"{axis.name} = {shown(value)}" for axis, value in zip(data.axes, cell, strict=True))
-        words += f", and the same in {len(best) - 1} more" if len(best) > 1 else ""
-        kind = "lowest" if low else "highest"
-        out.append(
-            f"<figure><figcaption><b>{escape(each.measure)}</b>, {escape(each.title())}. "
-            f"The {kind}, {brief(each[cell])}, is at {escape(words)}.</figcaption>{each.svg(low)}</figure>"
-        )
+        if best:
+            said = _where(data, each, best, low) if each.marked(low) else f"It is {brief(each[best[0]])}."
+            caption = f"<b>{escape(each.measure)}</b>, {escape(each.title())}. {escape(said)}"
+            out.append(f"<figure><figcaption>{caption}</figcaption>{each.svg(low)}</figure>")
     return f'<div class="maps">{"".join(out)}</div>'
+
+
+def _where(data: Page, of: HeatMap, best: Sequence[Cell], low: bool) -> str:
+    """Where the best mean is, in words."""
+    cell = ", ".join(f"{axis.name} = {shown(value)}" for axis, value in zip(data.axes, best[0], strict=True))
+    more = f", and the same in {len(best) - 1} more" if len(best) > 1 else ""
+    return f"The {'lowest' if low else 'highest'}, {brief(of[best[0]])}, is at {cell}{more}."
 
 
 # Distributions

@@ -50,6 +50,9 @@ class Row:
     def __iter__(self) -> Iterator[str]:
         return iter(("case", *self.parameters, *self.values))
 
+    def _repr_html_(self) -> str:
+        return Table.of([self], list(self.parameters), list(self.values)).html()
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:

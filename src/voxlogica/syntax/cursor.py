@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from voxlogica.errors import Diagnostic, Source, Span
+from voxlogica.syntax import messages
 from voxlogica.syntax.lexer import COMMANDS, is_capital, tokenize, words
 
 _NEXT = {
@@ -137,6 +138,12 @@ class Cursor:
             elif kind in COMMANDS:
                 waiting.clear()
         return found
+
+    def comma_outside(self, comma: Span) -> Diagnostic:
+        """What is wrong with the comma at the cursor, outside all brackets: perhaps it is that of `0,95`."""
+        at = self.at
+        number = self.kinds[at - 1] == self.kinds[at + 1] == "number" and self.touch(at) and self.touch(at + 1)
+        return messages.comma_outside(comma, f"{self.texts[at - 1]}.{self.texts[at + 1]}" if number else "")
 
     def recover(self, fault: Fault, start: int) -> None:
         """Note what is wrong with the command that begins at `start`, and go to the next one."""
