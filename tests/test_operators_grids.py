@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.language import arrays, value
+from tests.language import Failure, arrays, value
 
 import voxlogica as vx
 from voxlogica.errors import ComputationError, InputError
@@ -169,3 +169,25 @@ def test_a_part_and_the_whole_are_on_two_grids() -> None:
     (found,) = caught.value.diagnostics
     assert found.message == "`+` is given images on two voxel grids, of 3 x 3 and of 2 x 2 voxels"
     assert found.help == "`resample(image, like)` brings an image onto the grid of another"
+
+
+@pytest.mark.parametrize(
+    ("expression", "result"),
+    [
+        ("for k in range(max(i)) do volume(resample(i >. k, j))", (6, 4, 2)),
+        ("for k in range(max(i)) do volume(extract(i >. k, [2, 1], [1, 0]))", (2, 2, 1)),
+        ("for k in range(max(i)) do volume(border & (geom.blank(3, 3) =. k))", (8, 0, 0)),
+        ("volume((for k in range(max(i)) do resample(i >. k, j))[1])", 4),
+        ("for k in range(max(i)) do simpleitk.MinimumMaximum(i +. k)[1]", (3, 4, 5)),
+        ("max(simpleitk.Median(i, for k in range(max(i) - 1) do 1))", 3),
+    ],
+)
+def test_in_loops_whose_length_an_image_decides(expression: str, result: object) -> None:
+    """Their bodies are stored as formulas, in which an operator's result may lie on another grid than its arguments."""
+    assert value(expression, i=[[1, 2, 3], [1, 2, 3]], j=[[0] * 4] * 4) == result
+
+
+def test_a_grid_does_not_depend_on_an_image() -> None:
+    with pytest.raises(Failure) as caught:
+        value("for k in range(1, max(i)) do volume(geom.blank(k, k) =. 0)", i=[1, 3])
+    assert caught.value.error.message == "`h` of `geom.blank` depends on an image here"
