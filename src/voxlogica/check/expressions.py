@@ -13,8 +13,8 @@ from typing import NamedTuple, Protocol
 
 from voxlogica.check import messages, sequences
 from voxlogica.check.bodies import BAD, Body, Checking, Operand, Request, join_grids, type_of
+from voxlogica.check.families import apply_family, on_grid_of
 from voxlogica.check.forms import FORMS
-from voxlogica.check.imports import members, unusable
 from voxlogica.check.names import (
     Ambiguous,
     Form,
@@ -34,6 +34,7 @@ from voxlogica.check.names import (
 )
 from voxlogica.check.spaces import Place
 from voxlogica.check.strings import has_names
+from voxlogica.check.unknown import unknown_name
 from voxlogica.errors import Diagnostic, Mark, Span
 from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type, signature
 from voxlogica.library import NAMESPACES
@@ -78,10 +79,6 @@ class Definitions(Protocol):
     def general(self, function: Function) -> Instance:
         """A function checked for arguments of unknown types."""
         ...
-
-
-_COMPARED = 100
-"""So many unknown names are compared with all others: where there are more, an import is missing, not a letter."""
 
 
 class _Begun(NamedTuple):
@@ -186,7 +183,7 @@ class Expressions:
         if isinstance(meaning, Operator) and not meaning.parameters:
             return self.apply(body, meaning, (), node.span)
         if meaning is None:
-            self.report(body, self.unknown_name(body, node.name, node.span, ()), node.span)
+            self.report(body, unknown_name(self, body, node.name, node.span, ()), node.span)
         elif isinstance(meaning, Ambiguous):
             self.report(body, messages.ambiguous(meaning.name, node.span, meaning.candidates), node.span)
         elif not perhaps_function:
@@ -252,7 +249,7 @@ class Expressions:
         meaning = None if local is not None else self.meaning(body, node.name)
         if meaning is None and local is None:
             kinds = [operand.kind for operand in given]
-            self.report(body, self.unknown_name(body, node.name, node.name_span, kinds), node.name_span)
+            self.report(body, unknown_name(self, body, node.name, node.name_span, kinds), node.name_span)
             return BAD
         if isinstance(meaning, Ambiguous):
             self.report(body, messages.ambiguous(meaning.name, node.name_span, meaning.candidates), node.name_span)
@@ -260,7 +257,7 @@ class Expressions:
         if isinstance(meaning, Form):
             return (yield from sequences.form(self, body, node, meaning, given))
         if isinstance(meaning, Family):
-            return self.family(body, node, meaning, given)
+            return apply_family(self, body, node, meaning, given)
         if isinstance(meaning, Overloaded):
             fitting = meaning.chosen.get(len(given))
             if fitting is None:
@@ -271,7 +268,7 @@ class Expressions:
             elif fitting:
                 return (yield from self.overloaded(body, node, meaning, fitting, given))
         if isinstance(meaning, Operator) and meaning.from_grid and len(given) == 1:
-            return self.on_grid_of(body, node, meaning, given[0])
+            return on_grid_of(self, body, node, meaning, given[0])
         wanted = self.wanted(meaning)
         if meaning is None or isinstance(meaning, (Value, Overloaded)) or len(wanted) != len(given):
             if isinstance(meaning, Overloaded):
@@ -279,18 +276,6 @@ class Expressions:
             self.report(body, self.wrong_arity(body, node, meaning, len(given)), node.name_span)
             return BAD
         return (yield from self.known_call(body, node, meaning, given))
-
-    def on_grid_of(self, body: Body, node: Call, operator: Operator, image: Operand) -> Operand:
-        """What comes from a grid alone, `border`, on that of an image (C10): the image itself is not needed."""
-        kind = known(image.kind)
-        if isinstance(kind, Type) and (not kind.spatial or kind.element is not None):
-            marks, traces = self.marks(body, node.arguments[0], kind)
-            problem = messages.no_grid_of(node, kind, tuple(marks))
-            body.problems.append(Problem(problem, Place(node.name_span), tuple(traces)))
-            return Operand(-1, operator.result)
-        if image.slot < 0 or not isinstance(kind, Type):
-            return Operand(min(image.slot, 0), operator.result)
-        return Operand(body.emit(Apply(operator, (), image.grid, node.name_span)), operator.result, image.grid)
 
     def known_call(self, body: Body, node: Call, meaning: Operator | Function, given: list[Operand]) -> Checking:
         """One operator or function applied to as many arguments as it takes."""
@@ -312,41 +297,6 @@ class Expressions:
         made = yield Request(meaning, types)
         assert isinstance(made, Instance)
         return self.invoke(body, node, meaning, made, given)
-
-    def family(self, body: Body, node: Call, family: Family, given: list[Operand]) -> Operand:
-        """The operator of a family for arguments of these types, applied."""
-        ways = [family, *family.others]
-        if not any(way.takes(len(given)) for way in ways):
-            self.report(body, self.wrong_arity(body, node, family, len(given)), node.name_span)
-            return BAD
-        kinds = [known(operand.kind) for operand in given]
-        if any(operand.slot < 0 for operand in given) or None in kinds:
-            return BAD
-        types = [kind if isinstance(kind, Type) else None for kind in kinds]
-        misfits = [way.fit(types) for way in ways]
-        if None not in misfits:  # what is said is of the way that fits the furthest
-            furthest = max(range(len(ways)), key=lambda n: (ways[n].takes(len(given)), misfits[n]))
-            number = min(misfits[furthest] or 0, len(given) - 1)
-            marks, traces = self.marks(body, node.arguments[number], kinds[number])
-            problem = messages.no_choice(node, ways[furthest], number, kinds[number], tuple(marks))
-            body.problems.append(Problem(problem, Place(node.name_span), tuple(traces)))
-            return BAD
-        way = ways[misfits.index(None)]
-        for number in way.whole & set(range(len(given))):
-            argument = node.arguments[number]
-            if isinstance(argument, Number) and not argument.value.is_integer():
-                self.report(body, messages.no_whole_argument(node, way, number), argument.span)
-                return BAD
-        certain = [kind for kind in types if kind is not None]
-        if len(certain) < len(types):
-            return Operand(0, Unknown())
-        operator = way.chosen(certain)
-        if not way.like:
-            return self.apply(body, operator, given, node.name_span)
-        *given, like = given
-        slots = tuple([operand.slot for operand in given])
-        slot = body.emit(Apply(operator, slots, like.grid, node.name_span))
-        return Operand(slot, operator.result, like.grid)
 
     def overloaded(
         self,
@@ -630,70 +580,6 @@ class Expressions:
             ], []
         meaning = self.scope.find(argument.name, body.moment)
         return ([defined(meaning, messages.one(kind))], []) if isinstance(meaning, Value) else ([], [])
-
-    def unknown_name(self, body: Body, name: str, span: Span, kinds: Sequence[Kind | None]) -> Diagnostic:
-        current = body.definition or self.definitions.current()
-        if isinstance(current, Let) and current.name == name:
-            body.top.recursive = True
-            mark = Mark(current.name_span)
-            help = "there is no recursion: a definition sees only what stands above it"
-            message = f"`{name}` is used in its own definition"
-            return Diagnostic("name", message, span, "being defined here", (mark,), help=help)
-        later = self.definitions.later(name)
-        if later is not None and later.source is span.source and later.start > span.start:
-            help = "a definition sees only what stands above it: move this one up"
-            if isinstance(current, Let) and self.definitions.uses(name, current.name):
-                help = "there is no recursion: two definitions cannot use each other"
-            mark = Mark(later, "defined here")
-            return Diagnostic("name", f"`{name}` is used before it is defined", span, "", (mark,), help=help)
-        self.compared += 1
-        if self.compared > _COMPARED:
-            return messages.no_such_name(name, span, "", (), "")
-        inside = body.names()
-        if name in NAMESPACES:
-            return messages.namespace_alone(name, span, members(name))
-        namespace, point, word = name.partition(".")
-        if point and not messages.is_symbol(name):
-            return self.unknown_in(body, namespace, word, span)
-        if unusable(name):
-            return messages.unusable(name, span, unusable(name))
-        elsewhere = [f"{each}.{name}" for each in NAMESPACES if name in members(each)]
-        if elsewhere:
-            return messages.not_imported(name, span, elsewhere)
-        candidates = [*inside, *self.scope.names(body.moment), *by_symbol(), *own(), *FORMS]
-        if messages.is_symbol(name):
-            after = span.source.text[span.end : span.end + 20]
-            digits = after[: next((n for n, c in enumerate(after) if not (c.isalnum() or c == ".")), len(after))]
-            help = messages.glued(
-                name, digits, len(kinds), lambda s, count: any(len(each) == count for each in self.variants(body, s))
-            )
-            close = messages.related(name, candidates, kinds, lambda s: self.variants(body, s))
-            if help and (close is None or len(kinds) == 1):
-                return messages.no_such_name(name, span, "", (), help)
-        else:
-            close = messages.nearest(name, candidates)
-        if close is None:
-            return messages.no_such_name(name, span, "", (), "")
-        if close in inside:
-            return messages.no_such_name(name, span, f"did you mean `{close}`?", (), "")
-        meaning = self.known_as(close, body.moment)
-        marks: tuple[Mark, ...] = ()
-        if isinstance(meaning, Value) or (isinstance(meaning, Function) and not meaning.bundled):
-            marks = (Mark(meaning.name_span, "defined here"),)
-        return messages.no_such_name(name, span, f"did you mean `{close}`?   {self.shown(meaning, kinds)}", marks, "")
-
-    def unknown_in(self, body: Body, namespace: str, word: str, span: Span) -> Diagnostic:
-        """What is said of `namespace.word`."""
-        if namespace == "simpleitk" and unusable(word):
-            return messages.unusable(word, span, unusable(word))
-        if namespace in NAMESPACES:
-            return messages.no_member(namespace, word, span, members(namespace))
-        local = body.local(namespace)
-        meaning = None if local is not None else self.scope.find(namespace, body.moment)
-        if local is not None or isinstance(meaning, Value):
-            kind = local.kind if local is not None else meaning.kind if isinstance(meaning, Value) else None
-            return messages.no_namespace(namespace, word, span, kind)
-        return messages.unknown_namespace(namespace, word, span, NAMESPACES)
 
     def wrong_arity(self, body: Body, node: Call | Name, meaning: Meaning | None, given: int) -> Diagnostic:
         label = ""
