@@ -167,7 +167,7 @@ def test_a_part_and_the_whole_are_on_two_grids() -> None:
     with vx.Session(store=False) as session, pytest.raises(ComputationError) as caught:
         session.program('let i = geom.blank(3, 3)\nprint "a" max(i + extract(i, [2, 2], [0, 0]))').run()
     (found,) = caught.value.diagnostics
-    assert found.message == "`+` is given images on two voxel grids, of 3 x 3 and of 2 x 2 voxels"
+    assert found.message == "`+` was given images on different voxel grids, of 3 x 3 and 2 x 2 voxels"
     assert found.help == "`resample(image, like)` brings an image onto the grid of another"
 
 

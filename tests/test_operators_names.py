@@ -235,7 +235,7 @@ def test_a_circle_keeps_the_grid_of_its_image() -> None:
         ),
         (
             "geom.blank(2, 2) + geom.blank(3, 3)",
-            "`+` is given images on two voxel grids, of 2 x 2 and of 3 x 3 voxels",
+            "`+` was given images on different voxel grids, of 2 x 2 and 3 x 3 voxels",
         ),
     ],
 )

@@ -84,8 +84,9 @@ class Operator:
     arguments': it is called with these, spaces in the place of what has voxels. `cost` names the class of its running
     time; `isolate` has the body run in a process of its own, for what may crash or must be killable; `dynamic` says
     that the body returns formulas (see `Builder`), and `replayed` that it does so quickly, from numbers and truth
-    values: these are then stored in the formulas' place. `library` is the package that computes it, if not ours: its
-    version is in the ids. A sequence that is its result has so many elements as `count` says.
+    values: these are then stored in the formulas' place. The arguments of one that is `apart` may lie on several grids.
+    `library` is the package that computes it, if not ours: its version is in the ids. A sequence that is its result has
+    so many elements as `count` says.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Operator:
     isolate: bool = False
     dynamic: bool = False
     replayed: bool = False
+    apart: bool = False
     library: str = ""
     also: tuple[str, ...] = ()
     bridge: bool = False
@@ -175,10 +177,11 @@ class Formula:
     """A node of the graph: a constant (`value`), a leaf (`file`), or an operator over `arguments`.
 
     Made only by `Formulas`, which interns: within one table equal formulas are the same object. `origin` is where the
-    text first asked for it, and has no part in the id. An `open` one has a hole somewhere below.
+    text first asked for it, and has no part in the id. `free` are the numbers of the holes below it that nothing below
+    it binds, and of those on whose unknown grid something lies.
     """
 
-    __slots__ = ("__weakref__", "arguments", "file", "id", "open", "operator", "origin", "space", "type", "value")
+    __slots__ = ("__weakref__", "arguments", "file", "free", "id", "operator", "origin", "space", "type", "value")
 
     def __init__(
         self,
@@ -193,7 +196,7 @@ class Formula:
     ) -> None:
         self.id, self.type, self.space, self.operator = id, type, space, operator
         self.arguments, self.value, self.file, self.origin = arguments, value, file, origin
-        self.open: bool = any(argument.open for argument in arguments)
+        self.free = _free(arguments, space)
 
     @property
     def parts(self) -> tuple[Formula, ...]:
@@ -211,6 +214,17 @@ class Formula:
         return f"<{self.label} {self.id.hex()[:10]}: {self.type}>"
 
 
+_NOTHING: frozenset[int] = frozenset()
+
+
+def _free(parts: tuple[Formula, ...], space: Space | None) -> frozenset[int]:
+    free = _NOTHING
+    for part in parts:
+        if part.free:
+            free |= part.free
+    return free | {space.hole} if space is not None and space.hole is not None else free
+
+
 class Hole(Formula):
     """The place in a formula that others are to take, one after the other: what the name bound by a loop stands for."""
 
@@ -218,7 +232,7 @@ class Hole(Formula):
 
     def __init__(self, number: int, type: Type, space: Space | None) -> None:
         super().__init__(identity.hole(number, space.id if space else None), type, space, None, (), None, None, None)
-        self.number, self.open = number, True
+        self.number, self.free = number, frozenset((number,))
 
 
 class Late(Formula):
@@ -250,7 +264,8 @@ class Late(Formula):
         id = identity.applied(operator.name, operator.version, space.id if space else None, ids, counts)
         super().__init__(id, operator.result, space, operator, arguments, None, None, origin)
         self.parts, self.parameters, self.bodies, self.bound, self.word = parts, parameters, bodies, bound, word
-        self.open = any(part.open for part in parts)
+        outside = len(parts) - bodies
+        self.free = _free(parts[:outside], space) | (_free(parts[outside:], None) - frozenset(bound))
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,11 +351,7 @@ def _by_id(formula: Formula) -> Id:
 
 
 class Apart(ValueError):
-    """Arguments of one operator lie on two spaces."""
-
-    def __init__(self, operator: Operator, one: Space, other: Space) -> None:
-        super().__init__(f"{operator}: its arguments are in different spaces")
-        self.one, self.other = one, other
+    """Arguments that must lie on one grid, and do not, or on one that is not known."""
 
 
 def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | None) -> Space | None:
@@ -354,11 +365,19 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
         here = argument.space
         if here is not space and here is not None and not anywhere:
             if space is not None and here.id != space.id:
-                raise Apart(operator, space, here)
+                if operator.apart:
+                    return None
+                raise Apart(f"{operator}: its arguments are in different spaces")
             space = here
-    if space is None and (operator.result.spatial or operator.needs_space):
-        raise ValueError(f"{operator} needs a space")
+    if space is None and (operator.result.spatial or operator.needs_space) and not _is_unknown(operator, arguments):
+        known = not any(argument.type.spatial for argument in arguments)
+        raise (ValueError if known else Apart)(f"{operator} needs a space")
     return space
+
+
+def _is_unknown(operator: Operator, arguments: tuple[Formula, ...]) -> bool:
+    """Whether the space may be known later: that of a hole, or of what holds things on several grids."""
+    return operator.apart or any(a.free and a.type.spatial for a in arguments)
 
 
 def below(goals: Sequence[Formula], parts: bool = False) -> Iterator[Formula]:
@@ -415,7 +434,7 @@ def returned(task: Formula, result: object) -> tuple[Formula, ...]:
     if single:
         (formula,) = formulas
         here, there = task.space, formula.space
-        if not task.type.accepts(formula.type) or (here and here.id) != (there and there.id):
+        if not task.type.accepts(formula.type) or (here is not None and here.id != (there and there.id)):
             raise TypeError(f"{task.operator} is to return a {task.type} in its space, not {formula}")
     return formulas
 

@@ -231,10 +231,10 @@ def rewrite(order: Sequence[Formula], goals: Iterable[Id], seconds: Seconds) -> 
             formulas.update((part.id, part) for part in chosen.way.without)
     own = cache(lambda id: seconds(formulas[id]))
 
-    def best(id: Id, free: Set[Id]) -> tuple[float, Chosen | None]:
-        """The cheapest way, each paying for what the others do without and it does not."""
+    def best(id: Id, free: Set[Id], also: Id | None = None) -> tuple[float, Chosen | None]:
+        """The cheapest way, each paying for what the others do without and it does not; `also` is free too."""
         ways = proposed[id]
-        avoidable = {part.id for chosen in ways for part in chosen.way.without} - free
+        avoidable = {part.id for chosen in ways for part in chosen.way.without} - free - {also}
         least, cheapest = own(id) + sum(own(part) for part in avoidable), None
         for chosen in ways:
             way = chosen.way
@@ -255,7 +255,7 @@ def rewrite(order: Sequence[Formula], goals: Iterable[Id], seconds: Seconds) -> 
         if id in needed:
             alone, _ = best(id, needed)
             for part in {part.id for part in first[id].way.without} - needed:
-                gains[part] += alone - best(id, needed | {part})[0]
+                gains[part] += alone - best(id, needed, part)[0]
     return choose(needed | {part for part, gain in gains.items() if gain > own(part)})
 
 

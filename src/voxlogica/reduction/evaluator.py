@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from voxlogica._collector import collector_paused
 from voxlogica.errors import Refusal, Span
 from voxlogica.formula import (
     NOTHING,
     NUMBER,
-    Apart,
     Formula,
     Formulas,
     Hole,
@@ -22,6 +21,7 @@ from voxlogica.formula import (
     sequence,
 )
 from voxlogica.identity import Plain
+from voxlogica.operators.records import fields
 from voxlogica.operators.sequences import component, items
 from voxlogica.reduction.code import (
     DEFAULT,
@@ -30,11 +30,11 @@ from voxlogica.reduction.code import (
     Code,
     Constant,
     Cut,
+    Dataset,
     Each,
     Folding,
     Gathered,
     Global,
-    Greatest,
     Input,
     Invoke,
     Items,
@@ -47,15 +47,15 @@ from voxlogica.reduction.code import (
     Sift,
     Skip,
     Step,
+    Summary,
     Text,
     Together,
 )
-from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, listed, run
+from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, listed, run
 from voxlogica.reduction.late import (
     CUT,
     EACH,
     FOLD,
-    GREATEST,
     PICK,
     QUESTIONS,
     RANGE,
@@ -63,10 +63,16 @@ from voxlogica.reduction.late import (
     TOGETHER,
     Unfolding,
     close,
+    hole,
     late,
 )
 from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, too_many
 from voxlogica.values import Space
+
+Found: TypeAlias = Callable[[str], "str | Leaf | Refusal"]
+"""A case: what each of its names is."""
+Finder: TypeAlias = Callable[[tuple[str, ...], Span], Sequence[Found]]
+"""Who finds the cases that patterns describe."""
 
 
 class Reduced:
@@ -92,15 +98,17 @@ def reduce(
     parameters: Mapping[str, Scalar],
     replace: Callable[[str, Span], str],
     table: Formulas | None = None,
+    cases: Finder | None = None,
 ) -> Reduced:
     """The formula in every slot of the main code.
 
     `leaves` are the inputs in order; `spaces` assigns the main code's space variables; `parameters` replaces defaults;
-    `replace` fills in a string's names. A slot is None when its space variable has no space (the checker has said so)
-    or when it needs such a slot. What cannot be had, an element past the end for example, is a formula that fails.
+    `replace` fills in a string's names; `cases` finds those of data sets. A slot is None when its space variable has no
+    space (the checker has said so) or when it needs such a slot. What cannot be had, an element past the end for
+    example, is a formula that fails.
     Linear in steps plus distinct calls plus turns of loops.
     """
-    reducer = _Reducer(table or Formulas(), leaves, spaces, parameters, replace, main.made)
+    reducer = _Reducer(table or Formulas(), leaves, spaces, parameters, replace, cases, main.made)
     with collector_paused():
         run(reducer.run(main, _Frame(main, reducer.main, None, None, None)))
     return Reduced(reducer)
@@ -128,11 +136,12 @@ class _Reducer(Loops):
         spaces: Mapping[int, Space],
         parameters: Mapping[str, Scalar],
         replace: Callable[[str, Span], str],
+        cases: Finder | None,
         made: Mapping[int, int],
     ) -> None:
         super().__init__(table)
         self.leaves, self.spaces = leaves, spaces
-        self.parameters, self.replace, self.made = parameters, replace, made
+        self.parameters, self.replace, self.cases, self.made = parameters, replace, cases, made
         self.main: list[Slot] = []
         self.calls: dict[tuple[object, ...], Slot] = {}
         self.holes = 0
@@ -157,6 +166,8 @@ class _Reducer(Loops):
                 put(self.main[step.slot])
             elif type(step) is Read:
                 put(self.read(step, here))
+            elif type(step) is Dataset:
+                put(self.dataset(step, here.origin(step.span)))
             elif type(step) is Skip:
                 put(None)
             elif type(step) in _ATOMS:
@@ -199,19 +210,14 @@ class _Reducer(Loops):
             if isinstance(made, Absent):
                 return made
             space = made
-        try:
-            return self.table.apply(step.operator, arguments, space, origin)  # type: ignore[arg-type]
-        except Apart as apart:
-            return _apart(step.operator, apart, origin)
+        return self.applied(step.operator, arguments, space, origin)  # type: ignore[arg-type]
 
     def grid(self, operator: Operator, arguments: Sequence[Formula], origin: Origin | None) -> Space | Absent:
         """The space on which an operator's result lies that has a grid of its own."""
         assert operator.grid is not None
         known: list[object] = []
         for (name, _), argument in zip(operator.parameters, arguments, strict=True):
-            given: object = argument.space or self.scalar(argument)
-            if argument.type.element is not None:
-                given = tuple([self.scalar(each) for each in argument.arguments]) if not argument.open else None
+            given = self.decisive(argument)
             if given is None or (isinstance(given, tuple) and None in given):
                 help = "which voxels there are must follow from numbers and parameters alone"
                 return Absent(f"`{name}` of `{operator.symbol}` depends on an image here", help, origin)
@@ -221,12 +227,38 @@ class _Reducer(Loops):
         except Refusal as refusal:
             return Absent(refusal.message, refusal.help, origin)
 
+    def decisive(self, argument: Formula) -> object:
+        """What of an argument may decide on a grid: its space, its number, its numbers; None when that is not known."""
+        if argument.type.element is not None:
+            listed = argument.operator is not None and argument.operator.name == "items"
+            return tuple([self.scalar(each) for each in argument.arguments]) if listed else None
+        if argument.space is not None:
+            return argument.space if argument.space.hole is None else None
+        return self.scalar(argument)
+
     def read(self, step: Read, here: _Frame) -> Slot:
         """A field of a record."""
         record = here.slots[step.record]
         if not isinstance(record, Formula):
             return record
-        return self.table.apply(step.operator, (record, self.table.constant(step.name)), None, here.origin(step.span))
+        return self.field(record, step.name, step.kind, here.origin(step.span))
+
+    def dataset(self, step: Dataset, origin: Origin | None) -> Slot:
+        """The records of a data set; files are bound when their record is made."""
+        assert self.cases is not None, "nobody looks for cases"
+        found, names = self.cases(step.patterns, step.span), tuple(step.kind.fields or ())
+
+        def make(number: int) -> Process:
+            parts: list[Formula] = []
+            for name in names:
+                given = found[number](name)
+                if isinstance(given, Refusal):
+                    return done(Absent(given.message, given.help, origin))
+                made = self.table.leaf(given, origin) if isinstance(given, Leaf) else self.table.constant(given, origin)
+                parts.append(made)
+            return done(self.applied(fields(step.kind), tuple(parts), None, origin))
+
+        return Elements(len(found), make)
 
     def atom(self, step: Step) -> Formula:
         """The formula of a step that reads no slot."""
@@ -290,8 +322,8 @@ class _Reducer(Loops):
                 begin = slots[initial] if initial >= 0 else None
                 turns = self.turn(first, around, here), self.turn(rest, around, here)
                 return (yield self.fold(source, begin, *turns, symbol, here.origin(span)))
-            case Greatest(_, span):
-                return (yield self.greatest(source, here.origin(span)))
+            case Summary(word, _, more, span):
+                return (yield self.summary(word, source, [slots[n] for n in more], here.origin(span)))
             case Gathered(_, span):
                 return (yield self.whole_sequence(source, here.origin(span)))
         raise TypeError(f"{step} is no step")
@@ -353,9 +385,9 @@ class _Reducer(Loops):
             case Pick(kind, source, number):
                 shape = yield self.shape(slots[source], sequence(kind))
                 return (yield self.later(PICK, [shape, slots[number]], kind, origin))
-            case Greatest(source):
+            case Summary(word, source, more):
                 shape = yield self.shape(slots[source], sequence(NUMBER))
-                return (yield self.later(GREATEST, [shape], NUMBER, origin))
+                return (yield self.later(word, [shape, *[slots[n] for n in more]], NUMBER, origin))
             case Gathered(source):
                 shape = slots[source]
                 assert isinstance(shape, Formula)
@@ -432,7 +464,7 @@ class _Reducer(Loops):
     def hole(self, kind: Type, like: Slot, space: Space | None = None) -> Hole:
         """A hole for values of a type, on the grid of what such a value, or a sequence of them, is."""
         self.holes -= 1  # until the body is closed
-        return Hole(self.holes, kind, (like.space if isinstance(like, Formula) else space) if kind.spatial else None)
+        return hole(self.holes, kind, like.space if isinstance(like, Formula) else space)
 
     def body(self, code: Code, given: list[Slot], space: Space | None, here: _Frame) -> Process:
         """A loop's body as a formula, over holes."""
@@ -500,16 +532,6 @@ def _in_order(code: Code, slots: list[Slot]) -> Callable[[Slot], None]:
         slots[code.holes + next(numbers)] = value
 
     return put
-
-
-def _apart(operator: Operator, apart: Apart, origin: Origin | None) -> Absent:
-    one, other = (" x ".join(map(str, space.size)) for space in (apart.one, apart.other))
-    sizes = f"of {one} and of {other} voxels" if one != other else f"of {one} voxels each that lie apart"
-    return Absent(
-        f"`{operator.symbol}` is given images on two voxel grids, {sizes}",
-        "`resample(image, like)` brings an image onto the grid of another",
-        origin,
-    )
 
 
 def _first_absent(slots: Sequence[object]) -> Absent | None:

@@ -20,10 +20,17 @@ from voxlogica.errors import ProgramError
 
 _TOKENS = re.compile(r"\{(?P<part>[^{}]*)\}|(?P<wild>[*?])|(?P<text>[^{}*?]+)|(?P<brace>[{}])")
 _PART = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAMED = re.compile(r"([A-Za-z_]\w*)=(.+)", re.DOTALL)
 EXAMPLE = "for example   'data/{case}/{case}_flair.nii.gz'"
 
 Found = tuple[str, dict[str, str]]
 """A path, and the text of each part in it."""
+
+
+def named(text: str) -> tuple[str, str]:
+    """The name before a pattern, as in `seg={case}_seg.nii.gz`, "" if there is none, and the pattern."""
+    match = _NAMED.fullmatch(text)
+    return (match[1], match[2]) if match else ("", text)
 
 
 @dataclass(frozen=True)
