@@ -44,7 +44,8 @@ def commands(main: File, search: Sequence[Path] = ()) -> list[tuple[File, Comman
     out = list(gathering.walk())
     if gathering.problems:
         raise ProgramError(*gathering.problems)
-    standard = sum(file.path == library.path(STANDARD) for file, _ in out)
+    first = library.path(STANDARD)
+    standard = next((n for n, (file, _) in enumerate(out) if file.path != first), len(out))
     return [*out[:standard], *_of_namespaces(gathering.namespaces), *out[standard:]]
 
 
