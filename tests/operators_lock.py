@@ -38,17 +38,20 @@ _SPACES = (
     Space.grid(67, 1, 3, spacing=(1.0, 3.0, 0.7)),
 )
 _SCALARS = (
-    ((2.0, 0.0, 4.0, 5.0), (True, True)),
-    ((0.5, 2.0, 3.0, 2.0), (True, False)),
-    ((0.0, 1.0, 2.0, 7.0), (False, True)),
-    ((10.0, -1.5, 1.5, 3.0), (False, False)),
-    ((1.0, 1.0, 3.0, 4.0), (True, True)),
+    ((2.0, 0.0, 4.0, 5.0, 1.0), (True, True)),
+    ((0.5, 2.0, 3.0, 2.0, 3.0), (True, False)),
+    ((0.0, 1.0, 2.0, 7.0, 2.0), (False, True)),
+    ((10.0, -1.5, 1.5, 3.0, 4.0), (False, False)),
+    ((1.0, 1.0, 3.0, 4.0, 7.0), (True, True)),
 )
 """What the first, second, … number and truth value of an operator is, in several calls."""
 _DENSITIES = ((0.5, 0.3, 0.6), (0.05, 0.9, 0.2), (1.0, 0.0, 1.0))
 """How full the first, second, … mask is."""
 _STRINGS = (("T1", "T1"), ("", "t"), ("α {}", "\n"))
 """What the first, second, … string is, in several calls."""
+_NUMBERS = formula.sequence(formula.NUMBER)
+_LISTS = (((2.0, 1.0, 2.0), (1.0, 0.0, 0.0)), ((1.0, 1.0, 1.0), (0.0, 0.0, 1.0)))
+"""What the first and second list of numbers is, of which a plane takes two."""
 _COMPONENTS = {35: 1, 105: 3, 201: 4}
 """Of models on a space of so many voxels."""
 
@@ -77,9 +80,9 @@ def line(name: str) -> str:
 
 def results(operator: Operator) -> Iterator[Value | Refusal]:
     """What an operator gives for the inputs here, or the refusal it raises."""
-    for arguments in _calls(operator):
+    for space, arguments in _calls(operator):
         try:
-            yield operator.body(*arguments)
+            yield operator.body(*_space(operator, space, arguments), *arguments)
         except Refusal as refusal:
             yield refusal
 
@@ -100,20 +103,22 @@ def record() -> int:
     return bool(wrong)
 
 
-def _calls(operator: Operator) -> Iterator[list[object]]:
+def _calls(operator: Operator) -> Iterator[tuple[Space, list[object]]]:
     """The arguments of several calls: on each space, with masks of several densities and several scalars."""
     kinds = [kind for _, kind in operator.parameters]
     spatial = operator.needs_space or any(kind.spatial for kind in kinds)
     scalar = formula.NUMBER in kinds or formula.BOOL in kinds
-    for space, densities, (numbers, truths), strings in product(
+    for space, densities, (numbers, truths), strings, lists in product(
         _SPACES if spatial else _SPACES[:1],
         _DENSITIES if formula.MASK in kinds else _DENSITIES[:1],
         _SCALARS if scalar else _SCALARS[:1],
         _STRINGS if formula.STRING in kinds else _STRINGS[:1],
+        _LISTS if _NUMBERS in kinds else _LISTS[:1],
     ):
         random = Random(3)
         number, truth, density, string = iter(numbers), iter(truths), iter(densities), iter(strings)
-        arguments: list[object] = [space] if operator.needs_space else []
+        coordinates = iter(lists)
+        arguments: list[object] = []
         for kind in kinds:
             if kind is formula.NUMBER:
                 arguments.append(next(number))
@@ -121,6 +126,8 @@ def _calls(operator: Operator) -> Iterator[list[object]]:
                 arguments.append(next(truth))
             elif kind is formula.STRING:
                 arguments.append(next(string))
+            elif kind is _NUMBERS:
+                arguments.append(next(coordinates)[: space.dimensions])
             elif kind is formula.MASK:
                 arguments.append(_mask(random, space, next(density)))
             elif kind in (formula.IMAGE, formula.LABELS):
@@ -129,7 +136,17 @@ def _calls(operator: Operator) -> Iterator[list[object]]:
                 assert kind is formula.MODEL, f"no inputs of type {kind} here yet"
                 channels = [_floats(random, space) for _ in range(_COMPONENTS[space.voxels])]
                 arguments.append(Model.of(space, np.stack(channels, axis=-1)))
-        yield arguments
+        yield space, arguments
+
+
+def _space(operator: Operator, space: Space, arguments: list[object]) -> list[Space]:
+    """The space that an operator is given before its arguments, if it is."""
+    if operator.grid is not None:
+        return [operator.grid(*[getattr(argument, "space", argument) for argument in arguments])]
+    if operator.bridge:  # half the spacing, and so beside the voxels and beyond the last of them
+        n = space.dimensions
+        return [Space.grid(*[size + 1 for size in space.size], spacing=tuple([space.spacing[k] / 2 for k in range(n)]))]
+    return [space] if operator.needs_space else []
 
 
 def _floats(random: Random, space: Space) -> NDArray[np.float32]:

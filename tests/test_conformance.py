@@ -105,6 +105,19 @@ def test_vector_discs_of_three_radii() -> None:
     assert [value("volume(im >. 0)", im=disc(r)) for r in (1, 2, 3)] == [5, 13, 29]
 
 
+def test_vector_disc_as_a_program_draws_it() -> None:
+    """The same with `geom`: its grid is its own."""
+    expressions = (
+        "volume(im >. 0)", "volume(near(im >. 0))", "volume(distleq(1.5, im >. 0))", "min(dt(im >. 0))",
+        "volume(surrounded(im >. 0, im =. 0))", "max(percentiles(im, im >. 0, 0.5))",
+        "for r in range(1, 4) do volume(circle(blank(8, 8), 4, 4, r, 1) >. 0)",
+    )  # fmt: skip
+    definitions = "let im = circle(blank(8, 8), 4, 4, 2, 1)\n"
+    found = arrays(*expressions, imports=("geom",), definitions=definitions)
+    assert found == (13, 37, 37, -1, 13, 0.5, (5, 13, 29))
+    assert arrays("im", imports=("geom",), definitions=definitions)[0].tolist() == disc(2).tolist()
+
+
 def test_vector_smoothen_by_the_spacing_only_dilates() -> None:
     """Section 6."""
     assert arrays("volume(smoothen(im >. 0, 1))", "volume(imopen(im >. 0, 1))", im=disc(2)) == (25, 13)
@@ -114,6 +127,17 @@ def test_vector_nesting() -> None:
     """Version 1 nests to the right: 10 − (3 − 2) and 2 + (3 · 4)."""
     expressions = ("10 .-. 3 .-. 2", "2 .+. 3 .*. 4", "2 .*. 3 .+. 4", "(10 .-. 3) .-. 2", "(2 .+. 3) .*. 4")
     assert arrays(*expressions, definitions="// dialect: 1\n") == (9, 14, 14, 5, 20)
+
+
+def test_vector_nesting_of_version_2() -> None:
+    """Version 2 nests to the left, without levels."""
+    assert arrays("10 - 3 - 2", "2 + 3 * 4", definitions="// dialect: 2\n") == (5, 20)
+
+
+def test_vector_sequences() -> None:
+    definitions = "let xs = range(0, 6)\nlet f(x) = x + 1\nlet g(x) = 10 * x\n"
+    found = arrays("map(f, map(g, xs))[2:4]", "(filter x in xs do x > 2)[0:2]", definitions=definitions)
+    assert found == ((21, 31), (3, 4))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -40,7 +40,8 @@ BLANK = operator("blank", result=IMAGE)
 SCALE = operator("scale", IMAGE, NUMBER, result=IMAGE)
 MANY = operator("many", IMAGE, NUMBER, result=FORMULAS, dynamic=True)
 PICK = operator("pick", IMAGE, NUMBER, result=IMAGE, dynamic=True)
-KNOWN = {o.name: o for o in (ADD, SUM, BLANK, SCALE)}
+MOVED = operator("moved", IMAGE, result=IMAGE, bridge=True)
+KNOWN = {o.name: o for o in (ADD, SUM, BLANK, SCALE, MOVED)}
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
@@ -86,7 +87,7 @@ def formulas(draw: st.DrawFn) -> tuple[Formula, list[Formula]]:
     images = [here.arguments[0]]
     numbers = [here.arguments[1], builder.constant(-1.5)]
     for _ in range(draw(st.integers(0, 12))):
-        match draw(st.integers(0, 4)):
+        match draw(st.integers(0, 5)):
             case 0:
                 numbers.append(builder.apply(ADD, draw(st.sampled_from(numbers)), draw(st.sampled_from(numbers))))
             case 1:
@@ -97,6 +98,9 @@ def formulas(draw: st.DrawFn) -> tuple[Formula, list[Formula]]:
                 images.append(builder.apply(BLANK, space=Space.grid(*draw(st.sampled_from([(2, 2), (1, 2, 3)])))))
             case 4:
                 numbers.append(builder.constant(draw(st.floats(allow_nan=True))))
+            case 5:
+                grid = Space.grid(*draw(st.sampled_from([(2, 2), (5, 1)])))
+                images.append(builder.apply(MOVED, draw(st.sampled_from(images)), space=grid))
     return here, draw(st.lists(st.sampled_from(images + numbers)))
 
 

@@ -14,13 +14,13 @@ from voxlogica.images.grids import _above, orientation
 from voxlogica.values import Space
 
 GRID = Space.grid(8, 7, 6)
-SAME_SCAN = "they cannot be compared voxel by voxel: check that both belong to the same scan"
+SAME_SCAN = "check that both belong to the same scan; if so, resample(seg, flair) brings `seg` onto the grid of `flair`"
 
 
 def shown(a: Space, b: Space, names: tuple[str, str] = ("flair", "seg")) -> tuple[str, str]:
     apart = difference(a, b)
     assert apart is not None
-    return "\n".join(table(names[0], a, names[1], b, apart)), apart.help
+    return "\n".join(table(names[0], a, names[1], b, apart)), apart.help(*names)
 
 
 def turned(degrees: float) -> Space:
@@ -44,7 +44,7 @@ def test_another_number_of_axes() -> None:
         "size          8 x 7 x 6    9 x 7    <- different\n"
         "spacing (mm)  1 x 1 x 1    1 x 1\n"
         "origin (mm)   0, 0, 0      0, 0",
-        SAME_SCAN,
+        "they cannot be compared voxel by voxel: check that both belong to the same scan",
     )
 
 
@@ -54,7 +54,7 @@ def test_another_origin() -> None:
         "size          8 x 7 x 6    8 x 7 x 6\n"
         "spacing (mm)  1 x 1 x 1    1 x 1 x 1\n"
         "origin (mm)   0, 0, 0      0.5, 0, 0    <- 0.5 mm apart",
-        "if this is rounding, --grid-tolerance 0.6mm; if not, bring both onto one grid before loading them",
+        "if this is rounding, --grid-tolerance 0.6mm; if not, resample(seg, flair) in the program",
     )
 
 
@@ -66,14 +66,14 @@ def test_another_spacing_and_direction() -> None:
         "spacing (mm)  1 x 1 x 1    1 x 1.002 x 1    <- 0.012 mm apart at the far corner\n"
         "origin (mm)   0, 0, 0      0, 0, 0\n"
         "direction     LPS          LPS              <- 2 degrees apart",
-        "if this is rounding, --grid-tolerance 0.4mm; if not, bring both onto one grid before loading them",
+        "if this is rounding, --grid-tolerance 0.4mm; if not, resample(seg, flair) in the program",
     )
 
 
 def test_a_mirrored_grid_is_no_rounding() -> None:
     text, help = shown(GRID, replace(GRID, direction=(-1, 0, 0, 0, 1, 0, 0, 0, 1)))
     assert text.endswith("direction     LPS          RPS          <- 180 degrees apart")
-    assert help == "bring both onto one grid before loading them"
+    assert help == "resample(seg, flair) brings `seg` onto the grid of `flair`"
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_the_tolerance_that_is_suggested_is_enough(
 ) -> None:
     other = replace(turned(degrees), origin=origin, spacing=spacing)
     apart = difference(GRID, other)
-    if apart is not None and "--grid-tolerance" in apart.help:
-        suggested = apart.help.split("--grid-tolerance ")[1].split("mm")[0]
+    if apart is not None and "--grid-tolerance" in apart.help("a", "b"):
+        suggested = apart.help("a", "b").split("--grid-tolerance ")[1].split("mm")[0]
         assert difference(GRID, other, float(suggested)) is None
         assert difference(GRID, other, float(suggested) / 3) is not None
 

@@ -15,7 +15,7 @@ from tests.language import holds, value
 from voxlogica import library
 from voxlogica.errors import Refusal, Source
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Type
-from voxlogica.operators import DeclarationError, by_symbol, operator, operators
+from voxlogica.operators import DeclarationError, by_symbol, families, operator, operators
 from voxlogica.syntax.ast import Import, Let, Load, Print, Program, Save
 from voxlogica.syntax.parser import parse
 from voxlogica.values import Image, Labels, Mask, Model, Record, Value
@@ -54,12 +54,20 @@ def test_example_of_operator(name: str) -> None:
     run_examples(name, VISIBLE[name].doc)
 
 
+@pytest.mark.parametrize("symbol", families())
+def test_example_of_family(symbol: str) -> None:
+    run_examples(symbol, families()[symbol].doc)
+
+
 @pytest.mark.parametrize(("name", "symbol"), DEFINED)
 def test_example_of_library(name: str, symbol: str) -> None:
     run_examples(symbol, definitions(name)[symbol].doc, name)
 
 
-@pytest.mark.parametrize("doc", [op.doc for op in operators().values()] + [definitions(n)[s].doc for n, s in DEFINED])
+@pytest.mark.parametrize(
+    "doc",
+    [op.doc for op in (*operators().values(), *families().values())] + [definitions(n)[s].doc for n, s in DEFINED],
+)
 def test_the_first_line_of_a_manual_entry_is_a_sentence(doc: str) -> None:
     assert doc.splitlines()[0].endswith(".")
 
@@ -189,7 +197,7 @@ def test_recording(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pyte
 
 
 def test_the_libraries() -> None:
-    assert library.names() == ("RegionCalculus", "stdlib", "vox1")
+    assert library.names() == ("RegionCalculus", "arrays", "stdlib", "vox1")
     assert library.path("stdlib") == library.path("stdlib.imgql") == library.DIRECTORY / "stdlib.imgql"
     for name in ("stdlib2", "", "std", "../library/stdlib", "STDLIB", "__init__.py"):
         assert library.path(name) is None

@@ -22,10 +22,15 @@ SECTIONS = {
     "similarity": "Rank and texture",
     "filters": "Filters",
     "measures": "How well two masks agree",
+    "grids": "From one grid to another",
+    "strings": "Texts made of values: the namespace `strings`",
+    "geom": "Drawing in two dimensions: the namespace `geom`",
+    "test": "For tests of VoxLogicA itself: the namespace `test`",
+    "arrays": "More of the namespace `arrays`, which has the measures too",
     "sequences": "Sequences",
     "stdlib": "The standard library",
     "RegionCalculus": 'The region calculus, after `import "RegionCalculus"`',
-    "vox1": 'Names of version 2, after `import "vox1"`',
+    "vox1": "Names of version 2: the namespace `vox1`",
 }
 """What each section is about, in the order of the manual."""
 

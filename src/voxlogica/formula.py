@@ -79,11 +79,14 @@ class Operator:
 
     `name` and `version` enter content ids; `symbol` is how programs write it, and `also` are symbols that it shares
     with others, told apart by their types. All spatial arguments and a spatial result share one space; `needs_space`
-    says that the body takes it first, without the user giving it. `cost` names the class of its running time; `isolate`
-    has the body run in a process of its own, for what may crash or must be killable; `dynamic` says that the body
-    returns formulas (see `Builder`), and `replayed` that it does so quickly, from numbers and truth values: these are
-    then stored in the formulas' place. The arguments of one that is `apart` may lie on several grids. `library` is the
-    package that computes it, if not ours: its version is in the ids.
+    says that the body takes it first, without the user giving it. A `bridge` has its arguments on any grid, and its
+    result on another that it is given. A `grid` says on which space the result lies when that is none of the
+    arguments': it is called with these, spaces in the place of what has voxels. `cost` names the class of its running
+    time; `isolate` has the body run in a process of its own, for what may crash or must be killable; `dynamic` says
+    that the body returns formulas (see `Builder`), and `replayed` that it does so quickly, from numbers and truth
+    values: these are then stored in the formulas' place. The arguments of one that is `apart` may lie on several grids.
+    `library` is the package that computes it, if not ours: its version is in the ids. A sequence that is its result has
+    so many elements as `count` says.
     """
 
     name: str
@@ -104,6 +107,9 @@ class Operator:
     apart: bool = False
     library: str = ""
     also: tuple[str, ...] = ()
+    bridge: bool = False
+    grid: Callable[..., Space] | None = None
+    count: int = 0
 
     @cached_property
     def types(self) -> tuple[Type, ...]:
@@ -116,9 +122,24 @@ class Operator:
         return tuple([n for n, kind in enumerate(self.types) if kind.spatial])
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether its arguments may lie on another space than its result."""
+        return self.bridge or self.grid is not None
+
+    @cached_property
+    def takes_sequences(self) -> bool:
+        """Whether some parameter is a sequence."""
+        return any(kind.element is not None for kind in self.types)
+
+    @property
     def signature(self) -> str:
         """`touch(a: mask, b: mask) -> mask`, infix symbols between their operands."""
         return signature(self.symbol, self.parameters, self.result)
+
+    @property
+    def from_grid(self) -> bool:
+        """Whether it comes from a grid and nothing else."""
+        return self.needs_space and not self.parameters
 
     def __repr__(self) -> str:
         return f"<operator {self.name} {self.version}>"
@@ -298,7 +319,10 @@ class Formulas:
         space: Space | None = None,
         origin: Origin | None = None,
     ) -> Formula:
-        """An operator over formulas. `space` is needed only where no argument has one."""
+        """An operator over formulas. `space` is that of the result where no argument has one, or the operator a grid.
+
+        Raises `Apart` when arguments that must share a space do not.
+        """
         if operator.commutative:
             arguments = tuple(sorted(arguments, key=_by_id))
         key = (operator, arguments, space)
@@ -334,11 +358,12 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
     """The one space an operator's arguments and result share; an ill-typed formula cannot be built."""
     if len(arguments) != len(operator.parameters):
         raise ValueError(f"{operator} takes {len(operator.parameters)} arguments, not {len(arguments)}")
+    anywhere = operator.elsewhere
     for (name, wanted), argument in zip(operator.parameters, arguments, strict=True):
         if argument.type is not wanted and not wanted.accepts(argument.type):
             raise TypeError(f"{operator}: {name} is a {wanted}, not a {argument.type}")
         here = argument.space
-        if here is not space and here is not None:
+        if here is not space and here is not None and not anywhere:
             if space is not None and here.id != space.id:
                 if operator.apart:
                     return None
@@ -424,7 +449,7 @@ def encode(task: Formula, formulas: Sequence[Formula], values: Sequence[Value] =
     - `("constant", value)`;
     - `("file", id)` a file's value that is somewhere below the task;
     - `("apply", name, version, arguments, space)` an operator over nodes; the space, all its fields, only where no
-      argument has one.
+      argument has the same.
 
     So the bytes say nothing of what the task reads, and stay short however deep that is. Raises `ValueError` for a file
     that the task does not read: nobody who opens the bytes could find it.
@@ -461,7 +486,8 @@ def _node(task: Formula, formula: Formula, known: Mapping[Id, int], numbers: Map
         return ("argument", known[formula.id])
     operator = formula.operator
     if operator is not None:
-        space = None if any(argument.space for argument in formula.arguments) else formula.space
+        given = any(argument.space for argument in formula.arguments) and not operator.elsewhere
+        space = None if given else formula.space
         arguments = [numbers[argument.id] for argument in formula.arguments]
         return ("apply", operator.name, operator.version, arguments, space.fields if space else None)
     if formula.file is None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from voxlogica.check.names import Free, Function, Grids, Instance, Kind, Problem, known
 from voxlogica.check.spaces import Place, Spaces
-from voxlogica.errors import Span
+from voxlogica.errors import Diagnostic, Span
 from voxlogica.formula import Type
 from voxlogica.reduction import Code
-from voxlogica.reduction.code import DEFAULT, OPEN, Global, Outer, SpaceOf, Step
+from voxlogica.reduction.code import DEFAULT, OPEN, Apply, Global, Outer, SpaceOf, Step, reads
 from voxlogica.syntax.ast import Let, Load
 
 FIRST = 2
@@ -98,6 +98,17 @@ class Body:
         variable = self.spaces.new()
         self.makers.append((variable, free))
         return variable
+
+    def on_own_grid(self, slot: int) -> int:
+        """The variable of the grid that what is in a slot makes for itself."""
+        variable = self.spaces.new(port=True)
+        self.outward[variable] = slot
+        return variable
+
+    def is_own(self, variable: int) -> bool:
+        """Whether a variable is that of a grid that something here makes for itself."""
+        port = self.spaces.port(variable) if variable >= 0 else None
+        return port is not None and _own(self, self.outward.get(port, -1))
 
     def local(self, name: str) -> Operand | None:
         """What a name means that a parameter or a binder has given a meaning, here or around."""
@@ -192,6 +203,7 @@ def instance(kinds: tuple[Kind, ...], body: Body, result: Operand) -> Instance:
         return made
     open_root = spaces.root(result.grid) if result.grid >= 0 else None
     numbers: dict[int, int] = {}
+    spacious: dict[int, int] = {}  # the steps with a space variable, and its number
     for n, step in enumerate(code.steps):
         variable = getattr(step, "space", -1)
         if variable >= 0:
@@ -199,15 +211,22 @@ def instance(kinds: tuple[Kind, ...], body: Body, result: Operand) -> Instance:
             number = numbers.get(root)
             if number is None:
                 number = numbers[root] = _number(code, body, root, open_root)
+            spacious[n] = number
             code.steps[n] = step._replace(space=number)  # type: ignore[call-arg]
+    wanted = {n: code.spaces[number - OPEN - 1].slot for n, number in spacious.items() if number > OPEN}
+    body.problems += [circular(step) for step in ordered(code, wanted)]
     makers: dict[int, Free] = {}
     for variable, free in body.makers:
         makers.setdefault(spaces.root(variable), free)
     port = spaces.port(result.grid) if result.grid >= 0 else None
     opened = makers.get(open_root) if open_root is not None and port is None else None
+    result_port = body.outward[port] if port is not None else None
+    ports = [(body.outward[j.first], body.outward[j.second], j.place) for j in spaces.joins]
+    own = result_port is not None and _own(body, result_port)
     made.grids = Grids(
-        joins=tuple([(body.outward[j.first], body.outward[j.second], j.place) for j in spaces.joins]),
-        result=body.outward[port] if port is not None else None,
+        joins=tuple([join for join in ports if not any(_own(body, port) for port in join[:2])]),
+        result=None if own else result_port,
+        own=own,
         open=opened,
         free=(*(free for root, free in makers.items() if spaces.port(root) is None and root != open_root), *body.free),
     )
@@ -219,9 +238,53 @@ def _number(code: Code, body: Body, root: int, open_root: int | None) -> int:
     port = body.spaces.port(root)
     if port is not None:
         outside = body.outward[port]
-        code.spaces.append(SpaceOf(slot=outside) if outside >= 0 else SpaceOf(main=-1 - outside))
+        if outside in body.around_grids:  # it may be seen from the loop only later on
+            outer = code.steps[outside - code.holes]
+            assert isinstance(outer, Outer)
+            code.spaces.append(SpaceOf(outer=outer.slot))
+        else:
+            code.spaces.append(SpaceOf(slot=outside) if outside >= 0 else SpaceOf(main=-1 - outside))
         return OPEN + len(code.spaces)
     return OPEN if root == open_root else DEFAULT
+
+
+def _own(body: Body, port: int) -> bool:
+    """Whether a port, seen from outside, is the grid that something in a body makes for itself."""
+    return port >= body.code.holes and port not in body.around_grids
+
+
+def ordered(code: Code, wanted: Mapping[int, int]) -> list[Step]:
+    """Gives code an order in which steps come after those whose grid they take; `wanted` are these, by number.
+
+    Returns the steps for which there is none: what they take their grid of is made of them.
+    """
+    if all(slot < code.holes + n for n, slot in wanted.items()):
+        return []
+    order: dict[int, None] = {}
+    opened: set[int] = set()
+    wrong: list[Step] = []
+    stack = [(n, False) for n in reversed(range(len(code.steps)))]
+    while stack:
+        n, done = stack.pop()
+        if done:
+            order[n] = None
+        elif n not in opened:
+            opened.add(n)
+            stack.append((n, True))
+            before = [slot - code.holes for slot in (*reads(code.steps[n]), wanted.get(n, -1)) if slot >= code.holes]
+            wrong += [code.steps[n if wanted.get(n, -1) >= 0 else m] for m in before if m in opened and m not in order]
+            stack += [(m, False) for m in before if m not in opened]
+    code.order = tuple(order)
+    return wrong
+
+
+def circular(step: Step) -> Problem:
+    """A step that takes the grid of something that is made of it."""
+    span: Span = step.span  # type: ignore[union-attr]
+    symbol = step.operator.symbol if isinstance(step, Apply) else "border"
+    message = f"`{symbol}` takes its voxel grid from an image that is made of it"
+    help = f"say which image's grid is meant:   {symbol}(image)"
+    return Problem(Diagnostic("space", message, span, help=help), Place(span))
 
 
 def join_grids(
@@ -231,7 +294,7 @@ def join_grids(
     called: Callable[[Place], Place],
     outward: Callable[[Free], Free],
 ) -> int:
-    """What a call, or a turn of a loop, does to grids; the variable of its result's, −1 if it has none."""
+    """What a call, or a turn of a loop, does to grids; the variable of its result's, −1 if it has none or its own."""
     for first, second, place in grids.joins:
         a, b = variable(first), variable(second)
         if a != b:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from voxlogica.check import messages
-from voxlogica.check.bodies import FIRST, Body, Checking, Operand, Request, instance
+from voxlogica.check.bodies import FIRST, Body, Checking, Operand, Request, circular, instance, ordered
 from voxlogica.check.expressions import Expressions, built_in, literal_type
 from voxlogica.check.imports import File, commands
 from voxlogica.check.names import Free, Function, Instance, Kind, Overloaded, Problem, Scope, Unknown, Value, known
@@ -25,7 +25,7 @@ from voxlogica.errors import Diagnostic, ProgramError, Source, Span
 from voxlogica.formula import MODEL, Operator, Type
 from voxlogica.reduction import Code
 from voxlogica.reduction.code import Input, Setting, Skip
-from voxlogica.syntax.ast import Boolean, Call, Command, Expression, Let, Load, Number, Print, Save, String
+from voxlogica.syntax.ast import Boolean, Call, Command, Expression, Import, Let, Load, Number, Print, Save, String
 
 READERS = ("ReadImage", "simpleitk.ReadImage")
 """What version 2 loads a file with."""
@@ -68,6 +68,8 @@ class Checker:
     def check(self, wanted: Sequence[str] = ()) -> Checked:
         """The checked program; raises `ProgramError` with all errors and warnings."""
         for owner, (file, command) in enumerate(self.commands):
+            if file.bundled and file.at is None:
+                self.scope.default = self.scope.now + 1
             self._command(owner, file, command)
         needed = self._needed(wanted)
         texts = [command for file, command in self.commands if not file.bundled]
@@ -76,6 +78,7 @@ class Checker:
         together, grids, free = self._grids(needed)
         if not self.inputs and free:
             diagnostics += [_no_grid(one) for one in free]
+        diagnostics += self._circular(needed)
         if any(diagnostic.severity == "error" for diagnostic in diagnostics):
             raise ProgramError(*diagnostics)
         steps = self.main.code.steps
@@ -122,6 +125,8 @@ class Checker:
                 self._bind(command.name, self._overloaded(function) if file.bundled else function)
             case Save() | Print():
                 self._goal(owner, command)
+            case Import():
+                self.scope.open(command.path.value)
         self.steps[owner] = range(start, len(body.code.steps))
         self.used.setdefault(owner, set()).update(body.uses)
         body.uses.clear()
@@ -295,6 +300,13 @@ class Checker:
                 once[key] = diagnostic
         return list(once.values())
 
+    def _circular(self, needed: set[int]) -> list[Diagnostic]:
+        """What takes the grid of something that is made of it; all else gets its order."""
+        code = self.main.code
+        numbers = [n for owner in needed for n in self.steps[owner]] if code.made else []
+        wanted = {n: code.made.get(getattr(code.steps[n], "space", -1), -1) for n in numbers}
+        return [circular(step).diagnostic for step in ordered(code, wanted)]
+
     def _order(self, diagnostics: list[Diagnostic]) -> None:
         """Sorts by place: files in the order in which they are imported, then by position."""
         sources: dict[Source, int] = {}
@@ -311,14 +323,23 @@ class Checker:
         for owner, edge in self.edges:
             if owner in needed:
                 spaces.unite(*edge)
-        number = {each.grid: n for n, each in enumerate(self.inputs)}
-        together = tuple(Together(number[join.first], number[join.second], join.place) for join in spaces.joins)
+        number, own = {each.grid: n for n, each in enumerate(self.inputs)}, self.main.outward
+        together = tuple(
+            Together(number[join.first], number[join.second], join.place)
+            for join in spaces.joins
+            if join.first in number and join.second in number
+        )
         grids: dict[int, int] = {}
         for variable in spaces.variables():
             port = spaces.port(variable)
-            grids[variable] = number[port] if port is not None else -1
+            if port in own:
+                self.main.code.made[variable] = own[port]
+            else:
+                grids[variable] = number[port] if port is not None else -1
         free = {
-            spaces.root(v): maker for owner, (v, maker) in reversed(self.makers) if owner in needed and grids[v] < 0
+            spaces.root(v): maker
+            for owner, (v, maker) in reversed(self.makers)
+            if owner in needed and grids.get(v, 0) < 0
         }
         rest = [maker for owner, maker in self.free if owner in needed]
         return together, grids, (*reversed(free.values()), *rest)

@@ -13,8 +13,10 @@ from typing import NamedTuple, Protocol
 
 from voxlogica.check import messages, sequences
 from voxlogica.check.bodies import BAD, Body, Checking, Operand, Request, join_grids, type_of
+from voxlogica.check.families import apply_family, on_grid_of
 from voxlogica.check.forms import FORMS
 from voxlogica.check.names import (
+    Ambiguous,
     Form,
     Free,
     Function,
@@ -32,10 +34,13 @@ from voxlogica.check.names import (
 )
 from voxlogica.check.spaces import Place
 from voxlogica.check.strings import has_names
+from voxlogica.check.unknown import unknown_name
 from voxlogica.errors import Diagnostic, Mark, Span
 from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type, signature
-from voxlogica.operators import by_symbol, own
-from voxlogica.reduction.code import Apply, Constant, Invoke, Read, Text
+from voxlogica.library import NAMESPACES
+from voxlogica.operators import by_symbol, family, own
+from voxlogica.operators.families import Family
+from voxlogica.reduction.code import Apply, Constant, Gathered, Invoke, Parts, Read, Text
 from voxlogica.syntax.ast import (
     Binder,
     Boolean,
@@ -73,10 +78,6 @@ class Definitions(Protocol):
     def general(self, function: Function) -> Instance:
         """A function checked for arguments of unknown types."""
         ...
-
-
-_COMPARED = 100
-"""So many unknown names are compared with all others: where there are more, an import is missing, not a letter."""
 
 
 class _Begun(NamedTuple):
@@ -174,7 +175,9 @@ class Expressions:
         if isinstance(meaning, Operator) and not meaning.parameters:
             return self.apply(body, meaning, (), node.span)
         if meaning is None:
-            self.report(body, self.unknown_name(body, node.name, node.span, ()), node.span)
+            self.report(body, unknown_name(self, body, node.name, node.span, ()), node.span)
+        elif isinstance(meaning, Ambiguous):
+            self.report(body, messages.ambiguous(meaning.name, node.span, meaning.candidates), node.span)
         elif not self.is_beside_nothing(body, around):
             self.report(body, self.wrong_arity(body, node, meaning, 0), node.span)
         return BAD
@@ -192,12 +195,19 @@ class Expressions:
 
     def qualified(self, body: Body, node: Field) -> bool:
         """Whether a field is a name with its namespace."""
-        return False
+        return (
+            isinstance(node.record, Name) and node.record.name in NAMESPACES and not self.bound(body, node.record.name)
+        )
+
+    def bound(self, body: Body, name: str) -> bool:
+        """Whether the program gives a name a meaning of its own."""
+        return body.local(name) is not None or self.scope.find(name, body.moment) is not None
 
     def field(self, body: Body, node: Field, given: list[Operand]) -> Operand:
         """A field of a record."""
         if not given:
-            return BAD
+            assert isinstance(node.record, Name)
+            return self.name(body, Name(f"{node.record.name}.{node.name}", node.span), ())
         (record,) = given
         kind = type_of(record)
         if kind is None:
@@ -236,10 +246,15 @@ class Expressions:
         meaning = None if local is not None else self.meaning(body, node.name)
         if meaning is None and local is None:
             kinds = [operand.kind for operand in given]
-            self.report(body, self.unknown_name(body, node.name, node.name_span, kinds), node.name_span)
+            self.report(body, unknown_name(self, body, node.name, node.name_span, kinds), node.name_span)
+            return BAD
+        if isinstance(meaning, Ambiguous):
+            self.report(body, messages.ambiguous(meaning.name, node.name_span, meaning.candidates), node.name_span)
             return BAD
         if isinstance(meaning, Form):
             return (yield from sequences.form(self, body, node, meaning, given))
+        if isinstance(meaning, Family):
+            return apply_family(self, body, node, meaning, given)
         if isinstance(meaning, Overloaded):
             fitting = meaning.chosen.get(len(given))
             if fitting is None:
@@ -249,6 +264,8 @@ class Expressions:
                 meaning = fitting[0]
             elif fitting:
                 return (yield from self.overloaded(body, node, meaning, fitting, given))
+        if isinstance(meaning, Operator) and meaning.from_grid and len(given) == 1:
+            return on_grid_of(self, body, node, meaning, given[0])
         wanted = self.wanted(meaning)
         if meaning is None or isinstance(meaning, (Value, Overloaded)) or len(wanted) != len(given):
             if isinstance(meaning, Overloaded):
@@ -409,11 +426,22 @@ class Expressions:
             for other in rest:
                 if given[other].grid != grid:
                     body.unite(grid, given[other].grid, Place(span))
-        elif operator.needs_space or result.spatial:
+        elif (operator.needs_space or result.spatial) and operator.grid is None:
             grid = space = body.make(Free(operator.symbol, Place(span)))
         slots = tuple([operand.slot for operand in given])
+        if operator.takes_sequences:
+            slots = tuple([self.whole(body, operand, span) for operand in given])
         slot = body.emit(Apply(operator, slots, space, span))
+        if operator.count:
+            slot = body.emit(Parts(slot, operator.count, span))
+        if operator.grid is not None:
+            return Operand(slot, result, body.on_own_grid(slot))
         return Operand(slot, result, grid if result.spatial else -1)
+
+    def whole(self, body: Body, operand: Operand, span: Span) -> int:
+        """The slot of an argument as one value."""
+        kind = type_of(operand)
+        return operand.slot if kind is None or kind.element is None else body.emit(Gathered(operand.slot, span))
 
     def invoke(
         self, body: Body, node: Call, function: Function, instance: Instance, given: Sequence[Operand]
@@ -441,7 +469,7 @@ class Expressions:
         space = join_grids(body, instance.grids, variable, called, outward)
         slots = tuple([operand.slot for operand in given])
         slot = body.emit(Invoke(instance.code, slots, space if instance.grids.open else -1, span))
-        return Operand(slot, instance.result, space)
+        return Operand(slot, instance.result, body.on_own_grid(slot) if instance.grids.own else space)
 
     def lifted(self, body: Body, problem: Problem, name: str, node: Call) -> Problem:
         """A problem in a function's body, seen from a call."""
@@ -464,14 +492,32 @@ class Expressions:
 
     def meaning(self, body: Body, name: str) -> Meaning | None:
         """What a name that is bound nowhere inside means in a body."""
-        meaning = self.scope.find(name, body.moment)
-        if meaning is None:
-            return built_in(name)
+        meaning = self.known_as(name, body.moment)
         if isinstance(meaning, Overloaded):
             body.uses |= meaning.owners
-        else:
+        elif isinstance(meaning, (Value, Function)):
             body.uses.add(meaning.owner)
         return meaning
+
+    def known_as(self, name: str, moment: int) -> Meaning | None:
+        """What a name means at a moment (C16): the program's own, else what is in the visible namespaces."""
+        meaning: Meaning | None = self.scope.find(name, moment)
+        if isinstance(meaning, Value) or (isinstance(meaning, Function) and not meaning.bundled):
+            return meaning
+        meaning = meaning or built_in(name)
+        namespaces = self.scope.opened(moment)
+        if meaning is None and name.startswith(("default.", "vox1.")):
+            word = name.partition(".")[2]
+            return self.scope.find(word, self.scope.default) or built_in(word)
+        if not namespaces:
+            return meaning
+        found: dict[str, Meaning] = {} if meaning is None else {f"default.{name}": meaning}
+        for namespace in namespaces:
+            whole = f"{namespace}.{name}"
+            there = self.scope.find(whole, moment) or built_in(whole)
+            if there is not None and there is not meaning:
+                found[whole] = there
+        return Ambiguous(name, tuple(found)) if len(found) > 1 else next(iter(found.values()), None)
 
     def wanted(self, meaning: Meaning | None) -> Sequence[tuple[str, Type | None]]:
         """The parameters of what may be applied, with their types where those are certain."""
@@ -485,12 +531,14 @@ class Expressions:
                 return self.wanted(meaning.alternatives[0])
             case Form():
                 return [(name, None) for name in meaning.variants[0]]
+            case Family():
+                return [(name, None) for name, _ in meaning.parameters]
         return ()
 
     def variants(self, body: Body, symbol: str) -> messages.Variants:
         """The parameters of each thing that a symbol means and that can be applied."""
-        meaning = self.scope.find(symbol, body.moment) or built_in(symbol)
-        if meaning is None or isinstance(meaning, (Value, Form)):
+        meaning = self.known_as(symbol, body.moment)
+        if meaning is None or isinstance(meaning, (Value, Form, Family, Ambiguous)):
             return ()
         alternatives = meaning.alternatives if isinstance(meaning, Overloaded) else (meaning,)
         return tuple([self.wanted(each) for each in alternatives])
@@ -503,12 +551,12 @@ class Expressions:
                 return meaning.signature
             case Operator():
                 return signature(symbol or meaning.symbol, meaning.parameters, meaning.result)
-            case Form():
+            case Form() | Family():
                 return meaning.signature
             case Overloaded():
                 fitting = [each for each in meaning.alternatives if len(self.wanted(each)) == len(kinds)]
                 return self.shown([*self.choose(fitting, kinds), *meaning.alternatives][0], (), meaning.symbol)
-        return messages.one(meaning.kind) if meaning else ""
+        return messages.one(meaning.kind) if isinstance(meaning, Value) else ""
 
     # Problems
 
@@ -530,47 +578,6 @@ class Expressions:
         meaning = self.scope.find(argument.name, body.moment)
         return ([defined(meaning, messages.one(kind))], []) if isinstance(meaning, Value) else ([], [])
 
-    def unknown_name(self, body: Body, name: str, span: Span, kinds: Sequence[Kind | None]) -> Diagnostic:
-        current = body.definition or self.definitions.current()
-        if isinstance(current, Let) and current.name == name:
-            body.top.recursive = True
-            mark = Mark(current.name_span)
-            help = "there is no recursion: a definition sees only what stands above it"
-            message = f"`{name}` is used in its own definition"
-            return Diagnostic("name", message, span, "being defined here", (mark,), help=help)
-        later = self.definitions.later(name)
-        if later is not None and later.source is span.source and later.start > span.start:
-            help = "a definition sees only what stands above it: move this one up"
-            if isinstance(current, Let) and self.definitions.uses(name, current.name):
-                help = "there is no recursion: two definitions cannot use each other"
-            mark = Mark(later, "defined here")
-            return Diagnostic("name", f"`{name}` is used before it is defined", span, "", (mark,), help=help)
-        self.compared += 1
-        if self.compared > _COMPARED:
-            return messages.no_such_name(name, span, "", (), "")
-        inside = body.names()
-        candidates = [*inside, *self.scope.names(body.moment), *by_symbol(), *own(), *FORMS]
-        if messages.is_symbol(name):
-            after = span.source.text[span.end : span.end + 20]
-            digits = after[: next((n for n, c in enumerate(after) if not (c.isalnum() or c == ".")), len(after))]
-            help = messages.glued(
-                name, digits, len(kinds), lambda s, count: any(len(each) == count for each in self.variants(body, s))
-            )
-            close = messages.related(name, candidates, kinds, lambda s: self.variants(body, s))
-            if help and (close is None or len(kinds) == 1):
-                return messages.no_such_name(name, span, "", (), help)
-        else:
-            close = messages.nearest(name, candidates)
-        if close is None:
-            return messages.no_such_name(name, span, "", (), "")
-        if close in inside:
-            return messages.no_such_name(name, span, f"did you mean `{close}`?", (), "")
-        meaning = self.scope.find(close, body.moment) or built_in(close)
-        marks: tuple[Mark, ...] = ()
-        if isinstance(meaning, Value) or (isinstance(meaning, Function) and not meaning.bundled):
-            marks = (Mark(meaning.name_span, "defined here"),)
-        return messages.no_such_name(name, span, f"did you mean `{close}`?   {self.shown(meaning, kinds)}", marks, "")
-
     def wrong_arity(self, body: Body, node: Call | Name, meaning: Meaning | None, given: int) -> Diagnostic:
         label = ""
         marks: tuple[Mark, ...] = ()
@@ -586,7 +593,10 @@ class Expressions:
             label = self.shown(meaning, symbol=node.name)
         wanted = self.wanted(meaning)
         amounts = [len(each) for each in meaning.variants] if isinstance(meaning, Form) else [len(wanted)]
-        return messages.wrong_arity(node, wanted, amounts, given, label, marks, not wanted)
+        if isinstance(meaning, Family):
+            amounts = list(range(len(wanted) - meaning.optional, len(wanted) + 1))
+        more = isinstance(meaning, Family) and meaning.repeated
+        return messages.wrong_arity(node, wanted, amounts, given, label, marks, not wanted, more)
 
 
 def built_in(name: str) -> Meaning | None:
@@ -599,7 +609,7 @@ def _built_in(name: str) -> Meaning | None:
     found = by_symbol().get(name, ())
     if len(found) > 1:
         return Overloaded(name, found)
-    return found[0] if found else FORMS.get(name)
+    return found[0] if found else FORMS.get(name) or family(name)
 
 
 def defined(value: Value, text: str) -> Mark:

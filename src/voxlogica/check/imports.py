@@ -1,8 +1,12 @@
-"""Imports (C4): from a main program to all its commands in order, an imported file's in the place of the import."""
+"""Imports (C4): from a main program to all its commands in order, an imported file's in the place of the import.
+
+The import of a namespace (C16) stays a command. The library of a namespace comes before the program, its definitions
+under their whole names, if the program imports the namespace or names anything in it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
@@ -10,7 +14,8 @@ from pathlib import Path
 
 from voxlogica import library
 from voxlogica.errors import Diagnostic, Mark, ProgramError, Source, Span, reason_of
-from voxlogica.syntax.ast import Command, Import, Load, Print, Program, Save
+from voxlogica.operators import by_symbol, families
+from voxlogica.syntax.ast import Command, Import, Let, Load, Print, Program, Save
 from voxlogica.syntax.parser import parse
 
 STANDARD = "stdlib"
@@ -34,18 +39,32 @@ class File:
 
 
 def commands(main: File, search: Sequence[Path] = ()) -> list[tuple[File, Command]]:
-    """All commands of a program, the standard library's first; raises `ProgramError` with all that is wrong."""
+    """All commands of a program, the libraries' first; raises `ProgramError` with all that is wrong."""
     gathering = _Gathering(main, search)
     out = list(gathering.walk())
     if gathering.problems:
         raise ProgramError(*gathering.problems)
-    return out
+    first = library.path(STANDARD)
+    standard = next((n for n, (file, _) in enumerate(out) if file.path != first), len(out))
+    return [*out[:standard], *_of_namespaces(gathering.namespaces), *out[standard:]]
+
+
+def _of_namespaces(namespaces: Iterable[str]) -> Iterator[tuple[File, Command]]:
+    """The definitions of their libraries, those that have one."""
+    for namespace in sorted(namespaces):
+        path = library.path(namespace)
+        if path is not None:
+            file = File(path, path.name, _library(path), bundled=True)
+            for command in file.program.commands:
+                assert isinstance(command, Let)
+                yield file, replace(command, name=f"{namespace}.{command.name}")
 
 
 class _Gathering:
     def __init__(self, main: File, search: Sequence[Path]) -> None:
         self.main, self.search = main, search
         self.problems: list[Diagnostic] = []
+        self.namespaces: set[str] = set()
         self._seen: set[Path] = set() if main.path is None else {main.path.resolve()}
         self._open: list[File] = []  # the chain of imports at which the walk is
 
@@ -61,6 +80,10 @@ class _Gathering:
             file, commands = stack[-1]
             for command in commands:
                 if isinstance(command, Import):
+                    if self._is_namespace(file, command):
+                        self.namespaces.add(command.path.value)
+                        yield file, command
+                        continue
                     imported = self._import(file, command)
                     if imported is not None:
                         self._enter(stack, imported)
@@ -74,6 +97,8 @@ class _Gathering:
                 self._open.pop()
 
     def _enter(self, stack: list[tuple[File, Iterator[Command]]], file: File) -> None:
+        text = file.program.commands[0].span.source.text if file.program.commands else ""
+        self.namespaces |= {namespace for namespace in library.NAMESPACES if f"{namespace}." in text}
         stack.append((file, iter(file.program.commands)))
         self._open.append(file)
 
@@ -114,10 +139,16 @@ class _Gathering:
                     return path
         return library.path(wanted)
 
+    def _is_namespace(self, file: File, command: Import) -> bool:
+        """Whether a namespace is imported: a file of its name would come first, but for a library that is its own."""
+        wanted = command.path.value
+        return wanted in library.NAMESPACES and self._find(file, wanted) in (None, library.path(wanted))
+
     def _missing(self, file: File, command: Import) -> Diagnostic:
         wanted = command.path.value
-        close = get_close_matches(wanted, [*library.names(), *self._beside(file)], 1, 0.75)
-        places = [f"  {directory}" for directory in self.search]
+        close = get_close_matches(wanted, [*library.names(), *library.NAMESPACES, *self._beside(file)], 1, 0.75)
+        gone = "   (there is no such directory)"
+        places = [f"  in {shown(directory)}{'' if directory.is_dir() else gone}" for directory in self.search]
         return Diagnostic(
             "import",
             f'there is no file "{wanted}" to import',
@@ -142,6 +173,29 @@ class _Gathering:
 def _library(path: Path) -> Program:
     """A bundled library; its text does not change while a process runs."""
     return parse(Source(path.name, path.read_text("utf-8")))
+
+
+@cache
+def members(namespace: str) -> tuple[str, ...]:
+    """The names in a namespace, without it: what no import is needed for is in none."""
+    if namespace == "simpleitk":
+        from voxlogica.operators import simpleitk  # long to read
+
+        return tuple([name for name, ways in simpleitk.functions().items() if not isinstance(ways, str)])
+    path = library.path(namespace)
+    defined = [] if path is None else [c.name for c in _library(path).commands if isinstance(c, Let)]
+    prefix = f"{namespace}."
+    return (
+        *dict.fromkeys(defined + [s.removeprefix(prefix) for s in (*by_symbol(), *families()) if s.startswith(prefix)]),
+    )
+
+
+def unusable(word: str) -> str:
+    """Why a function of SimpleITK cannot be used; "" when it can, or there is none."""
+    from voxlogica.operators import simpleitk  # long to read
+
+    reason = simpleitk.functions().get(word, "")
+    return reason if isinstance(reason, str) else ""
 
 
 def _effect(file: File, command: Load | Save | Print) -> Diagnostic:

@@ -9,11 +9,11 @@ from functools import cache
 from voxlogica import library
 from voxlogica.check.checker import Checker
 from voxlogica.check.forms import FORMS
-from voxlogica.check.imports import File
+from voxlogica.check.imports import File, members
 from voxlogica.check.names import Function, Meaning, Overloaded, Value
 from voxlogica.errors import Source, Span
 from voxlogica.formula import Operator, Type, signature
-from voxlogica.operators import operators, own
+from voxlogica.operators import FRAGMENTS, families, operators, own
 from voxlogica.syntax.ast import Import, Let, Program, String
 
 
@@ -41,8 +41,11 @@ def entries() -> tuple[Entry, ...]:
     """All of them: the primitives by fragment, the words for sequences, each library in the order of its text, and
     what users have declared by module."""
     forms = [Entry(form.symbol, form.signature, form.doc, "sequences") for form in FORMS.values()]
+    primitives = sorted(
+        [*_primitives(operators().values()), *_families()], key=lambda entry: FRAGMENTS.index(entry.section)
+    )
     declared = sorted(own().values(), key=lambda op: op.body.__module__)
-    return (*_primitives(operators().values()), *forms, *_derived(), *_primitives(declared))
+    return (*primitives, *forms, *_derived(), *_primitives(declared))
 
 
 def _primitives(found: Iterable[Operator]) -> list[Entry]:
@@ -57,6 +60,27 @@ def _primitives(found: Iterable[Operator]) -> list[Entry]:
     ]  # fmt: skip
 
 
+def foreign() -> tuple[Entry, ...]:
+    """The functions of SimpleITK that programs can use; `entries` leaves them out."""
+    from voxlogica.operators import simpleitk  # long to read
+
+    return tuple(
+        [
+            Entry(way.symbol, way.signature, way.doc, "simpleitk", version=1, cost="window")
+            for name in members("simpleitk")
+            if (first := simpleitk.family(f"simpleitk.{name}")) is not None
+            for way in (first, *first.others)
+        ]
+    )
+
+
+def _families() -> list[Entry]:
+    return [
+        Entry(each.symbol, each.signature, each.doc, each.make.__module__.rsplit(".", 1)[-1], version=1)
+        for each in families().values()
+    ]
+
+
 @cache
 def _derived() -> tuple[Entry, ...]:
     found = []
@@ -65,6 +89,8 @@ def _derived() -> tuple[Entry, ...]:
     checker = Checker(File(None, "libraries", program), ())
     checker.check()
     for owner, (_, command) in enumerate(checker.commands):
+        if isinstance(command, Import):
+            continue
         assert isinstance(command, Let)
         meaning: Meaning | None = checker.scope.find(command.name, checker.scope.now)
         if isinstance(meaning, Overloaded):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from difflib import get_close_matches
 
 from voxlogica.check.names import Kind, known
 from voxlogica.errors import Diagnostic, Mark, Span
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Type, signature
+from voxlogica.operators.families import Family
 from voxlogica.syntax.ast import Binder, Call, Expression, Field, Fold, List, Name
 
 _ARTICLES = {LABELS: "labels"}
@@ -115,6 +116,80 @@ def no_such_name(name: str, span: Span, label: str, marks: tuple[Mark, ...], hel
     return Diagnostic("name", f"there is no {what}", span, label, marks, help=help)
 
 
+def ambiguous(name: str, span: Span, candidates: Sequence[str]) -> Diagnostic:
+    """A name that several visible namespaces have (C16)."""
+    message = f"`{name}` could be {_either(candidates)}"
+    return Diagnostic("name", message, span, help="write the one that is meant with its namespace")
+
+
+def not_imported(name: str, span: Span, whole: Sequence[str]) -> Diagnostic:
+    """A name in namespaces that are not visible."""
+    namespaces = [each.partition(".")[0] for each in whole]
+    several = "the namespaces" if len(whole) > 1 else "the namespace"
+    message = f"`{name}` is in {several} {' and '.join([f'`{each}`' for each in namespaces])}, which is not imported"
+    if len(whole) > 1:
+        message = message.replace("which is", "which are")
+    return Diagnostic("name", message, span, help=f'write   {whole[0]}   or, above,   import "{namespaces[0]}"')
+
+
+def unusable(function: str, span: Span, reason: str) -> Diagnostic:
+    """A function of SimpleITK that programs cannot use."""
+    message, help = _UNUSABLE[reason]
+    if function == "ReadImage":
+        message = "makes an input of the program, and so cannot stand here"
+        help = 'an input is a definition of the main program:   let scan = ReadImage("scan.nii.gz")'
+    return Diagnostic("name", f"SimpleITK's `{function}` {message}", span, help=help)
+
+
+_UNUSABLE = {
+    "effect": ("does more than compute, and so cannot stand here", 'to write a file:   save "mask.nii.gz" mask'),
+    "grid": (
+        "makes an image on another voxel grid, which is not supported",
+        "use   resample(image, like)   or   extract(image, size, index)",
+    ),
+    "random": ("gives something else each time, and so cannot be used", ""),
+    "type": ("takes or gives what the language has no type for, and so cannot be used", ""),
+}
+"""Why a function cannot be used, and what can."""
+
+
+def namespace_alone(name: str, span: Span, known: Sequence[str]) -> Diagnostic:
+    """A namespace where a value should be."""
+    help = f"a name in it is written   {name}.{known[0]}" if known else ""
+    return Diagnostic("name", f"`{name}` is a namespace, not a value", span, help=help)
+
+
+def no_member(namespace: str, word: str, span: Span, known: Sequence[str]) -> Diagnostic:
+    """`namespace.word`, where the namespace has no such name."""
+    close = get_close_matches(word, known, 1, 0.6)
+    label = f"did you mean `{namespace}.{close[0]}`?" if close else ""
+    help = "" if label else f"`voxlogica operators {namespace}` lists what it has"
+    return Diagnostic("name", f"there is no `{word}` in the namespace `{namespace}`", span, label, help=help)
+
+
+def no_namespace(name: str, word: str, span: Span, kind: Kind | None) -> Diagnostic:
+    """`value.word(…)`."""
+    message = f"`{name}` is {one(kind)} and no namespace, and so there is no `{name}.{word}`"
+    return Diagnostic(
+        "name", message, span, help=f"a value stands between the brackets of a function:   {word}({name}, …)"
+    )
+
+
+def unknown_namespace(name: str, word: str, span: Span, known: Iterable[str]) -> Diagnostic:
+    """`name.word(…)` of a name that means nothing."""
+    names = list(known)
+    close = get_close_matches(name, names, 1, 0.6)
+    label = f"did you mean `{close[0]}.{word}`?" if close else ""
+    return Diagnostic(
+        "name", f"there is no namespace `{name}`", span, label, help="" if label else f"there are {', '.join(names)}"
+    )
+
+
+def _either(names: Sequence[str]) -> str:
+    quoted = [f"`{name}`" for name in names]
+    return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+
+
 # Arity
 
 
@@ -126,6 +201,7 @@ def wrong_arity(
     label: str,
     marks: tuple[Mark, ...],
     applied_value: bool,
+    or_more: bool = False,
 ) -> Diagnostic:
     """An operator or a definition with too few or too many arguments; `amounts` is how many it may have."""
     name, wanted = call.name, len(parameters)
@@ -143,7 +219,11 @@ def wrong_arity(
         help = f"two stand beside it, the others between its brackets:   {first} {name}[{inside}] {second}"
     span = call.name_span if isinstance(call, Call) else call.span
     amount = str(given) if given else "none"
-    takes = f"{' or '.join(map(str, amounts))} arguments" if len(amounts) > 1 else number_of(wanted, "argument")
+    takes = number_of(amounts[0], "argument")
+    if or_more:
+        takes += " or more"
+    elif len(amounts) > 1:
+        takes = f"{' or '.join(map(str, amounts))} arguments"
     message = f"`{name}` takes {takes}, and is given {amount}"
     return Diagnostic("arity", message, span, label, marks, help=help)
 
@@ -282,6 +362,43 @@ def _dotted(symbol: str, kinds: Sequence[Kind | None], variants: Callable[[str],
     return None
 
 
+def no_grid_of(call: Call, kind: Type, marks: tuple[Mark, ...]) -> Diagnostic:
+    """`border(3)`."""
+    message = f"`{call.name}` takes the voxel grid of an image, and is given {one(kind)}"
+    operand = Mark(call.arguments[0].span, "", "~")
+    help = f"write   {call.name}   alone to have it on the grid of what it is combined with"
+    return Diagnostic("type", message, call.name_span, "", (operand, *marks), help=help)
+
+
+def no_choice(call: Call, family: Family, number: int, kind: Kind | None, marks: tuple[Mark, ...]) -> Diagnostic:
+    """An argument of a family that has none of the types it may have."""
+    *others, last = [one(each) for each in family.accepted(number)]
+    wanted = f"{', '.join(others)} or {last}" if others else last
+    place = f" as its {_ORDINALS[number]} argument" if len(call.arguments) > 1 and number < len(_ORDINALS) else ""
+    message = f"`{call.name}` takes {wanted}{place}, and is given {one(kind)}"
+    operand = Mark(call.arguments[number].span, "", "~")
+    help = ""
+    if known(kind) is MASK and IMAGE in family.accepted(number):
+        mask = text_of(call.arguments[number])
+        help = f"to have a number image that is 1 in the mask, write   booleanToNumber(1, {mask})"
+    if known(kind) in (IMAGE, LABELS) and MASK in family.accepted(number):
+        text = text_of(call.arguments[number])
+        help = f"a comparison makes a mask of a number image, for example   {text} >. 0.5"
+    if family.like and number == len(family.parameters) - 1:
+        help = "it takes the voxel grid of an image, for instance of another file that is loaded"
+    certain = known(kind)
+    if STRING in family.accepted(number) and isinstance(certain, Type) and certain.element is not None:
+        help = "a sequence is no text; `print` shows it as it is"
+    return Diagnostic("type", message, call.name_span, "", (operand, *marks), details=(family.signature,), help=help)
+
+
+def no_whole_argument(call: Call, family: Family, number: int) -> Diagnostic:
+    """A literal that is no whole number, where a family wants one."""
+    argument = call.arguments[number]
+    message = f"`{family.parameters[number][0]}` of `{call.name}` is a whole number, and {argument.span.text} is none"
+    return Diagnostic("type", message, argument.span, details=(family.signature,))
+
+
 def wrong_goal(word: str, at: Span, value: Expression, kind: Kind | None, target: str, mark: Mark | None) -> Diagnostic:
     """A `print` or `save` of what cannot be printed or saved; `target` is its label or path."""
     text, certain = text_of(value), known(kind)
@@ -338,6 +455,8 @@ def no_sequence(word: Span, argument: Expression, kind: Kind | None, takes: str,
     """What should be a sequence, and is none."""
     message = f"{takes}, and this is {one(kind)}"
     help = "a sequence is written   [a, b, c]   or   range(0, 3)"
+    if known(kind) is NUMBER and takes.endswith("goes through a sequence"):
+        help = f"the numbers from 0 up to it, without it, are   range({text_of(argument)})"
     return Diagnostic("type", message, word, "", (Mark(argument.span, "", "~"), *marks), help=help)
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 from voxlogica.check.spaces import Place
 from voxlogica.errors import Diagnostic, Span
 from voxlogica.formula import Operator, Type, signature
+from voxlogica.operators.families import Family
 from voxlogica.reduction import Code
 from voxlogica.reduction.code import Apply
 from voxlogica.syntax.ast import Let, Load
@@ -140,12 +141,13 @@ class Grids:
 
     `joins` are pairs of ports that come to lie on one grid, with the place in the body. A port is the number of an
     argument, or −1 − n for the space variable n of the main code. `result` is the port on whose grid the result lies;
-    None when there is none, or when the caller decides it: then `open` is what makes it. `free` are the expressions
-    in the body that lie on no grid but the program's only one.
+    None when there is none, or when the caller decides it: then `open` is what makes it, or when the result's grid is
+    its `own`. `free` are the expressions in the body that lie on no grid but the program's only one.
     """
 
     joins: tuple[tuple[int, int, Place], ...] = ()
     result: int | None = None
+    own: bool = False
     open: Free | None = None
     free: tuple[Free, ...] = ()
 
@@ -206,7 +208,15 @@ class Form:
         return f"{self.symbol}({', '.join(self.variants[-1])}) -> {self.result}"
 
 
-Meaning: TypeAlias = Value | Function | Operator | Overloaded | Form
+@dataclass(frozen=True)
+class Ambiguous:
+    """A name that several visible namespaces have, each with another meaning; `candidates` are whole names (C16)."""
+
+    name: str
+    candidates: tuple[str, ...]
+
+
+Meaning: TypeAlias = Value | Function | Operator | Overloaded | Form | Family | Ambiguous
 Bound: TypeAlias = Value | Function | Overloaded
 
 
@@ -215,7 +225,9 @@ class Scope:
 
     def __init__(self) -> None:
         self.now = 0
+        self.default = 0  # the moment at which the namespace `default` is complete
         self._bound: dict[str, list[tuple[int, Bound]]] = {}
+        self._open: dict[str, int] = {}
 
     def bind(self, name: str, meaning: Bound) -> None:
         """From the next moment on, the name means this."""
@@ -231,6 +243,15 @@ class Scope:
             return bound[-1][1]
         before = bisect_left(bound, moment, key=lambda entry: entry[0])
         return bound[before - 1][1] if before else None
+
+    def open(self, namespace: str) -> None:
+        """From the next moment on, the names of a namespace may be written without it."""
+        self._open.setdefault(namespace, self.now)
+        self.now += 1
+
+    def opened(self, moment: int) -> list[str]:
+        """The namespaces that were opened before a moment, in their order."""
+        return [namespace for namespace, since in self._open.items() if since < moment] if self._open else []
 
     def names(self, moment: int) -> Iterator[str]:
         """The names that mean something at a moment."""

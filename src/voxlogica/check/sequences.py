@@ -66,6 +66,10 @@ class _Turn:
         kind = known(self.kind)
         return kind if isinstance(kind, Type) else None
 
+    def operand(self, body: Body, slot: int, kind: Kind | None) -> Operand:
+        """What all turns together make, in a slot."""
+        return Operand(slot, kind, body.on_own_grid(slot) if self.made.grids.own else self.grid)
+
 
 _Turning: TypeAlias = "Generator[Request | Checking, Instance | Operand | None, _Turn]"
 
@@ -127,7 +131,7 @@ def _each(body: Body, element: Operand, turn: _Turn, span: Span) -> Operand:
         return Operand(-1, kind)
     if turn.type is None or body.general:
         return Operand(0, kind)
-    return Operand(body.emit(Each(turn.made.code, element.slot, turn.grid, span)), kind, turn.grid)
+    return turn.operand(body, body.emit(Each(turn.made.code, element.slot, turn.grid, span)), kind)
 
 
 def _map(checker: Expressions, body: Body, node: Call, source: Operand) -> Checking:
@@ -155,7 +159,7 @@ def together(checker: Expressions, body: Body, node: Call, given: list[Operand])
     slots = tuple([operand.slot for operand in given])
     many = tuple([(kind := type_of(operand)) is not None and kind.element is not None for operand in given])
     slot = body.emit(Together(turn.made.code, slots, many, turn.grid, node.name_span, node.name))
-    return Operand(slot, made, turn.grid)
+    return turn.operand(body, slot, made)
 
 
 def _part(operand: Operand) -> Operand:
@@ -218,7 +222,7 @@ def fold(checker: Expressions, body: Body, node: Fold, given: list[Operand]) -> 
             body.unite(first.grid, rest.grid, Place(node.name_span))
     begin = begun.slot if begun is not None else -1
     made = Folding(first.made.code, rest.made.code, begin, source.slot, first.grid, symbol, node.name_span)
-    return Operand(body.emit(made), first.type, first.grid)
+    return first.operand(body, body.emit(made), first.type)
 
 
 def _beginning(checker: Expressions, body: Body, node: Fold, element: Operand) -> Operand | None:
@@ -286,7 +290,8 @@ def _pick(
         return Operand(0, element.kind)
     kind = type_of(element)
     assert kind is not None
-    return Operand(body.emit(Pick(kind, source.slot, number.slot, word)), element.kind, element.grid)
+    slot = body.emit(Pick(kind, source.slot, number.slot, word))
+    return Operand(slot, element.kind, body.on_own_grid(slot) if body.is_own(element.grid) else element.grid)
 
 
 def _cut(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from voxlogica.cli.readers import choice, count, days, millimetres, seconds, size
+from voxlogica.cli.readers import choice, count, days, directories, millimetres, seconds, size
 
 Options = argparse.Namespace
 
@@ -40,6 +40,7 @@ def _reading(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
         help="give a parameter of the program, or a $NAME in its strings, a value (may be repeated)",
     )  # fmt: skip
+    _libraries(parser)
     _dialect(parser)
     _own(parser)
 
@@ -48,6 +49,13 @@ def _own(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--operators", type=Path, action="append", default=[], metavar="FILE.py", dest="own",
         help="run this file of Python, which declares operators for programs to use (may be repeated)",
+    )  # fmt: skip
+
+
+def _libraries(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--library-path", type=directories("--library-path"), default=(), metavar="DIR[:DIR]",
+        help="where imports are looked for, after the importing file's directory and the working directory",
     )  # fmt: skip
 
 
@@ -221,6 +229,7 @@ def _cases(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--for", type=Path, metavar="PROGRAM", dest="program_for", help="what the cases set in a program"
     )
+    _libraries(parser)
     parser.add_argument("--json", action="store_true", help="write them as one JSON object")
 
 

@@ -19,7 +19,11 @@ def cases(options: Options) -> int:
         help = "for example   voxlogica cases 'data/{case}/{case}_flair.nii.gz'"
         raise ProgramError.of("usage", "`voxlogica cases` needs a pattern, a table or a directory", help=help)
     found = find(options.patterns)
-    study = Study(Session(store=False).load(options.program_for), found) if options.program_for else None
+    study = (
+        Study(Session(store=False, library_path=options.library_path).load(options.program_for), found)
+        if options.program_for
+        else None
+    )
     loads = {case.name: study.loads(case) for case in found} if study else {}
     lacking = {case.name: _lacking(case, study, loads.get(case.name, {})) for case in found}
     incomplete = sum(bool(said) for said in lacking.values())

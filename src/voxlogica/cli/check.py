@@ -23,7 +23,7 @@ def check(options: Options) -> int:
     source = read(path)
     dialect = int(options.dialect) if options.dialect else None
     try:
-        program = Program(Session(), source, path, dialect, ())
+        program = Program(Session(library_path=options.library_path), source, path, dialect, ())
     except ProgramError as error:
         try:
             found = names(parse(source, dialect).commands)

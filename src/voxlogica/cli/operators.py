@@ -7,7 +7,7 @@ import sys
 from difflib import get_close_matches
 from itertools import groupby
 
-from voxlogica.check.manual import Entry, entries
+from voxlogica.check.manual import Entry, entries, foreign
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.text import coloured
 from voxlogica.errors import ProgramError
@@ -17,9 +17,9 @@ def operators(options: Options) -> int:
     """Lists them, or explains one."""
     known = entries()
     if options.name is not None:
-        found = [entry for entry in known if entry.name == options.name]
+        found = _meant(options.name, known) or _meant(options.name, foreign())
         if not found:
-            raise _no_such(options.name, known)
+            raise _no_such(options.name, (*known, *foreign()))
         known = tuple(found)
     if options.json:
         print(json.dumps([_as_data(entry) for entry in known], indent=1, ensure_ascii=False))
@@ -28,6 +28,12 @@ def operators(options: Options) -> int:
     else:
         print(_listed(known))
     return 0
+
+
+def _meant(name: str, known: tuple[Entry, ...]) -> list[Entry]:
+    """The entries of a name, with or without its namespace; of a namespace all."""
+    found = [entry for entry in known if name in (entry.name, entry.name.rpartition(".")[2])]
+    return found or [entry for entry in known if entry.name.startswith(f"{name}.")]
 
 
 def _no_such(name: str, known: tuple[Entry, ...]) -> ProgramError:

@@ -35,7 +35,7 @@ def plan(options: Options) -> int:
     given = [Given.text(setting) for setting in options.settings]
     storage = MemoryStorage(limit=0) if options.no_store else None
     tell = (lambda text: None) if options.quiet or options.json else notice
-    with Session(store=options.store, storage=storage, tell=tell) as session:
+    with Session(store=options.store, storage=storage, library_path=options.library_path, tell=tell) as session:
         program = session.load(options.program, dialect=dialect)
         prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, session.jobs))
         if not options.json:

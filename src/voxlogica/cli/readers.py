@@ -6,8 +6,10 @@ The first argument of each is that form without the value: `--jobs`, in a file o
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from voxlogica.errors import Diagnostic, ProgramError
 
@@ -61,6 +63,18 @@ def count(option: str) -> Callable[[str], int]:
         return int(text)
 
     return one
+
+
+def directories(option: str) -> Callable[[str], tuple[Path, ...]]:
+    """Directories, as in PATH: with a `:` between them, on Windows a `;`."""
+
+    def several(text: str) -> tuple[Path, ...]:
+        found = tuple([Path(each).expanduser() for each in text.split(os.pathsep) if each])
+        if not found:
+            raise _wrong(option, text, "a directory", "libraries")
+        return found
+
+    return several
 
 
 def seconds(option: str) -> Callable[[str], float]:

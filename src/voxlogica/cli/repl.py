@@ -47,7 +47,7 @@ _EXAMPLES = {
 def repl(options: Options) -> int:
     """Reads, evaluates and shows until there is no more."""
     storage = MemoryStorage() if options.no_store else None
-    with Session(store=options.store, storage=storage, tell=notice) as session:
+    with Session(store=options.store, storage=storage, library_path=options.library_path, tell=notice) as session:
         talk = _Talk(session, options)
         with _editing(talk.names):
             if options.program:

@@ -24,7 +24,14 @@ def run(options: Options) -> int:
     # Without a store nothing needs to be kept in its place: what one run needs again is held by the engine.
     storage = MemoryStorage(limit=0) if options.no_store else None
     tell = (lambda text: None) if options.quiet or options.json else notice
-    with Session(store=options.store, storage=storage, jobs=options.jobs, memory=options.memory, tell=tell) as session:
+    with Session(
+        store=options.store,
+        storage=storage,
+        jobs=options.jobs,
+        memory=options.memory,
+        library_path=options.library_path,
+        tell=tell,
+    ) as session:
         program = session.load(options.program, dialect=dialect)
         prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, session.jobs))
         said = list(program.warnings)

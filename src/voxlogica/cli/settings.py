@@ -15,10 +15,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from voxlogica.cli.readers import choice, count, millimetres, seconds, size, yes
+from voxlogica.cli.readers import choice, count, directories, millimetres, seconds, size, yes
 from voxlogica.errors import Diagnostic, ProgramError, Source, Span, reason_of
 
-Value: TypeAlias = str | int | float | bool | Path
+Value: TypeAlias = str | int | float | bool | Path | tuple[Path, ...]
 Reader: TypeAlias = Callable[[str], Callable[[str], Value]]
 
 
@@ -31,6 +31,7 @@ SETTINGS: Mapping[str, Reader] = {
     "no-store": yes,
     "jobs": count,
     "memory": size,
+    "library-path": directories,
     "dialect": lambda option: choice(option, "1", "2"),
     "grid-tolerance": millimetres,
     "output-dir": _path,
@@ -116,6 +117,8 @@ def _read(file: _File, key: str, value: object) -> Value:
         help = "write a text in quotes, a number, true or false"
         raise ProgramError(Diagnostic("usage", f"`{key}` has several values or a date, and takes one", help=help))
     read = SETTINGS[key](f"{key} =")(str(value).lower() if isinstance(value, bool) else str(value))
+    if isinstance(read, tuple):
+        return tuple([file.directory / each for each in read])
     return file.directory / read if isinstance(read, Path) else read
 
 

@@ -49,7 +49,14 @@ def _study(options: Options, axes: Sequence[Axis]) -> int:
     dialect = int(options.dialect) if options.dialect else None
     storage = MemoryStorage(limit=0) if options.no_store else None
     tell = (lambda text: None) if options.quiet or options.json else notice
-    with Session(store=options.store, storage=storage, jobs=options.jobs, memory=options.memory, tell=tell) as session:
+    with Session(
+        store=options.store,
+        storage=storage,
+        jobs=options.jobs,
+        memory=options.memory,
+        library_path=options.library_path,
+        tell=tell,
+    ) as session:
         program = session.load(options.program, dialect=dialect)
         run_options = RunOptions(options.output_dir, options.grid_tolerance, dialect)
         watchers = Watchers(None, options.events, options.profile)

@@ -80,9 +80,9 @@ class Token:
 
 def find_operator(name: str) -> Operator | None:
     """The operator with a name: of the logic, or one that a user has declared. Nothing is imported for a name."""
-    from voxlogica.operators import operators, own
+    from voxlogica.operators import named, own
 
-    return operators().get(name) or next((each for each in own().values() if each.name == name), None)
+    return named(name) or next((each for each in own().values() if each.name == name), None)
 
 
 class ExecutionEngine:

@@ -14,10 +14,25 @@ _LETTERS = (("L", "R"), ("P", "A"), ("S", "I"))
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How two grids differ: what to say beside each field that does, and what to do."""
+    """How two grids differ: what to say beside each field that does.
+
+    `worst` is by how many mm, if that may be rounding; grids of several `dimensions` can never become one.
+    """
 
     notes: dict[str, str]
-    help: str
+    worst: float | None = None
+    dimensions: bool = False
+
+    def help(self, one: str, other: str) -> str:
+        """What to do about two images of these names."""
+        bridge = f"resample({other}, {one})"
+        if self.dimensions:
+            return "they cannot be compared voxel by voxel: check that both belong to the same scan"
+        if "size" in self.notes:
+            return f"check that both belong to the same scan; if so, {bridge} brings `{other}` onto the grid of `{one}`"
+        if self.worst is None:
+            return f"{bridge} brings `{other}` onto the grid of `{one}`"
+        return f"if this is rounding, --grid-tolerance {_above(self.worst)}mm; if not, {bridge} in the program"
 
 
 def difference(a: Space, b: Space, tolerance: float | None = None) -> Difference | None:
@@ -27,10 +42,7 @@ def difference(a: Space, b: Space, tolerance: float | None = None) -> Difference
     tolerance each may differ by 1/1000 of the spacing along each axis, spacings from one voxel to the next.
     """
     if a.size != b.size:
-        return Difference(
-            {"size": "different"},
-            "they cannot be compared voxel by voxel: check that both belong to the same scan",
-        )
+        return Difference({"size": "different"}, dimensions=a.dimensions != b.dimensions)
     steps = [y - x for x, y in zip(a.spacing, b.spacing, strict=True)]
     far = [n - 1 for n in a.size]
     spread = hypot(*(step * n for step, n in zip(steps, far, strict=True)))
@@ -57,7 +69,9 @@ def difference(a: Space, b: Space, tolerance: float | None = None) -> Difference
         "origin": f"{hypot(*moved):.3g} mm apart",
         "direction": f"{_angle(a, b):.3g} degrees apart",
     }
-    return Difference({field: said[field] for field, same in near.items() if not same}, _help(a, spread, moved, turned))
+    worst = max(spread, hypot(*moved), turned)
+    notes = {field: said[field] for field, same in near.items() if not same}
+    return Difference(notes, worst if worst < min(a.spacing) else None)
 
 
 def table(name_a: str, a: Space, name_b: str, b: Space, apart: Difference) -> tuple[str, ...]:
@@ -87,15 +101,6 @@ def orientation(space: Space) -> str:
         i = max(range(n), key=lambda i: abs(column[i]))
         letters.append(_LETTERS[i][column[i] < 0])
     return "".join(letters)
-
-
-def _help(a: Space, spread: float, moved: list[float], turned: float) -> str:
-    worst = max(spread, hypot(*moved), turned)
-    if worst >= min(a.spacing):
-        return "bring both onto one grid before loading them"
-    return (
-        f"if this is rounding, --grid-tolerance {_above(worst)}mm; if not, bring both onto one grid before loading them"
-    )
 
 
 def _above(number: float) -> str:

@@ -24,27 +24,54 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from voxlogica.formula import BOOL, BYTES, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type, record
-from voxlogica.values import Record
+from voxlogica.formula import BOOL, BYTES, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type, record, sequence
+from voxlogica.operators.families import Family
+from voxlogica.values import Record, Space
 
 _Body = TypeVar("_Body", bound=Callable[..., Any])
 
 FRAGMENTS = (
     "scalars", "geometry", "logic", "arithmetic", "comparison", "aggregates", "spatial", "colour", "similarity",
-    "filters", "measures", "files",
+    "filters", "measures", "grids", "strings", "geom", "test", "files",
 )  # fmt: skip
 """The files of this room, in the order of the manual."""
 
 COSTS = ("scalar", "bits", "voxels", "neighbourhood", "components", "distance", "histogram", "window", "file")
 """The classes of running time an operator may declare."""
 
+NAMESPACES = ("strings", "geom", "test")
+"""The fragments whose operators are in a namespace of the same name."""
+
 _TYPES: dict[str, Type] = {
+    "tuple[float, ...]": sequence(NUMBER),
     "float": NUMBER, "bool": BOOL, "str": STRING, "Model": MODEL, "Image": IMAGE, "Mask": MASK, "Labels": LABELS,
     "bytes": BYTES, "Value": MODEL,
 }  # fmt: skip
 
 _declared: dict[str, Operator] = {}
+_families: dict[str, Family] = {}
 _own: dict[str, Operator] = {}
+
+
+def declare_family(family: Family) -> None:
+    """Makes a family known by its symbol."""
+    assert family.symbol not in _families
+    _families[family.symbol] = family
+
+
+def families() -> Mapping[str, Family]:
+    """The families by symbol, but for those of the namespace `simpleitk`."""
+    operators()
+    return MappingProxyType(_families)
+
+
+def family(symbol: str) -> Family | None:
+    """The family of a symbol."""
+    if symbol.startswith("simpleitk."):
+        from voxlogica.operators import simpleitk  # seldom needed, and long to read
+
+        return simpleitk.family(symbol)
+    return families().get(symbol)
 
 
 class DeclarationError(Exception):
@@ -61,18 +88,23 @@ def operator(
     hidden: bool = False,
     isolate: bool = False,
     library: str = "",
+    bridge: bool = False,
+    grid: Callable[..., Space] | None = None,
 ) -> Callable[[_Body], _Body]:
     """Declares the decorated function as an operator of the logic, and returns it; one of a record returns `Record`s.
 
     `symbol` is how programs write it, the function's name unless given, and `also` what else they may write where the
     types say that it is meant; `version` is raised when its results change; `isolate` has it run in a process of its
     own, for external tools and code that may crash or never end; `library` is the package that computes it, if that is
-    not ours: its version enters the ids.
+    not ours: its version enters the ids. For `bridge` and `grid` see `Operator`. In the file of a namespace the name
+    and the symbol get it before them.
     Raises `DeclarationError` at import when the declaration is not whole.
     """
 
     def declare(body: _Body) -> _Body:
-        name = body.__name__.rstrip("_")
+        fragment = body.__module__.rpartition(".")[2]
+        prefix = f"{fragment}." if fragment in NAMESPACES else ""
+        name = prefix + body.__name__.rstrip("_")
         doc = inspect.getdoc(body) or ""
         if name in _declared:
             raise DeclarationError(f"the operator `{name}` is declared twice")
@@ -88,7 +120,7 @@ def operator(
         takes_threads = hints.pop("threads", None) == "int"
         _declared[name] = Operator(
             name=name,
-            symbol=symbol or name,
+            symbol=prefix + symbol if symbol else name,
             version=version,
             parameters=tuple((n.rstrip("_"), _type(name, hint)) for n, hint in hints.items()),
             result=result,
@@ -102,6 +134,8 @@ def operator(
             hidden=hidden,
             isolate=isolate,
             library=library,
+            bridge=bridge,
+            grid=grid,
         )
         return body
 
@@ -136,12 +170,31 @@ def operators() -> Mapping[str, Operator]:
     return MappingProxyType(_declared)
 
 
+def named(name: str) -> Operator | None:
+    """The operator of a name, as it stands in ids: one of a family too."""
+    symbol, bracket, kinds = name.partition("(")
+    if not bracket:
+        return operators().get(name)
+    found = family(symbol)
+    types = tuple([known for kind in kinds[:-1].split(", ") if (known := _NAMED.get(kind)) is not None])
+    for each in (found, *found.others) if found is not None else ():
+        if each.fit(types) is None and each.make(types).name == name:
+            return each.make(types)
+    return None
+
+
+_NAMED = {str(kind): kind for kind in (NUMBER, BOOL, STRING, MODEL, IMAGE, MASK, LABELS, sequence(NUMBER))}
+
+
 @cache
 def by_symbol() -> Mapping[str, tuple[Operator, ...]]:
     """The operators programs may write, by symbol; those that share one are told apart by their types."""
     found: dict[str, tuple[Operator, ...]] = {}
     for each in operators().values():
-        for symbol in () if each.hidden else (each.symbol, *each.also):
+        symbols = [] if each.hidden else [each.symbol, *each.also]
+        if each.body.__module__.endswith(".measures"):
+            symbols += [f"arrays.{symbol}" for symbol in symbols]
+        for symbol in symbols:
             found[symbol] = (*found.get(symbol, ()), each)
     return MappingProxyType(found)
 

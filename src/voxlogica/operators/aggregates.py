@@ -42,7 +42,7 @@ def avg(a: Image, b: Mask) -> float:
     """
     from voxlogica.kernels import fields
 
-    _inhabited(b, "avg", "the mean over no voxel is not a number")
+    _inhabited(b, "avg", "the mean over no voxel is not a number", "`avg0` is 0 then")
     return fields.mean(a.array(), b.words())
 
 
@@ -59,7 +59,7 @@ class Statistics:
     count: float
 
 
-@operator()
+@operator(also=("arrays.array_stats",))
 def array_stats(a: Image) -> Statistics:
     """The least, the largest, mean, standard deviation, variance, sum and number of all voxels, computed in double.
 
@@ -75,6 +75,18 @@ def array_stats(a: Image) -> Statistics:
     total, mean, variance = fields.moments(array)
     least, most = fields.minimum(array), fields.maximum(array)
     return Statistics(least, most, mean, variance**0.5, variance, total, float(array.size))
+
+
+@operator()
+def avg0(a: Image, b: Mask) -> float:
+    """The mean of a over the voxels of b, accumulated in double; 0 when b is empty.
+
+    >>> value("avg0(a, ff)", a=[1, 2, 4])
+    0.0
+    """
+    from voxlogica.kernels import fields, masks
+
+    return fields.mean(a.array(), b.words()) if masks.count(b.words()) else 0.0
 
 
 @operator()
@@ -115,8 +127,8 @@ def maxwithin(a: Image, b: Mask) -> float:
     return fields.maximum_within(a.array(), b.words())
 
 
-def _inhabited(b: Mask, name: str, why: str) -> None:
+def _inhabited(b: Mask, name: str, why: str, help: str = "") -> None:
     from voxlogica.kernels import masks
 
     if masks.count(b.words()) == 0:
-        raise Refusal(f"`{name}` was given a mask with no true voxel, and {why}")
+        raise Refusal(f"`{name}` was given a mask with no true voxel, and {why}", help=help)

@@ -52,7 +52,7 @@ def n4(a: Image, b: Mask) -> Image:
     from voxlogica.kernels import masks
 
     _inhabited(b, "n4")
-    sitk = _simpleitk("n4")
+    sitk = simpleitk("n4")
     image = _exchanged(sitk, a.space, a.array())
     inside = _exchanged(sitk, b.space, masks.unpack(b.words(), b.space.size[0]))
     if min(image.GetSize()) < 4:
@@ -85,7 +85,7 @@ def slic(a: Image, grid: float, weight: float) -> Labels:
 
     if not grid.is_integer() or grid < 1:
         raise Refusal(f"`slic` needs a whole number of voxels from 1, not {grid:g}")
-    sitk = _simpleitk("slic")
+    sitk = simpleitk("slic")
     image = _exchanged(sitk, a.space, a.array())
     slicer = sitk.SLICImageFilter()
     slicer.SetNumberOfThreads(1)
@@ -103,8 +103,8 @@ def _inhabited(b: Mask, name: str) -> None:
         raise Refusal(f"the mask given to `{name}` is empty", help="nothing can be estimated over no voxel")
 
 
-def _simpleitk(name: str) -> Any:
-    """The library, whose functions have no types. Refuses when it is not there."""
+def simpleitk(name: str) -> Any:
+    """The library, whose functions have no types, for an operator. Refuses when it is not there."""
     try:
         return import_module("SimpleITK")
     except ImportError:

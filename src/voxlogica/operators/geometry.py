@@ -1,4 +1,4 @@
-"""Valuations that come from the grid alone. Their space is that of what they are combined with (C10)."""
+"""Valuations that come from a grid alone: that of what they are combined with, or of the image they are given (C10)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def constant(space: Space, k: float) -> Image:
 
 @operator()
 def border(space: Space) -> Mask:
-    """True where some coordinate is the first or the last of its axis.
+    """True where some coordinate is the first or the last of its axis. `border(i)` is the border of i's grid (C10).
 
     >>> holds("border & a", a="1111/1111/1111")
     '1111/1001/1111'
@@ -68,7 +68,7 @@ def border(space: Space) -> Mask:
 
 @operator()
 def x(space: Space) -> Image:
-    """The voxel's coordinate along the first axis, from 0.
+    """The voxel's coordinate along the first axis, from 0. `x(i)` is that of i's grid (C10).
 
     >>> value("x + i", i=[0, 0, 0])
     [0.0, 1.0, 2.0]
@@ -78,7 +78,7 @@ def x(space: Space) -> Image:
 
 @operator()
 def y(space: Space) -> Image:
-    """The voxel's coordinate along the second axis, from 0.
+    """The voxel's coordinate along the second axis, from 0. `y(i)` is that of i's grid (C10).
 
     >>> value("y + i", i=[[0, 0], [0, 0]])
     [[0.0, 0.0], [1.0, 1.0]]
@@ -88,7 +88,7 @@ def y(space: Space) -> Image:
 
 @operator()
 def z(space: Space) -> Image:
-    """The voxel's coordinate along the third axis, from 0; all 0 in two dimensions.
+    """The voxel's coordinate along the third axis, from 0; all 0 in two dimensions. `z(i)` is that of i's grid (C10).
 
     >>> value("z + i", i=[0, 0, 0])
     [0.0, 0.0, 0.0]

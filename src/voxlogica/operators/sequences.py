@@ -95,3 +95,17 @@ def refuse(result: Type = NUMBER) -> Operator:
 
 def _refuse(message: str, help: str) -> NoReturn:
     raise Refusal(message, help=help)
+
+
+@cache
+def component() -> Operator:
+    """The operator whose value is an element, by its number from 0, of numbers that an operator gave together."""
+    return Operator(
+        name="component", symbol="[…]", version=1, hidden=True,
+        parameters=(("xs", sequence(NUMBER)), ("number", NUMBER)),
+        result=NUMBER, body=_component, doc="An element.", cost="scalar",
+    )  # fmt: skip
+
+
+def _component(xs: tuple[float, ...], number: float) -> float:
+    return xs[int(number)]

@@ -79,7 +79,8 @@ def otsu(a: Image, b: Mask, bins: float) -> Mask:
 
 def _check_bins(name: str, bins: float) -> None:
     """A histogram has at least one bin, and no more than memory could ever hold."""
+    usual = "for images, 10 to 1000 bins are usual"
     if bins != bins or bins < 1:
-        raise Refusal(f"`{name}` needs at least one bin, not {bins:g}")
+        raise Refusal(f"`{name}` needs at least one bin, not {bins:g}", help=usual)
     if bins >= _MOST_BINS:
-        raise Refusal(f"`{name}` cannot count in {bins:g} bins", help="for images, 10 to 1000 bins are usual")
+        raise Refusal(f"`{name}` cannot count in {bins:g} bins", help=usual)

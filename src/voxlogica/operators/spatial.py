@@ -51,9 +51,11 @@ def through(a: Mask, b: Mask, *, threads: int = 1) -> Mask:
     return Mask.of(a.space, masks.through(a.words(), b.words(), a.space.size[0], threads=threads))
 
 
-@operator(cost="components")
+@operator(cost="components", also=("Lcc",))
 def lcc(a: Mask, *, threads: int = 1) -> Labels:
     """The connected components, numbered from 1 in the order in which a raster scan first meets them; 0 outside a.
+
+    Version 2 also writes it `Lcc`.
 
     >>> value("lcc(a)", a="11011")
     [1.0, 1.0, 0.0, 2.0, 2.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -56,6 +57,21 @@ class Apply(NamedTuple):
     operator: Operator
     arguments: tuple[int, ...]
     space: int
+    span: Span
+
+
+class Gathered(NamedTuple):
+    """A sequence as one value, for an operator that takes it whole."""
+
+    source: int
+    span: Span
+
+
+class Parts(NamedTuple):
+    """The elements of a value that is a sequence of so many."""
+
+    source: int
+    length: int
     span: Span
 
 
@@ -181,7 +197,7 @@ class Skip(NamedTuple):
 
 
 Step: TypeAlias = (
-    Constant | Text | Setting | Input | Global | Outer | Apply | Invoke | Skip
+    Constant | Text | Setting | Input | Global | Outer | Apply | Gathered | Parts | Invoke | Skip
     | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Summary | Read | Dataset
 )  # fmt: skip
 
@@ -192,10 +208,12 @@ OPEN = 1
 
 
 class SpaceOf(NamedTuple):
-    """A space variable of a function that is fixed by the value of a slot, or by a space variable of the main code."""
+    """A space variable of a function or a loop that is fixed by one of these: the value of a slot, a space variable of
+    the main code, or the value of a slot around the loop."""
 
     slot: int = -1
     main: int = -1
+    outer: int = -1
 
 
 @dataclass(eq=False)
@@ -204,8 +222,10 @@ class Code:
 
     The first `holes` slots are the arguments; each step fills the next one. `spaces` says of each space variable past
     `OPEN` where it comes from; in the main code a space variable's number is looked up in the assignment given to
-    `reduce`. What a `bundled` library's code makes is said to be made where it is called. Of a loop's body, `kinds` are
-    the types of the holes, and `kind` that of the result.
+    `reduce`, or else `made` says in which slot there is something whose space it is. `order` are the numbers of the
+    steps in the order in which they are to be carried out, empty when it is theirs. What a `bundled` library's code
+    makes is said to be made where it is called. Of a loop's body, `kinds` are the types of the holes, and `kind` that
+    of the result.
     """
 
     name: str
@@ -214,5 +234,38 @@ class Code:
     steps: list[Step] = field(default_factory=list)
     result: int = -1
     spaces: list[SpaceOf] = field(default_factory=list)
+    made: dict[int, int] = field(default_factory=dict)
+    order: Sequence[int] = ()
     kinds: tuple[Type, ...] = ()
     kind: Type | None = None
+
+
+def reads(step: Step) -> tuple[int, ...]:
+    """The slots of its own code that a step reads; −1 stands for none. What gives it its space is not among them."""
+    match step:
+        case Apply(arguments=slots) | Invoke(arguments=slots) | Items(items=slots):
+            return slots
+        case Together(body, sources):
+            return (*sources, *_around(body))
+        case Each(body, source) | Sift(body, source):
+            return (source, *_around(body))
+        case Folding(first, rest, initial, source):
+            return (initial, source, *_around(first), *_around(rest))
+        case Range(start, stop):
+            return (start, stop)
+        case Cut(source=source, start=start, stop=stop):
+            return (source, start, stop)
+        case Pick(source=source, number=number):
+            return (source, number)
+        case Gathered(source) | Parts(source):
+            return (source,)
+        case Summary(source=source, more=more):
+            return (source, *more)
+        case Read(record=record):
+            return (record,)
+    return ()
+
+
+def _around(body: Code) -> tuple[int, ...]:
+    """The slots around a loop that its body reads."""
+    return tuple([step.slot for step in body.steps if isinstance(step, Outer)])

@@ -7,10 +7,22 @@ from typing import NamedTuple, TypeAlias
 
 from voxlogica._collector import collector_paused
 from voxlogica.errors import Refusal, Span
-from voxlogica.formula import NOTHING, NUMBER, Formula, Formulas, Hole, Late, Leaf, Origin, Type, sequence
+from voxlogica.formula import (
+    NOTHING,
+    NUMBER,
+    Formula,
+    Formulas,
+    Hole,
+    Late,
+    Leaf,
+    Operator,
+    Origin,
+    Type,
+    sequence,
+)
 from voxlogica.identity import Plain
 from voxlogica.operators.records import fields
-from voxlogica.operators.sequences import items
+from voxlogica.operators.sequences import component, items
 from voxlogica.reduction.code import (
     DEFAULT,
     OPEN,
@@ -21,11 +33,13 @@ from voxlogica.reduction.code import (
     Dataset,
     Each,
     Folding,
+    Gathered,
     Global,
     Input,
     Invoke,
     Items,
     Outer,
+    Parts,
     Pick,
     Range,
     Read,
@@ -94,7 +108,7 @@ def reduce(
     example, is a formula that fails.
     Linear in steps plus distinct calls plus turns of loops.
     """
-    reducer = _Reducer(table or Formulas(), leaves, spaces, parameters, replace, cases)
+    reducer = _Reducer(table or Formulas(), leaves, spaces, parameters, replace, cases, main.made)
     with collector_paused():
         run(reducer.run(main, _Frame(main, reducer.main, None, None, None)))
     return Reduced(reducer)
@@ -123,20 +137,23 @@ class _Reducer(Loops):
         parameters: Mapping[str, Scalar],
         replace: Callable[[str, Span], str],
         cases: Finder | None,
+        made: Mapping[int, int],
     ) -> None:
         super().__init__(table)
         self.leaves, self.spaces = leaves, spaces
-        self.parameters, self.replace, self.cases = parameters, replace, cases
+        self.parameters, self.replace, self.cases, self.made = parameters, replace, cases, made
         self.main: list[Slot] = []
         self.calls: dict[tuple[object, ...], Slot] = {}
         self.holes = 0
 
     def run(self, code: Code, here: _Frame) -> Process:
         """The work of a code: its result."""
-        slots = here.slots
-        for step in code.steps:
+        slots, steps, put = here.slots, code.steps, here.slots.append
+        if code.order:
+            steps, put = [steps[n] for n in code.order], _in_order(code, slots)
+        for step in steps:
             if type(step) is Apply:
-                slots.append(self.apply(step, here))
+                put(self.apply(step, here))
             elif type(step) is Invoke:
                 arguments = tuple([slots[n] for n in step.arguments])
                 space = self.space(step.space, here)
@@ -144,33 +161,38 @@ class _Reducer(Loops):
                 if key not in self.calls:
                     caller = here.origin(step.span)
                     self.calls[key] = yield self.run(step.code, _Frame(step.code, list(arguments), space, caller, None))
-                slots.append(self.calls[key])
+                put(self.calls[key])
             elif type(step) is Global:
-                slots.append(self.main[step.slot])
+                put(self.main[step.slot])
             elif type(step) is Read:
-                slots.append(self.read(step, here))
+                put(self.read(step, here))
             elif type(step) is Dataset:
-                slots.append(self.dataset(step, here.origin(step.span)))
+                put(self.dataset(step, here.origin(step.span)))
             elif type(step) is Skip:
-                slots.append(None)
+                put(None)
             elif type(step) in _ATOMS:
-                slots.append(self.atom(step))
+                put(self.atom(step))
             else:
-                slots.append((yield self.loop(step, here)))
+                put((yield self.loop(step, here)))
         return slots[code.result] if code.result >= 0 else None
 
     def space(self, number: int, here: _Frame) -> Space | None:
         """The space that a space variable of a code stands for, here and now."""
         if number < 0:
             return None
-        if here.slots is self.main or number == DEFAULT:
-            return self.spaces.get(number)
-        if number == OPEN:
-            return here.open
-        source = here.code.spaces[number - 2]
-        if source.main >= 0:
-            return self.spaces.get(source.main)
-        value = here.slots[source.slot]
+        slots, slot = here.slots, -1
+        if slots is not self.main and number != DEFAULT:
+            if number == OPEN:
+                return here.open
+            slot, number, outer = here.code.spaces[number - 2]
+            if outer >= 0:
+                assert here.outer is not None
+                slots, slot = here.outer, outer
+        if number >= 0:
+            if number in self.spaces:
+                return self.spaces[number]
+            slots, slot = self.main, self.made.get(number, -1)
+        value = slots[slot] if slot >= 0 else None
         return value.space if isinstance(value, (Formula, Elements)) else None
 
     def apply(self, step: Apply, here: _Frame) -> Slot:
@@ -178,12 +200,41 @@ class _Reducer(Loops):
         for argument in arguments:
             if not isinstance(argument, Formula):
                 return _first_absent(arguments)
-        space = None
+        space, origin = None, here.origin(step.span)
         if step.space >= 0:
             space = self.space(step.space, here)
             if space is None:
                 return None
-        return self.applied(step.operator, arguments, space, here.origin(step.span))  # type: ignore[arg-type]
+        if step.operator.grid is not None:
+            made = self.grid(step.operator, arguments, origin)  # type: ignore[arg-type]
+            if isinstance(made, Absent):
+                return made
+            space = made
+        return self.applied(step.operator, arguments, space, origin)  # type: ignore[arg-type]
+
+    def grid(self, operator: Operator, arguments: Sequence[Formula], origin: Origin | None) -> Space | Absent:
+        """The space on which an operator's result lies that has a grid of its own."""
+        assert operator.grid is not None
+        known: list[object] = []
+        for (name, _), argument in zip(operator.parameters, arguments, strict=True):
+            given = self.decisive(argument)
+            if given is None or (isinstance(given, tuple) and None in given):
+                help = "which voxels there are must follow from numbers and parameters alone"
+                return Absent(f"`{name}` of `{operator.symbol}` depends on an image here", help, origin)
+            known.append(given)
+        try:
+            return operator.grid(*known)
+        except Refusal as refusal:
+            return Absent(refusal.message, refusal.help, origin)
+
+    def decisive(self, argument: Formula) -> object:
+        """What of an argument may decide on a grid: its space, its number, its numbers; None when that is not known."""
+        if argument.type.element is not None:
+            listed = argument.operator is not None and argument.operator.name == "items"
+            return tuple([self.scalar(each) for each in argument.arguments]) if listed else None
+        if argument.space is not None:
+            return argument.space if argument.space.hole is None else None
+        return self.scalar(argument)
 
     def read(self, step: Read, here: _Frame) -> Slot:
         """A field of a record."""
@@ -250,6 +301,8 @@ class _Reducer(Loops):
                 around = self.space(variable, here)
                 made = self.together(sources, self.turn(code, around, here), around, symbol, here.origin(span))
                 return self.seen(made, step, here)
+            case Parts(slot, count, span):
+                return self.parts(slots[slot], count, here.origin(span))
         source = slots[step.source]  # type: ignore[union-attr]
         if not isinstance(source, Elements):
             return UNDECIDED if isinstance(source, Formula) else source
@@ -271,7 +324,30 @@ class _Reducer(Loops):
                 return (yield self.fold(source, begin, *turns, symbol, here.origin(span)))
             case Summary(word, _, more, span):
                 return (yield self.summary(word, source, [slots[n] for n in more], here.origin(span)))
+            case Gathered(_, span):
+                return (yield self.whole_sequence(source, here.origin(span)))
         raise TypeError(f"{step} is no step")
+
+    def parts(self, source: Slot, count: int, origin: Origin | None) -> Slot:
+        """The elements of a value that is a sequence of so many."""
+        if not isinstance(source, Formula):
+            return source
+        made = [
+            self.table.apply(component(), (source, self.table.constant(float(n))), None, origin) for n in range(count)
+        ]
+        return listed(made, None)
+
+    def whole_sequence(self, source: Elements, origin: Origin | None) -> Process:
+        """A sequence as the one value that an operator takes."""
+        if source.length > MOST:
+            return too_many("an operator", source, origin)
+        found: list[Formula] = []
+        for number in range(source.length):
+            element = yield source.element(number)
+            if not isinstance(element, Formula):
+                return element
+            found.append(element)
+        return self.table.apply(items(tuple([each.type for each in found])), tuple(found), source.space)
 
     def turn(self, code: Code, space: Space | None, around: _Frame) -> Turn:
         """A loop's body, given the values of its holes."""
@@ -312,6 +388,10 @@ class _Reducer(Loops):
             case Summary(word, source, more):
                 shape = yield self.shape(slots[source], sequence(NUMBER))
                 return (yield self.later(word, [shape, *[slots[n] for n in more]], NUMBER, origin))
+            case Gathered(source):
+                shape = slots[source]
+                assert isinstance(shape, Formula)
+                return (yield Unfolding(self.table).gathered(shape))
         raise TypeError(f"{step} makes no sequence")
 
     def together_later(self, step: Together, here: _Frame) -> Process:
@@ -441,6 +521,17 @@ def _innermost(kind: Type) -> Type:
 
 
 _ATOMS = (Constant, Text, Setting, Input)
+
+
+def _in_order(code: Code, slots: list[Slot]) -> Callable[[Slot], None]:
+    """Puts what comes of steps, in the order of their being carried out, into their slots."""
+    slots += [None] * len(code.steps)
+    numbers = iter(code.order)
+
+    def put(value: Slot) -> None:
+        slots[code.holes + next(numbers)] = value
+
+    return put
 
 
 def _first_absent(slots: Sequence[object]) -> Absent | None:

@@ -340,7 +340,9 @@ class Unfolding(Loops):
                 made[here] = _formula((yield self._again(here, parts, asked, space)))
             else:
                 arguments = tuple([now(argument) for argument in here.arguments])
-                space = here.space if all(argument.space is None for argument in arguments) else None
+                assert here.operator is not None
+                placed = any(argument.space is not None for argument in arguments) and not here.operator.elsewhere
+                space = None if placed else here.space
                 space = grids.get(space, space) if space is not None else None
                 made[here] = self._applied(here, arguments, space)
         return now(body)

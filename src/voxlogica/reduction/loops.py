@@ -96,7 +96,8 @@ class Loops:
                 message = f"an image decides which case this is, and so on which voxel grid `{operator.symbol}` works"
                 return Absent(message, "go through the cases with a loop:   for c in … do …", origin)
             message = f"`{operator.symbol}` was given images on different voxel grids, of {sizes} voxels"
-            return Absent(message, "the images of a data set are on grids of their own, case by case", origin)
+            help = "`resample(image, like)` brings an image onto the grid of another"
+            return Absent(message, help, origin)
 
     def field(self, record: Formula, name: str, kind: Type, origin: Origin | None) -> Formula | Absent:
         """A field of a record of a type: what it was made of, if that is seen."""

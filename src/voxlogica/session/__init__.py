@@ -92,7 +92,8 @@ class Session:
 
     `store` is the directory where results are kept: by default $VOXLOGICA_STORE or this user's own, with False none.
     `storage` is a backend to use instead; it stays the caller's to close. `jobs` is how many kernels run at once,
-    `memory` the bytes that values may take; by default what this process may use. `tell` gets a sentence when something
+    `memory` the bytes that values may take; by default what this process may use. `library_path` are directories where
+    imports are looked for, by default those of $VOXLOGICA_LIBRARY_PATH. `tell` gets a sentence when something
     happens to the store that a person should know. Used as a context manager, it is the session of `vx.load` and
     `vx.program` inside (in this thread or asyncio task), and its threads end when it is left.
     """
@@ -104,11 +105,15 @@ class Session:
         storage: StorageBackend | None = None,
         jobs: int | None = None,
         memory: int | None = None,
+        library_path: Sequence[str | Path] | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
         if jobs is not None and jobs < 1:
             raise ValueError(f"jobs is the number of kernels that run at once, at least 1, not {jobs}")
         self.jobs = jobs or processors()
+        if library_path is None:
+            library_path = [each for each in os.environ.get("VOXLOGICA_LIBRARY_PATH", "").split(os.pathsep) if each]
+        self.library_path = tuple([Path(each).expanduser() for each in library_path])
         self._closed = self._late = False
         self._store, self._storage, self._memory, self._tell = store, storage, memory, tell
         self._own: EmbeddedStorage | None = None
@@ -208,8 +213,8 @@ class Program:
             raise ValueError(f"the dialects are 1 and 2, not {dialect!r}")
         self.session, self.source, self.path, self.dialect = session, source, path, dialect
         self.syntax: Syntax = parse(source, dialect)
-        self._search = search
-        self.checked: Checked = check(self.syntax, path, source.name, search)
+        self._search = (*search, *session.library_path)
+        self.checked: Checked = check(self.syntax, path, source.name, self._search)
         self.given: tuple[Given, ...] = ()
         self.files: Mapping[str, str] = {}
         self.held: Mapping[str, Leaf | Refusal] = {}

@@ -251,7 +251,7 @@ def _apart(
         (Mark(one.name_span), Mark(other.name_span)),
         together.place.chain,
         images.table(one.name, a, other.name, b, apart),
-        apart.help,
+        apart.help(one.name, other.name),
     )
 
 
@@ -318,15 +318,17 @@ def _several(checked: Checked, leaves: Sequence[Leaf]) -> list[Diagnostic]:
             free.place.origin,
             marks=marks,
             chain=free.place.chain,
-            help="combine it with the image that is meant, for example   " + _combined(free.symbol, inputs[0].name),
+            help="say which one is meant, for example   " + _placed(free.symbol, inputs[0].name),
         )
         for free in checked.free
     ]
 
 
-def _combined(symbol: str, image: str) -> str:
+def _placed(symbol: str, image: str) -> str:
     """An expression that puts what `symbol` makes on the grid of an image."""
     operators = by_symbol().get(symbol, ())
+    if any(operator.from_grid for operator in operators):
+        return f"{symbol}({image})"
     somewhere = f"intensity({image}) >. 0"
     is_mask = any(operator.result is MASK for operator in operators)
     return f"{symbol} & ({somewhere})" if is_mask else f"mask({symbol}, {somewhere})"

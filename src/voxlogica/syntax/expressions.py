@@ -247,7 +247,8 @@ class _Reader:
             self.open(form, opener, name)
             return True
         cursor.at += 1
-        problem = messages.empty_call(cursor.texts[name], cursor.since(opener))
+        whole = cursor.source.text[cursor.starts[name] : cursor.starts[opener]].rstrip()
+        problem = messages.empty_call(whole, cursor.since(opener))
         if form == "operator":
             raise Fault(problem)
         cursor.problems.append(problem)

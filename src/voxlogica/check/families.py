@@ -1,0 +1,66 @@
+"""Operators that are chosen by more than their symbol: by the types of any arguments, or by the grid of an image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voxlogica.check import messages
+from voxlogica.check.bodies import BAD, Body, Operand
+from voxlogica.check.names import Problem, Unknown, known
+from voxlogica.check.spaces import Place
+from voxlogica.formula import Operator, Type
+from voxlogica.operators.families import Family
+from voxlogica.reduction.code import Apply
+from voxlogica.syntax.ast import Call, Number
+
+if TYPE_CHECKING:
+    from voxlogica.check.expressions import Expressions
+
+
+def apply_family(checker: Expressions, body: Body, node: Call, family: Family, given: list[Operand]) -> Operand:
+    """The operator of a family for arguments of these types, applied."""
+    ways = [family, *family.others]
+    if not any(way.takes(len(given)) for way in ways):
+        checker.report(body, checker.wrong_arity(body, node, family, len(given)), node.name_span)
+        return BAD
+    kinds = [known(operand.kind) for operand in given]
+    if any(operand.slot < 0 for operand in given) or None in kinds:
+        return BAD
+    types = [kind if isinstance(kind, Type) else None for kind in kinds]
+    misfits = [way.fit(types) for way in ways]
+    if None not in misfits:  # what is said is of the way that fits the furthest
+        furthest = max(range(len(ways)), key=lambda n: (ways[n].takes(len(given)), misfits[n]))
+        number = min(misfits[furthest] or 0, len(given) - 1)
+        marks, traces = checker.marks(body, node.arguments[number], kinds[number])
+        problem = messages.no_choice(node, ways[furthest], number, kinds[number], tuple(marks))
+        body.problems.append(Problem(problem, Place(node.name_span), tuple(traces)))
+        return BAD
+    way = ways[misfits.index(None)]
+    for number in way.whole & set(range(len(given))):
+        argument = node.arguments[number]
+        if isinstance(argument, Number) and not argument.value.is_integer():
+            checker.report(body, messages.no_whole_argument(node, way, number), argument.span)
+            return BAD
+    certain = [kind for kind in types if kind is not None]
+    if len(certain) < len(types):
+        return Operand(0, Unknown())
+    operator = way.chosen(certain)
+    if not way.like:
+        return checker.apply(body, operator, given, node.name_span)
+    *given, like = given
+    slots = tuple([operand.slot for operand in given])
+    slot = body.emit(Apply(operator, slots, like.grid, node.name_span))
+    return Operand(slot, operator.result, like.grid)
+
+
+def on_grid_of(checker: Expressions, body: Body, node: Call, operator: Operator, image: Operand) -> Operand:
+    """What comes from a grid alone, `border`, on that of an image (C10): the image itself is not needed."""
+    kind = known(image.kind)
+    if isinstance(kind, Type) and (not kind.spatial or kind.element is not None):
+        marks, traces = checker.marks(body, node.arguments[0], kind)
+        problem = messages.no_grid_of(node, kind, tuple(marks))
+        body.problems.append(Problem(problem, Place(node.name_span), tuple(traces)))
+        return Operand(-1, operator.result)
+    if image.slot < 0 or not isinstance(kind, Type):
+        return Operand(min(image.slot, 0), operator.result)
+    return Operand(body.emit(Apply(operator, (), image.grid, node.name_span)), operator.result, image.grid)
