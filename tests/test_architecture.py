@@ -29,7 +29,7 @@ ROOMS = (  # from the top; rooms on one line do not import each other
     ("values",),
     ("identity",),
     ("errors",),
-    ("_collector", "_version"),
+    ("_collector", "_dataclass", "_version"),
 )
 FLOOR = {room: len(ROOMS) - n for n, line in enumerate(ROOMS) for room in line}
 DOORS = {"__init__", "__main__"}  # the package's own: they lead to the rooms and are imported by none

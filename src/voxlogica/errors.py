@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 from unicodedata import combining, east_asian_width
+
+from voxlogica._dataclass import dataclass
 
 
 class Source:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
 from voxlogica import identity
+from voxlogica._dataclass import dataclass
 from voxlogica.errors import Frame, Span
 from voxlogica.identity import Id, Plain
 from voxlogica.values import Space, Value

@@ -8,12 +8,12 @@ coordinates are LPS millimetres, as in ITK and DICOM: x grows to the patient's l
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite, prod
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from voxlogica import identity
+from voxlogica._dataclass import dataclass, field
 from voxlogica.identity import Id, Plain
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
+from voxlogica._dataclass import replace
 from voxlogica.check import messages
 from voxlogica.check.bodies import FIRST, Body, Checking, Operand, Request, instance
 from voxlogica.check.expressions import Expressions, built_in, literal_type

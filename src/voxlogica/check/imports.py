@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
 from voxlogica import library
+from voxlogica._dataclass import dataclass, replace
 from voxlogica.errors import Diagnostic, Mark, ProgramError, Source, Span, reason_of
 from voxlogica.syntax.ast import Command, Import, Load, Print, Program, Save
 from voxlogica.syntax.parser import parse

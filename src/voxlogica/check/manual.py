@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 from voxlogica import library
+from voxlogica._dataclass import dataclass
 from voxlogica.check.checker import Checker
 from voxlogica.check.forms import FORMS
 from voxlogica.check.imports import File

@@ -7,13 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from itertools import islice
 from math import prod
 from pathlib import Path
 
 from platformdirs import user_state_path
 
+from voxlogica._dataclass import replace
 from voxlogica.check.manual import entries
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.text import complain, notice

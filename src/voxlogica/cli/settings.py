@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from voxlogica._dataclass import replace
 from voxlogica.cli.readers import choice, count, millimetres, seconds, size, yes
 from voxlogica.errors import Diagnostic, ProgramError, Source, Span, reason_of
 

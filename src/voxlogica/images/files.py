@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from voxlogica._dataclass import dataclass
 from voxlogica.errors import Refusal, reason_of
 from voxlogica.values import Mask
 

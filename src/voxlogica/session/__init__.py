@@ -13,13 +13,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from voxlogica._dataclass import replace
 from voxlogica.check import Checked, check, read_text
 from voxlogica.check import shown as shown_path
 from voxlogica.errors import (

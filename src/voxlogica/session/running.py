@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from voxlogica import images
+from voxlogica._dataclass import dataclass, field
 from voxlogica._version import VERSION
 from voxlogica.check import Checked
 from voxlogica.check.result import GoalSlot

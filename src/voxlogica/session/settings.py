@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
+from voxlogica._dataclass import dataclass, field
 from voxlogica.check import Checked, StringName, replaced
 from voxlogica.check.messages import one
 from voxlogica.check.result import InputSlot, Parameter

@@ -13,9 +13,9 @@ How values are encoded is each backend's own; that an id determines its value is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
+from voxlogica._dataclass import dataclass, field
 from voxlogica.identity import Id
 from voxlogica.values import Value
 

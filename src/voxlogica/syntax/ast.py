@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from voxlogica._dataclass import dataclass, field
 from voxlogica.errors import Span
 
 
