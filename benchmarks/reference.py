@@ -201,6 +201,9 @@ def main() -> None:
     parser.add_argument("--inside", nargs=5, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside:
+        from voxlogica.kernels import memory
+
+        memory.keep_freed()  # as the commands do
         name, what, out, jobs, times = arguments.inside
         print(json.dumps(INSIDE[name](what, out, int(jobs), int(times))))
         return

@@ -19,6 +19,7 @@ from voxlogica.cli.arguments import Options
 from voxlogica.cli.text import complain, notice
 from voxlogica.errors import ProgramError, Source, VoxLogicAError
 from voxlogica.execution.planning import planned
+from voxlogica.kernels import memory
 from voxlogica.session import Given, Program, Run, Saved, Session, Trouble, read
 from voxlogica.session import Options as RunOptions
 from voxlogica.session.running import unexpected
@@ -41,6 +42,7 @@ _DEFINITION = re.compile(r"""(?:let|load|import)\b|[^\W\d]\w*\s*(?:\([^()]*\)\s*
 
 def repl(options: Options) -> int:
     """Reads, evaluates and shows until there is no more."""
+    memory.keep_freed()
     storage = MemoryStorage() if options.no_store else None
     with Session(store=options.store, storage=storage, tell=notice) as session, _history():
         talk = _Talk(session, options)

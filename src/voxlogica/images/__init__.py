@@ -15,7 +15,7 @@ from voxlogica import identity
 from voxlogica.errors import Refusal
 from voxlogica.formula import Leaf
 from voxlogica.images import files, nifti, pictures, volumes
-from voxlogica.images.files import File, Inflated, Plain
+from voxlogica.images.files import File, Inflated, Plain, Replayed
 from voxlogica.images.grids import Difference, difference, table
 from voxlogica.images.memo import Memo, header, settled
 from voxlogica.images.memo import space as space_noted
@@ -48,6 +48,7 @@ __all__ = [
     "encode",
     "format_of",
     "read",
+    "remembered",
     "table",
     "write",
 ]
@@ -109,7 +110,11 @@ def bind(path: str | Path, memo: Memo | None = None) -> Leaf:
                 raise Refusal(f"{name} is empty", help=files.AGAIN)
             digest = identity.file_digest(files.blocks(handle))
             handle.seek(0)
-            space = reader.inspect(_stream(handle, name, format))
+            stream = _stream(handle, name, format)
+            if isinstance(stream, Inflated):
+                stream.keep()
+            space = reader.inspect(stream)
+            kept = stream.kept if isinstance(stream, Inflated) else []
             if files.status(handle) != status:
                 raise files.changed(name)
     except files.Circumstance:
@@ -118,7 +123,19 @@ def bind(path: str | Path, memo: Memo | None = None) -> Leaf:
         raise files.unreadable(name, error) from error
     if memo:
         memo.remember(absolute, status, digest, header(reader_name, reader.version, space), old_enough)
-    return Leaf(File(name, absolute, format, status), digest, reader_name, reader.version, space)
+    return Leaf(File(name, absolute, format, status, kept), digest, reader_name, reader.version, space)
+
+
+def remembered(path: str | Path, memo: Memo | None) -> bool:
+    """Whether `bind` need not read a file through, as far as can be told beforehand."""
+    if memo is None:
+        return False
+    try:
+        with Path(path).open("rb") as handle:
+            status = files.status(handle)
+    except (OSError, ValueError):
+        return True  # there is nothing to read
+    return settled(status) and memo.recall(str(Path(path).absolute()), status) is not None
 
 
 def read(file: object, space: Space) -> Model:
@@ -128,7 +145,9 @@ def read(file: object, space: Space) -> Model:
         with Path(file.path).open("rb") as handle:
             if files.status(handle) != file.status:
                 raise files.changed(file.name)
-            array = _READERS[file.format].voxels(_stream(handle, file.name, file.format))
+            kept, file.kept[:] = file.kept[:], ()
+            stream = Replayed(handle, file.name, kept) if kept else _stream(handle, file.name, file.format)
+            array = _READERS[file.format].voxels(stream)
             if files.status(handle) != file.status:
                 raise files.changed(file.name)
     except (Refusal, FileNotFoundError):  # it was not damaged when it was bound

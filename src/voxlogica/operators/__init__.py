@@ -15,7 +15,6 @@ body, so that a declaration costs nothing to read.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
@@ -70,7 +69,7 @@ def operator(
 
     def declare(body: _Body) -> _Body:
         name = body.__name__.rstrip("_")
-        doc = inspect.getdoc(body) or ""
+        doc = documentation(body)
         if name in _declared:
             raise DeclarationError(f"the operator `{name}` is declared twice")
         if not doc or (">>>" not in doc and not hidden):
@@ -101,6 +100,15 @@ def operator(
         return body
 
     return declare
+
+
+def documentation(body: Callable[..., object]) -> str:
+    """The docstring without its indentation: `inspect.getdoc`, whose import would take longer than all our own."""
+    first, *rest = (body.__doc__ or "").strip().expandtabs().split("\n")
+    indentation = min([len(line) - len(line.lstrip()) for line in rest if line.strip()], default=0)
+    return "\n".join(
+        [first, *[line[indentation:].rstrip() if not line.strip() else line[indentation:] for line in rest]]
+    )
 
 
 def _type(name: str, hint: object) -> Type:

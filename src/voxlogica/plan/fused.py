@@ -7,10 +7,10 @@ So they have no version, and are not among the operators of the language.
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import getdoc
 from typing import TYPE_CHECKING, cast
 
 from voxlogica.formula import BOOL, IMAGE, MASK, NUMBER, STRING, Operator, Type
+from voxlogica.operators import documentation
 from voxlogica.values import Image, Mask, Value
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def _operator(body: Callable[..., Value], cost: str) -> Operator:
     parameters = tuple((name, _TYPES[hint]) for name, hint in hints.items())
     name = body.__name__
     return Operator(
-        name, name, 1, parameters, result, body, getdoc(body) or "", cost, takes_threads=threads, hidden=True
+        name, name, 1, parameters, result, body, documentation(body), cost, takes_threads=threads, hidden=True
     )
 
 

@@ -37,14 +37,10 @@ from voxlogica.execution.limits import processors
 from voxlogica.execution.planning import planned
 from voxlogica.formula import Formula
 from voxlogica.plan import Workplan
-from voxlogica.session import store as stores
 from voxlogica.session.binding import Bound, Options, Shared, bind, digests_of, outputs
 from voxlogica.session.running import EFFORT, Effort, Happening, Printed, Saved, Trouble, Watcher, goals, happenings
 from voxlogica.session.settings import Given, Scalar, Settings, settle
-from voxlogica.session.why import Reason, reasons
 from voxlogica.storage import MemoryStorage, StorageBackend
-from voxlogica.study.axes import Axis
-from voxlogica.study.cases import ONLY, Cases, find
 from voxlogica.syntax.ast import Program as Syntax
 from voxlogica.syntax.parser import parse
 from voxlogica.values import Value
@@ -52,8 +48,11 @@ from voxlogica.values import Value
 if TYPE_CHECKING:
     from voxlogica.session.history import Difference
     from voxlogica.session.studies import Progress, Study
+    from voxlogica.session.why import Reason
     from voxlogica.storage.embedded import EmbeddedStorage
     from voxlogica.storage.records import Records
+    from voxlogica.study.axes import Axis
+    from voxlogica.study.cases import Cases
 
 __all__ = [
     "Effort",
@@ -129,6 +128,7 @@ class Session:
         if self._storage is None and self._store is False:
             self._storage = MemoryStorage()
         elif self._storage is None:
+            from voxlogica.session import store as stores
             from voxlogica.storage.embedded import EmbeddedStorage
 
             directory = Path(self._store) if self._store else stores.directory()
@@ -289,6 +289,8 @@ class Program:
         lists = {
             name: value for name, value in settings.items() if not isinstance(value, (bool, int, float, str, Path))
         }
+        from voxlogica.study.axes import Axis
+
         axes = [Axis(name, tuple(values)) for name, values in lists.items()]
         fixed = {name: value for name, value in settings.items() if isinstance(value, (bool, int, float, str, Path))}
         return self._study(cases, axes, jobs, output_dir, progress, fixed)
@@ -303,6 +305,7 @@ class Program:
         settings: Mapping[str, Scalar | Path],
     ) -> Study:
         from voxlogica.session.studies import Study
+        from voxlogica.study.cases import ONLY, find
 
         found = ONLY if cases is None else find([cases]) if isinstance(cases, str) else cases
         directory = Path(output_dir) if output_dir is not None else None
@@ -348,7 +351,11 @@ class Prepared:
         Runs of one program on the same files may share what is known of them.
         """
         records = self.program.session.records
-        memo = stores.Files(records) if records is not None else None
+        memo = None
+        if records is not None:
+            from voxlogica.session.store import Files
+
+            memo = Files(records)
         return bind(self.program.checked, self.settings, self.options, self.outputs, memo, shared)
 
 
@@ -405,6 +412,8 @@ class Run:
         records = self.program.session.records
         if records is None:
             return []
+        from voxlogica.session.why import reasons
+
         earlier = records.latest(self.program.key, self._settings) or records.latest_of(self.program.key)
         tasks = [task.formula for task in self.plan().tasks]
         digests = digests_of(self.bound)
@@ -414,6 +423,8 @@ class Run:
         """Enters the run in the store's history; the formulas only when something is to be computed."""
         records = self.program.session.records
         if records is not None:
+            from voxlogica.session import store as stores
+
             self.note_formulas()
             self.number = stores.note(records, self.program.key, self._settings, self.names, time.time())
 
@@ -422,6 +433,8 @@ class Run:
         records = self.program.session.records
         if records is None:
             return
+        from voxlogica.session import store as stores
+
         wanted = self.wanted
         known = self.program.session.storage.known([formula.id for formula in wanted])
         new = [formula for formula in wanted if formula.id not in known]
@@ -489,4 +502,6 @@ def cases(*patterns: str, **inputs: str) -> Cases:
     `vx.cases("data/{case}/{case}_flair.nii.gz")`, `vx.cases(flair="{case}_flair.nii.gz", seg="{case}_seg.nii.gz")`.
     Raises `ProgramError`, also when there is no case.
     """
+    from voxlogica.study.cases import find
+
     return find([*patterns, *(f"{name}={pattern}" for name, pattern in inputs.items())])

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 from voxlogica import images
@@ -163,11 +162,7 @@ def _leaves(
     paths = [settings.path(each) for each in inputs]
     answers = shared.files
     new = [path for path in dict.fromkeys(paths) if path not in answers]
-    if len(new) > 1 and options.jobs > 1:
-        with ThreadPoolExecutor(options.jobs) as pool:
-            answers.update(zip(new, pool.map(partial(_bind, memo), new), strict=True))
-    else:
-        answers.update((path, _bind(memo, path)) for path in new)
+    answers.update(_bound(new, memo, options.jobs))
     leaves: list[Leaf | None] = []
     for each, path in zip(inputs, paths, strict=True):
         answer = answers[path]
@@ -179,11 +174,37 @@ def _leaves(
     return leaves
 
 
-def _bind(memo: images.Memo | None, path: str) -> Leaf | Refusal:
-    try:
-        return images.bind(path, memo)
-    except Refusal as refusal:
-        return refusal
+def _bound(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[str, Leaf | Refusal]:
+    """What becomes of each file, on as many threads as there are jobs."""
+    answers: dict[str, Leaf | Refusal] = {}
+    errors: list[BaseException] = []
+    waiting = list(reversed(paths))
+
+    def work() -> None:
+        try:
+            while True:
+                try:
+                    path = waiting.pop()
+                except IndexError:
+                    return
+                try:
+                    answers[path] = images.bind(path, memo)
+                except Refusal as refusal:
+                    answers[path] = refusal
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that asked
+            errors.append(error)
+
+    helpers = [Thread(target=work) for _ in range(min(jobs, len(paths)))]
+    for helper in helpers:
+        helper.start()
+    if not all(images.remembered(path, memo) for path in paths):
+        # They will have to be read: what that needs is imported while the helpers decompress, beside the interpreter.
+        import voxlogica.kernels.fields  # noqa: F401
+    for helper in helpers:
+        helper.join()
+    if errors:
+        raise errors[0]
+    return answers
 
 
 # Grids

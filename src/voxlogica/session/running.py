@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -326,5 +325,7 @@ BUG = "this is a mistake in VoxLogicA: please report it with the program and the
 
 def unexpected(error: BaseException) -> Diagnostic:
     """What is said of an exception that nobody foresaw."""
+    import traceback
+
     lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
     return Diagnostic("internal", f"{type(error).__name__}: {error}", details=tuple(lines), help=BUG)
