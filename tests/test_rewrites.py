@@ -69,7 +69,15 @@ class Programs:
 
         image, mask, other, k = pick(self.images), pick(self.masks), pick(self.masks), pick(self.numbers)
         apply = self.apply
-        match int(self.rng.integers(10)):
+        match int(self.rng.integers(11)):
+            case 10:
+                number = self.table.constant
+                rho, bins = float(self.rng.choice([0.0, 0.5, 1.0, 2.0, 1e9])), float(self.rng.choice([1, 2.5, 7, 256]))
+                low, high = (number(float(v)) for v in self.rng.choice(NUMBERS, 2))
+                other_image = pick(self.images)
+                self.images.append(
+                    apply("crosscorrelation", number(rho), image, other_image, mask, low, high, number(bins))
+                )
             case 0:
                 self.images.append(apply("dt", mask))
             case 1:
@@ -157,7 +165,7 @@ def test_every_way_that_is_proposed_has_the_value_it_stands_for(seed: int) -> No
     assert order
     for formula in everything:
         for chosen in proposed.get(formula.id, []):
-            assert same(evaluate(chosen.way.how, values), values[formula.id]), (formula, chosen.rule.name)
+            assert same(plain(chosen.way.how, values), values[formula.id]), (formula, chosen.rule.name)
 
 
 def test_random_programs_meet_every_rule() -> None:
@@ -167,7 +175,8 @@ def test_random_programs_meet_every_rule() -> None:
     met = {
         chosen.rule.name
         for seed in range(200)
-        for ways in rules._proposed(Programs(seed).masks).values()
+        for programs in [Programs(seed)]
+        for ways in rules._proposed([*programs.images, *programs.masks]).values()
         for chosen in ways
     }
     assert met == {rule.name for rule in RULES}
@@ -248,6 +257,26 @@ def test_a_comparison_is_one_pass_unless_its_parts_are_needed() -> None:
     assert made(on.apply("not", on.apply("not", equal))) == ["i", "compare"]
     parts = on.below(image, 5.0), equal, on.apply("at_most_constant", 5.0, image)
     assert sorted(made(*parts)) == ["at_most_constant", "difference", "equal", "i"]
+
+
+def test_correlations_of_one_image_with_many_regions_share_its_windows() -> None:
+    on = Shapes()
+    image = on.table.apply(Operator("i", "i", 1, (), IMAGE, lambda: 0.0, ""), (), SPACE)
+    other = on.table.apply(Operator("j", "j", 1, (), IMAGE, lambda: 0.0, ""), (), SPACE)
+
+    def similar(rho: float, b: Formula, region: Formula, bins: float) -> Formula:
+        return on.apply("crosscorrelation", rho, image, b, region, 0.0, 5.0, bins)
+
+    regions = on.a, on.apply("near", on.a), on.apply("not", on.a)
+    assert made(*[similar(3.0, image, region, 20.0) for region in regions]) == [
+        "i", "windows", "a", "correlate", "near", "correlate", "not", "correlate",
+    ]  # fmt: skip
+    assert made(similar(3.0, other, on.a, 20.0)) == ["i", "windows", "j", "a", "correlate_other"]
+    assert made(similar(8.0, image, on.a, 20.0)) == ["i", "a", "crosscorrelation"]
+    assert made(similar(3.0, image, on.a, 256.0)) == ["i", "a", "crosscorrelation"]
+    bins = on.apply("volume", on.a)
+    computed = on.apply("crosscorrelation", 3.0, image, image, on.a, 0.0, 5.0, bins)
+    assert made(computed)[-1] == "crosscorrelation"
 
 
 def test_ids_and_publishing_are_those_of_formulas_and_goals() -> None:

@@ -67,6 +67,35 @@ def difference(a: Mask, b: Mask, *, threads: int = 1) -> Mask:
     return Mask.of(a.space, masks.difference(a.words(), b.words(), threads=threads))
 
 
+def correlate(
+    windows: Image, phi: Mask, rho: float, low: float, high: float, bins: float, *, threads: int = 1
+) -> Image:
+    """`crossCorrelation` of an image with itself, whose windows are given."""
+    return _correlate(windows, None, phi, rho, (low, high, bins), threads)
+
+
+def correlate_other(
+    windows: Image, b: Image, phi: Mask, rho: float, low: float, high: float, bins: float, *, threads: int = 1
+) -> Image:
+    """`crossCorrelation` of the image whose windows are given with b."""
+    return _correlate(windows, b, phi, rho, (low, high, bins), threads)
+
+
+def _correlate(
+    windows: Image, b: Image | None, phi: Mask, rho: float, bins: tuple[float, float, float], threads: int
+) -> Image:
+    import numpy as np
+
+    from voxlogica.kernels import fields
+
+    (low, high, count), space = bins, windows.space
+    radius, other = fields.window_radius(rho, space.spacing3), b.array() if b is not None else None
+    words = windows.array().view(np.uint32)
+    return Image.of(
+        space, fields.correlation_of(words, other, phi.words(), radius, low, high, int(count), threads=threads)
+    )
+
+
 def _compare_distance(a: Mask, relation: str, k: float, outer: bool, threads: int) -> Mask:
     from voxlogica.kernels import balls
 
@@ -93,3 +122,5 @@ COMPARE_MASKED = _operator(compare_masked, "voxels")
 COMPARE_DISTANCE = _operator(compare_distance, "ball")
 COMPARE_OUTER_DISTANCE = _operator(compare_outer_distance, "ball")
 DIFFERENCE = _operator(difference, "bits")
+CORRELATE = _operator(correlate, "histogram")
+CORRELATE_OTHER = _operator(correlate_other, "histogram")

@@ -187,11 +187,43 @@ def difference(formula: Formula, seen: Seen) -> Iterator[Way]:
             yield Way(seen.table.apply(fused.DIFFERENCE, (kept, dropped.arguments[0])), (dropped,))
 
 
+def windows(formula: Formula, seen: Seen) -> Iterator[Way]:
+    """`crossCorrelation(rho, a, b, phi, low, high, k)` by way of the windows of a, which know nothing of b and phi.
+
+    The correlation is a function of four sums: over the bins, of the squares of the local histogram h, of h, and of
+    h*H, where H is the histogram of b over phi; and of H itself. The first does not depend on b and phi: it is computed
+    once, early, for all correlations that differ in these only. The others are sums over the voxels of a window, of 1
+    and of H at their bins, which are noted beside the squares. All are exact integers, so the result is the same.
+    """
+    rho, a, b, phi, low, high, bins = formula.arguments
+    if not _narrow(a, rho.value, bins.value):
+        return
+    shared = seen.table.apply(operators()["windows"], (rho, a, low, high, bins))
+    if a.id == b.id:
+        yield Way(seen.table.apply(fused.CORRELATE, (shared, phi, rho, low, high, bins)), ())
+    else:
+        yield Way(seen.table.apply(fused.CORRELATE_OTHER, (shared, b, phi, rho, low, high, bins)), ())
+
+
+def _narrow(a: Formula, rho: object, bins: object) -> bool:
+    """Whether windows are known to be in the limits of `kernels.fields.windows`: fewer than 4096 voxels, 255 bins."""
+    space = a.space
+    if space is None or not isinstance(rho, float) or not isinstance(bins, float):
+        return False
+    if not (0 <= rho <= 1e9 and 1 <= bins < 256):
+        return False
+    voxels = 1
+    for size, extent in zip(space.spacing3, reversed(space.shape), strict=True):
+        voxels *= 2 * min(max(1, round(min(rho / size, 2.0**53))), extent - 1) + 1
+    return voxels < 4096
+
+
 RULES = (
     Rule("comparison", 1, _boolean, comparison),
     Rule("distance", 1, _masks, distance),
     Rule("masked", 1, _masks, masked),
     Rule("difference", 1, lambda: {operators()["and"]}, difference),
+    Rule("windows", 1, lambda: {operators()["crosscorrelation"]}, windows),
 )
 
 
