@@ -145,7 +145,7 @@ public:
     ProductSums(const Window* windows, const Grid& grid, const Radius& radius, const Reference& reference,
                 const Backdrop& backdrop, const std::vector<Both>& table, const Tile& tile, float* out)
         : windows_(windows), grid_(grid), radius_(radius), reference_(reference), backdrop_(backdrop), table_(table.data()),
-          tile_(tile), out_(out), around_(backdrop.busy(tile), grid, radius), length_(tile.x1 - tile.x0 + 2 * radius.x),
+          tile_(tile), out_(out), around_(backdrop.busy(tile), grid, radius), length_(tile.x1 - tile.x0 + 2 * radius.x + 2 * slack),
           exact_(static_cast<double>(reference.counts.size()) * window_size(radius) * static_cast<double>(reference.total) <
                  0x1p53),
           columns_(around_.height * around_.width), sums_(length_), scratch_(length_), both_(length_) {}

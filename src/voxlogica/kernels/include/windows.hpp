@@ -30,7 +30,17 @@ inline constexpr std::size_t most_binned = 255;  // bins of which windows are ma
 /// Windows of fewer voxels have squares of 24 bits; of fewer voxels, counts of 16; of more, sums of 56 bits at most.
 inline constexpr double narrow_window = 4096, usual_window = 65536, widest_window = 268435456;
 
-/// out[x] = in[x] + ... + in[x + length - 1] for n values of x, from sums of 1, 2, 4, ... neighbours.
+/// So many numbers, in whole vectors: what is worked on a little further needs no loop for single numbers. Buffers have
+/// room for it: `slack` numbers more.
+template <class Number>
+inline std::size_t in_vectors(std::size_t n) {
+    constexpr std::size_t lanes = 64 / sizeof(Number);
+    return (n + lanes - 1) / lanes * lanes;
+}
+
+inline constexpr std::size_t slack = 64;
+
+/// out[x] = in[x] + ... + in[x + length - 1] for n values of x, from sums of 1, 2, 4, ... neighbours; and some beyond.
 template <class Counter>
 [[gnu::always_inline]] inline void sum_neighbours(const Counter* in, std::size_t n, std::size_t length,
                                                   Counter* __restrict pairs, Counter* __restrict out) {
@@ -44,9 +54,12 @@ template <class Counter>
             held += width;
         }
         if (held == length) return;
-        const std::size_t m = n + length - 2 * width;  // the elements that can still be asked for
-        if (width == 1) for (std::size_t x = 0; x < m; ++x) pairs[x] = static_cast<Counter>(in[x] + in[x + 1]);
-        else for (std::size_t x = 0; x < m; ++x) pairs[x] = static_cast<Counter>(pairs[x] + pairs[x + width]);
+        const std::size_t m = in_vectors<Counter>(n + length - 2 * width);  // those that can still be asked for
+        // What is read ahead is written later: whole vectors may be added at once, which a compiler cannot know.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC ivdep
+#endif
+        for (std::size_t x = 0; x < m; ++x) pairs[x] = static_cast<Counter>(sums[x] + sums[x + width]);
         sums = pairs;
         width *= 2;
     }
@@ -225,33 +238,74 @@ struct BinRows {
     Counter* window;          // counts over z, y and x, `n` of them
 };
 
+/// squares[x] += the square of in[x] + ... + in[x + length - 1]: for small windows in one pass.
+template <std::size_t length, class Counter, class Sum>
+[[gnu::always_inline]] inline void add_squares(const Counter* in, std::size_t n, Sum* __restrict squares) {
+    for (std::size_t x = 0; x < n; ++x) {
+        Counter sum = in[x];
+        for (std::size_t d = 1; d < length; ++d) sum = static_cast<Counter>(sum + in[x + d]);
+        squares[x] += static_cast<Sum>(sum) * sum;
+    }
+}
+
 /// Move the window of a row of voxels by one in y, and sum the squares of the counts over the bins.
+///
+/// All bins are moved first: who reads a little aside of what was just written waits for it.
 template <class Counter, class Sum>
-[[gnu::always_inline]] inline void move_and_square(const BinRows<Counter>& rows, std::size_t length, std::size_t n,
+[[gnu::always_inline]] inline void move_and_square(const BinRows<Counter>& rows, std::size_t length, std::size_t voxels,
                                                    Sum* __restrict squares) {
-    std::fill_n(squares, n, Sum{0});
-    Counter* __restrict window = rows.window;
+    const std::size_t n = in_vectors<Counter>(voxels), columns = in_vectors<Counter>(rows.columns);
     for (std::size_t bin = 0; bin < rows.bins; ++bin) {
-        Counter* __restrict sums = rows.sums + bin * rows.sums_length;
-        Counter* __restrict inside = sums + rows.first;
+        Counter* __restrict inside = rows.sums + bin * rows.sums_length + rows.first;
         if (rows.entering != nullptr) {
             const Counter* in = rows.entering + bin * rows.stride;
-            for (std::size_t x = 0; x < rows.columns; ++x) inside[x] = static_cast<Counter>(inside[x] + in[x]);
+            for (std::size_t x = 0; x < columns; ++x) inside[x] = static_cast<Counter>(inside[x] + in[x]);
         }
         if (rows.leaving != nullptr) {
             const Counter* gone = rows.leaving + bin * rows.stride;
-            for (std::size_t x = 0; x < rows.columns; ++x) inside[x] = static_cast<Counter>(inside[x] - gone[x]);
+            for (std::size_t x = 0; x < columns; ++x) inside[x] = static_cast<Counter>(inside[x] - gone[x]);
         }
-        if (n == 0) continue;  // the window's first rows
+    }
+    if (n == 0) return;  // the window's first rows
+    std::fill_n(squares, n, Sum{0});
+    for (std::size_t bin = 0; bin < rows.bins; ++bin) {
+        const Counter* sums = rows.sums + bin * rows.sums_length;
+        switch (length) {
+            case 3: add_squares<3>(sums, n, squares); continue;
+            case 5: add_squares<5>(sums, n, squares); continue;
+            case 7: add_squares<7>(sums, n, squares); continue;
+            case 9: add_squares<9>(sums, n, squares); continue;
+            case 11: add_squares<11>(sums, n, squares); continue;
+            default: break;
+        }
+        Counter* __restrict window = rows.window;
         sum_neighbours(sums, n, length, rows.scratch, window);
         for (std::size_t x = 0; x < n; ++x) squares[x] += static_cast<Sum>(window[x]) * window[x];
     }
 }
 
 VOXLOGICA_CLONES
-static void move_row(const BinRows<std::uint16_t>& rows, std::size_t length, std::size_t n, std::uint32_t* squares) {
+static void move_row_anywhere(const BinRows<std::uint16_t>& rows, std::size_t length, std::size_t n,
+                              std::uint32_t* squares) {
     move_and_square(rows, length, n, squares);
 }
+
+#if defined(__x86_64__) && defined(__GNUC__)
+// Clones are not made for this set of instructions, without which vectors of 16 bits are half as long.
+__attribute__((target("avx512bw"))) inline void move_row_avx512bw(const BinRows<std::uint16_t>& rows, std::size_t length,
+                                                                  std::size_t n, std::uint32_t* squares) {
+    move_and_square(rows, length, n, squares);
+}
+
+inline void move_row(const BinRows<std::uint16_t>& rows, std::size_t length, std::size_t n, std::uint32_t* squares) {
+    static const bool wide = __builtin_cpu_supports("avx512bw");
+    (wide ? move_row_avx512bw : move_row_anywhere)(rows, length, n, squares);
+}
+#else
+inline void move_row(const BinRows<std::uint16_t>& rows, std::size_t length, std::size_t n, std::uint32_t* squares) {
+    move_row_anywhere(rows, length, n, squares);
+}
+#endif
 
 inline void move_row(const BinRows<std::uint32_t>& rows, std::size_t length, std::size_t n, std::uint64_t* squares) {
     move_and_square(rows, length, n, squares);
@@ -266,9 +320,9 @@ public:
     SquareSums(const std::uint8_t* bins, std::size_t count, const Grid& grid, const Radius& radius,
                const Backdrop& backdrop, const Tile& tile, Window* out)
         : bins_(bins), count_(count), grid_(grid), radius_(radius), backdrop_(backdrop), tile_(tile), out_(out),
-          around_(backdrop.busy(tile), grid, radius), length_(tile.x1 - tile.x0 + 2 * radius.x),
-          columns_((count + 1) * around_.height * around_.width), sums_(count * length_), scratch_(length_),
-          window_(tile.x1 - tile.x0), squares_(window_.size()) {}
+          around_(backdrop.busy(tile), grid, radius), length_(tile.x1 - tile.x0 + 2 * radius.x + 2 * slack),
+          stride_(in_vectors<Counter>(around_.width) + slack), columns_((count + 1) * around_.height * stride_),
+          sums_(count * length_), scratch_(length_), window_(length_), squares_(length_) {}
 
     void run() {
         const std::size_t rz = radius_.z, nz = grid_.nz;
@@ -290,9 +344,9 @@ private:
     void count(std::size_t z, int step) {
         for (std::size_t y = 0; y < around_.height; ++y) {
             const std::uint8_t* bins = bins_ + (z * grid_.ny + around_.top + y) * grid_.nx + around_.left;
-            Counter* row = columns_.data() + y * around_.width;
+            Counter* row = columns_.data() + y * stride_;
             for (std::size_t x = 0; x < around_.width; ++x) {
-                Counter& counter = row[bins[x] * around_.height * around_.width + x];
+                Counter& counter = row[bins[x] * around_.height * stride_ + x];
                 counter = static_cast<Counter>(counter + step);
             }
         }
@@ -303,10 +357,10 @@ private:
         const std::size_t rx = radius_.x, ry = radius_.y, ny = grid_.ny, nx = grid_.nx, n = at.x1 - at.x0;
         const std::size_t from = at.x0 - std::min(at.x0, rx), to = std::min(nx, at.x1 + rx);
         const auto columns_of = [&](std::size_t y) {
-            return columns_.data() + (y - around_.top) * around_.width + (from - around_.left);
+            return columns_.data() + (y - around_.top) * stride_ + (from - around_.left);
         };
         const auto move = [&](const Counter* entering, const Counter* leaving, std::size_t voxels) {
-            const BinRows<Counter> rows{entering, leaving, around_.height * around_.width, count_, to - from,
+            const BinRows<Counter> rows{entering, leaving, around_.height * stride_, count_, to - from,
                                         from + rx - at.x0, sums_.data(), length_, scratch_.data(), window_.data()};
             move_row(rows, 2 * rx + 1, voxels, squares_.data());
         };
@@ -331,7 +385,7 @@ private:
     const Tile tile_;
     Window* out_;
     const Around around_;
-    const std::size_t length_;  // of a row of sums, beyond the image too
+    const std::size_t length_, stride_;  // of a row of sums, beyond the image too, and of a row of columns
     std::vector<Counter> columns_, sums_, scratch_, window_;
     std::vector<Sum> squares_;
 };
