@@ -218,12 +218,84 @@ def _narrow(a: Formula, rho: object, bins: object) -> bool:
     return voxels < 4096
 
 
+@cache
+def _arithmetic() -> Set[Operator]:
+    """The operators that make each voxel of an image of those at the same place."""
+    names = (
+        "add", "subtract", "multiply", "divide", "add_constant", "subtract_constant", "multiply_constant",
+        "divide_constant", "subtract_from", "divide_into", "abs", "mask", "larger", "smaller",
+    )  # fmt: skip
+    return {operators()[name] for name in names}
+
+
+def slabs(formula: Formula, seen: Seen) -> Iterator[Way]:
+    """A chain of arithmetic, and the comparison that ends it, slab by slab; no image of a step.
+
+    An operator that sees one voxel at a time, applied to part of the images, gives that part of its result; so do
+    several, one after the other. They are the operators themselves, in their order, on whole rows: the same roundings.
+    """
+    chain = _Chain()
+    found = seen.comparison(formula)
+    if found is not None:
+        known, constants, parts = found
+        chain.without += parts
+        chain.add(known.image)
+        for constant in constants:
+            chain.push(constant)
+        chain.apply(fused.COMPARE)
+    elif formula.operator in _arithmetic():
+        chain.expand(formula)
+    if not chain.inlined:
+        return
+    arguments = (seen.table.constant(" ".join(chain.words)), *chain.inputs)
+    operator = fused.chain(tuple([each.type for each in chain.inputs]), formula.type)
+    yield Way(seen.table.apply(operator, arguments), tuple(dict.fromkeys(chain.without)), 0.3 + 0.35 * chain.applied)
+
+
+class _Chain:
+    """A program of `fused.voxelwise` while it is written."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.inputs: list[Formula] = []
+        self.without: list[Formula] = []
+        self.inlined = self.applied = 0
+
+    def push(self, formula: Formula) -> None:
+        """A value that is given."""
+        if formula not in self.inputs:
+            self.inputs.append(formula)
+        self.words.append(str(self.inputs.index(formula)))
+
+    def apply(self, operator: Operator) -> None:
+        """An operator on what came last."""
+        self.words.append(operator.name)
+        self.applied += 1
+
+    def add(self, formula: Formula) -> None:
+        """A value: by its own operator if that is arithmetic, unless there are many already."""
+        if formula.operator in _arithmetic() and self.inlined < _LONGEST:
+            self.inlined += 1
+            self.without.append(formula)
+            self.expand(formula)
+        else:
+            self.push(formula)
+
+    def expand(self, formula: Formula) -> None:
+        """An operator and its arguments."""
+        assert formula.operator is not None
+        for argument in formula.arguments:
+            self.add(argument)
+        self.apply(formula.operator)
+
+
 RULES = (
     Rule("comparison", 1, _boolean, comparison),
     Rule("distance", 1, _masks, distance),
     Rule("masked", 1, _masks, masked),
     Rule("difference", 1, lambda: {operators()["and"]}, difference),
     Rule("windows", 1, lambda: {operators()["crosscorrelation"]}, windows),
+    Rule("slabs", 1, lambda: _masks() | _arithmetic(), slabs),
 )
 
 
@@ -263,15 +335,25 @@ def rewrite(order: Sequence[Formula], goals: Iterable[Id], seconds: Seconds) -> 
             formulas.update((part.id, part) for part in chosen.way.without)
     own = cache(lambda id: seconds(formulas[id]))
 
+    def needs(how: Formula, parts: Set[Id]) -> float:
+        """What it takes to have those of the parts that this way needs, directly or for others of them."""
+        found: set[Id] = set()
+        stack = [how]
+        while stack:
+            for argument in stack.pop().arguments:
+                if argument.id in parts and argument.id not in found:
+                    found.add(argument.id)
+                    stack.append(argument)
+        return sum(map(own, found))
+
     def best(id: Id, free: Set[Id]) -> tuple[float, Chosen | None]:
-        """The cheapest way, each paying for what the others do without and it does not."""
+        """The cheapest way, each paying for what others do without, it does not, and is not free."""
         ways = proposed[id]
-        avoidable = {part.id for chosen in ways for part in chosen.way.without} - free
-        least, cheapest = own(id) + sum(own(part) for part in avoidable), None
+        parts = {part.id for chosen in ways for part in chosen.way.without} - free
+        least, cheapest = own(id) + needs(formulas[id], parts), None
         for chosen in ways:
             way = chosen.way
-            kept = avoidable - {part.id for part in way.without}
-            cost = way.effort * seconds(way.how) + sum(own(part) for part in kept)
+            cost = way.effort * seconds(way.how) + needs(way.how, parts)
             if cost < least:
                 least, cheapest = cost, chosen
         return least, cheapest
@@ -288,7 +370,8 @@ def rewrite(order: Sequence[Formula], goals: Iterable[Id], seconds: Seconds) -> 
             alone, _ = best(id, needed)
             for part in {part.id for part in first[id].way.without} - needed:
                 gains[part] += alone - best(id, needed | {part})[0]
-    return choose(needed | {part for part, gain in gains.items() if gain > own(part)})
+    prices = {part: best(part, needed)[0] if part in proposed else own(part) for part in gains}
+    return choose(needed | {part for part, gain in gains.items() if gain > prices[part]})
 
 
 def _proposed(order: Sequence[Formula]) -> dict[Id, list[Chosen]]:
