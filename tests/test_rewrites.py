@@ -276,7 +276,9 @@ def test_a_chain_of_arithmetic_and_its_comparison_are_one_task() -> None:
     on = Shapes()
     image = on.table.apply(Operator("i", "i", 1, (), IMAGE, lambda: 0.0, ""), (), SPACE)
     doubled = on.apply("multiply_constant", image, 2.0)
-    shifted = on.apply("add", on.apply("abs", doubled), image)
+    shifted = on.apply("add", on.apply("abs", on.apply("subtract_constant", doubled, 1.0)), image)
+    assert made(doubled) == ["i", "multiply_constant"]
+    assert made(on.below(doubled, 5.0)) == ["i", "voxelwise_mask"]
     assert made(shifted) == ["i", "voxelwise"]
     assert made(on.below(shifted, 5.0)) == ["i", "voxelwise_mask"]
     assert made(on.below(shifted, 5.0), on.above(shifted, 9.0), shifted) == ["i", "voxelwise", "compare", "compare"]

@@ -99,8 +99,8 @@ def _correlate(
     )
 
 
-SLAB = 1 << 16
-"""Voxels of a slab: its images, a few of 256 KiB, stay in the second-level cache."""
+SLAB = 1 << 18
+"""Voxels of a slab: its images, a few of a megabyte, stay in the cache; calling operators on smaller ones costs more."""
 
 
 def voxelwise(program: str, *inputs: Value) -> Image:
