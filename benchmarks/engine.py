@@ -1,42 +1,39 @@
-"""The engine's own cost: per trivial task, cold and known; what listening adds; sharing; speed-up. And the yardsticks'.
+"""The whole engine's cost: a trivial task, known and computed; 10^5 of them; sharing; two workers; and others' cost.
 
-    python benchmarks/engine.py [--tasks 100000] [--repeat 3] [--json FILE]
+    python -m benchmarks.engine [--json FILE] [--quick]
 
-The store is in memory, so that what is measured is the engine. joblib.Memory, diskcache and dask are measured in the
-same run if they are installed; they store on disk (joblib, diskcache), or do not store (dask), so that the ratios are a
-bound and not a race. Times are the best of the repetitions, by the wall clock; run it on a quiet machine.
+The yardsticks of the same run are joblib.Memory, diskcache and dask.distributed (`pip install voxlogica[bench]`).
+Stores lie in files, like theirs, but where a row says `no store`. What each gives for its microseconds differs: a cache
+does not compute again what was computed before; the engine besides orders what depends on what, and shares it with all
+processes. Times are the best of a few rounds, in turns where that can be.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
 import hashlib
 import json
-import platform
+import statistics
+import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 
+import diskcache
+import joblib
+
+from benchmarks.storage import inheritance, wakeups
+from benchmarks.table import Measured, above, below, command, within
 from voxlogica.execution.engine import ExecutionEngine, Finished
 from voxlogica.formula import NUMBER, Formula, Formulas, Operator
-from voxlogica.storage import MemoryStorage
+from voxlogica.storage import MemoryStorage, StorageBackend
+from voxlogica.storage.embedded import EmbeddedStorage
 
 BLOCK = bytes(64 << 20)
 KERNELS = 8
-
-
-class Figure(NamedTuple):
-    """A measurement: what, how much, in which unit, and what it should be at most."""
-
-    name: str
-    value: float
-    unit: str
-    target: float | None = None
 
 
 def add(a: float, b: float) -> float:
@@ -45,6 +42,7 @@ def add(a: float, b: float) -> float:
 
 
 def operator(name: str, body: Callable[..., float], parameters: int, cost: str) -> Operator:
+    """An operator of numbers; without a cost it is published."""
     named = tuple((f"a{n}", NUMBER) for n in range(parameters))
     return Operator(name, name, 1, named, NUMBER, body, "", cost=cost)
 
@@ -52,8 +50,15 @@ def operator(name: str, body: Callable[..., float], parameters: int, cost: str) 
 ADD = operator("add", add, 2, "scalar")
 
 
+def wide(tasks: int) -> list[Formula]:
+    """As many goals as tasks: each is published."""
+    table = Formulas()
+    one = table.constant(1.0)
+    return [table.apply(ADD, (table.constant(float(n)), one)) for n in range(tasks)]
+
+
 def chain(tasks: int) -> list[Formula]:
-    """One goal at the end of a chain."""
+    """One goal at the end of a chain: the rest is private."""
     table = Formulas()
     formula = one = table.constant(1.0)
     for _ in range(tasks):
@@ -61,62 +66,91 @@ def chain(tasks: int) -> list[Formula]:
     return [formula]
 
 
-def wide(tasks: int) -> list[Formula]:
-    """As many goals as tasks."""
+def woven(tasks: int, layer: int = 1000) -> list[Formula]:
+    """Layers of tasks, each of which reads two of the layer before; the goals are the last layer."""
     table = Formulas()
-    one = table.constant(1.0)
-    return [table.apply(ADD, (table.constant(float(n)), one)) for n in range(tasks)]
+    last = [table.constant(float(n)) for n in range(layer)]
+    for _ in range(tasks // layer):
+        last = [table.apply(ADD, (last[n], last[n - 1])) for n in range(layer)]
+    return last
 
 
-def best(repeat: int, action: Callable[[], float]) -> float:
-    """The least of several measurements, in seconds."""
-    found = []
-    for _ in range(repeat):
-        gc.collect()
-        found.append(action())
-    return min(found)
-
-
-def run(goals: Sequence[Formula], storage: MemoryStorage, jobs: int = 2, **more: object) -> float:
-    """Seconds from goals to all outcomes."""
+def run(goals: Sequence[Formula], storage: StorageBackend, jobs: int = 2) -> float:
+    """Seconds from goals to all outcomes, in an engine of their own."""
+    gc.collect()
     with ExecutionEngine(storage, jobs=jobs) as engine:
         start = time.perf_counter()
-        for _, outcome in engine.run(goals, **more):  # type: ignore[arg-type]
+        for _, outcome in engine.run(goals):
             assert isinstance(outcome, Finished)
         return time.perf_counter() - start
 
 
-def trivial_tasks(tasks: int, repeat: int) -> list[Figure]:
-    figures = []
-    for name, goals in (("chain", chain(tasks)), ("wide", wide(tasks))):
-        cold = best(repeat, lambda goals=goals: run(goals, MemoryStorage(None)))  # type: ignore[misc]
-        figures.append(Figure(f"{name}: cold, per task", cold / tasks * 1e6, "µs"))
-        listened = best(repeat, lambda goals=goals: run(goals, MemoryStorage(None), listen=deque(maxlen=1).append))  # type: ignore[misc]
-        figures.append(Figure(f"{name}: cold with a listener, per task", listened / tasks * 1e6, "µs"))
-    storage = MemoryStorage(None)
-    run(goals, storage)
-    known = best(repeat, lambda: run(goals, storage))
-    figures.append(Figure("wide: known, per task", known / tasks * 1e6, "µs", 20))
-    return figures
+def stored(goals: Sequence[Formula], directory: Path) -> float:
+    """The same on the store in a directory, opened anew."""
+    with EmbeddedStorage(directory, durability="none") as storage:
+        return run(goals, storage)
 
 
-def speed_up(_: int, repeat: int) -> list[Figure]:
-    """Kernels that release the interpreter's lock, on one thread and on two."""
+def trivial(directory: Path, few: int) -> Iterator[Measured]:
+    """A task that costs nothing, by itself: computed and stored, and known."""
+    tasks, fewer = 5000, 500
+    goals = wide(tasks)
+    joblib_add = joblib.Memory(directory / "joblib", verbose=0).cache(add)
+    with diskcache.Cache(directory / "diskcache") as cache:
+        diskcache_add = cache.memoize()(add)
+        cold: list[tuple[float, ...]] = []
+        warm: list[tuple[float, ...]] = []
+        for number in range(few):
+            place = directory / f"wide{number}"
+            calls = [partial(joblib_add, float(number), float(n)) for n in range(fewer)]
+            others = [partial(diskcache_add, float(number), float(n)) for n in range(tasks)]
+            for times in (cold, warm):
+                times.append((stored(goals, place) / tasks, timed(others) / tasks, timed(calls) / fewer))
+    for name, times, most in (("a trivial task, computed and stored", cold, 150), ("a trivial task, known", warm, 20)):
+        ours, disk, lib = (min(column) * 1e6 for column in zip(*times, strict=True))
+        yield below(name, "µs", ours, most)
+        yield within("", "µs", ours, "diskcache, memoize", disk, 1)
+        yield within("", "µs", ours, "joblib.Memory", lib, 1)
+    bare = min(run(goals, MemoryStorage(None)) for _ in range(few)) / tasks
+    yield Measured("a trivial task, no store", "µs", bare * 1e6)
 
-    def digest(seed: float) -> float:
-        return float(hashlib.sha256(BLOCK).digest()[0]) + seed
 
-    kernel = operator("digest", digest, 1, "")
-    table = Formulas()
-    goals = [table.apply(kernel, (table.constant(float(n)),)) for n in range(KERNELS)]
-    one, two = (best(repeat, lambda jobs=jobs: run(goals, MemoryStorage(), jobs)) for jobs in (1, 2))  # type: ignore[misc]
-    return [Figure("speed-up of 2 jobs over 1", one / two, "×")]
+def timed(calls: Sequence[Callable[[], object]]) -> float:
+    """Seconds of some calls, one after the other."""
+    start = time.perf_counter()
+    for call in calls:
+        call()
+    return time.perf_counter() - start
 
 
-def wake_up(_: int, repeat: int) -> list[Figure]:
+def graphs(directory: Path, tasks: int) -> Iterator[Measured]:
+    """Many tasks, whole runs: cold on an empty store, and again by an engine that knows nothing yet."""
+    for name, make in (("goals", wide), ("in a chain", chain), ("in layers, 1000 goals", woven)):
+        goals, place = make(tasks), directory / make.__name__
+        yield below(f"{tasks} tasks, {name}: cold", "s", stored(goals, place), 15 * tasks / 1e5)
+        yield below("... warm", "s", stored(goals, place), 2 * tasks / 1e5)
+
+
+def against_dask(directory: Path, few: int) -> Iterator[Measured]:
+    """dask.distributed, in processes of its own: trivial tasks, waking another process, inheriting from a dead one."""
+    words = [sys.executable, "-m", "benchmarks.dask_costs", "2000", str(10 * few)]
+    made = subprocess.run(words, cwd=Path(__file__).parents[1], check=True, stdout=subprocess.PIPE, text=True)
+    theirs = json.loads(made.stdout)
+    goals = wide(2000)
+    ours = min(stored(goals, directory / f"dask{n}") for n in range(few)) / 2000 * 1e6
+    yield within("2000 tasks computed and stored, each", "µs", ours, "dask.distributed", theirs["wide"], 1)
+    yield Measured("", "µs", ours, "the same, as it comes", theirs["as it comes"])
+    first, _ = wakeups(directory, 1, 20 * few)
+    woken = statistics.median(first)
+    yield within("a value wakes a process that waits for it", "ms", woken, "dask.distributed", theirs["wake-up"], 1)
+    heirs = statistics.median(inheritance(directory, few))
+    yield within("an owner is killed, its heir begins", "ms", heirs, "dask.distributed", theirs["heir"], 1)
+
+
+def wake_up(rounds: int) -> Iterator[Measured]:
     """From the end of a kernel in one engine to the outcome in 100 runs of another, which waits for its claim."""
-    times: list[float] = []
-    for _ in range(max(5, repeat)):
+    first, last = [], []
+    for _ in range(rounds):
         ended, running, go = [0.0], threading.Event(), threading.Event()
 
         def kernel(ended: list[float] = ended, running: threading.Event = running, go: threading.Event = go) -> float:
@@ -128,146 +162,41 @@ def wake_up(_: int, repeat: int) -> list[Figure]:
         goal = Formulas().apply(operator("slow", kernel, 0, ""), ())
         storage = MemoryStorage()
         with ExecutionEngine(storage, jobs=1) as one, ExecutionEngine(storage, jobs=1) as two:
-            first = one.run([goal])
+            owner = one.run([goal])
             running.wait()
             runs = [two.run([goal]) for _ in range(100)]
             go.set()
             next(iter(runs[0]))
-            times.append(time.perf_counter() - ended[0])
-            for each in (first, *runs[1:]):
+            first.append((time.perf_counter() - ended[0]) * 1e3)
+            for each in (owner, *runs[1:]):
                 list(each)
-    return [Figure("kernel's end to outcome in another engine", sorted(times)[len(times) // 2] * 1e3, "ms")]
+            last.append((time.perf_counter() - ended[0]) * 1e3)
+    yield Measured("100 runs wait for another engine: the first", "ms", statistics.median(first))
+    yield Measured("... the last", "ms", statistics.median(last))
 
 
-# Yardsticks
+def two_workers(rounds: int) -> Iterator[Measured]:
+    """Kernels that release the interpreter's lock, on one thread and on two."""
+
+    def digest(seed: float) -> float:
+        return float(hashlib.sha256(BLOCK).digest()[0]) + seed
+
+    kernel, table = operator("digest", digest, 1, ""), Formulas()
+    goals = [table.apply(kernel, (table.constant(float(n)),)) for n in range(KERNELS)]
+    both = [(run(goals, MemoryStorage(), 1), run(goals, MemoryStorage(), 2)) for _ in range(rounds)]
+    one, two = (min(column) for column in zip(*both, strict=True))
+    yield above("two workers, as fast as one", "x", one / two, 1.7)
 
 
-def joblib_memory(tasks: int, repeat: int) -> list[Figure]:
-    import joblib
+def measure(directory: Path, quick: bool) -> Iterator[Measured]:
+    """Everything, in order."""
+    few = 2 if quick else 5
+    yield from trivial(directory, few)
+    yield from graphs(directory, 20_000 if quick else 100_000)
+    yield from wake_up(2 * few)
+    yield from two_workers(few)
+    yield from against_dask(directory, few)
 
-    with tempfile.TemporaryDirectory() as place:
-        cached = joblib.Memory(place, verbose=0).cache(add)
-        start = time.perf_counter()
-        for n in range(tasks):
-            cached(float(n), 1.0)
-        cold = time.perf_counter() - start
-
-        def hit() -> float:
-            start = time.perf_counter()
-            for n in range(tasks):
-                cached(float(n), 1.0)
-            return time.perf_counter() - start
-
-        return [
-            Figure("joblib.Memory: cold, per call", cold / tasks * 1e6, "µs"),
-            Figure("joblib.Memory: hit, per call", best(repeat, hit) / tasks * 1e6, "µs"),
-        ]
-
-
-def disk_cache(tasks: int, repeat: int) -> list[Figure]:
-    import diskcache
-
-    with tempfile.TemporaryDirectory() as place, diskcache.Cache(place) as cache:
-        cached = cache.memoize()(add)
-        start = time.perf_counter()
-        for n in range(tasks):
-            cached(float(n), 1.0)
-        cold = time.perf_counter() - start
-
-        def hit() -> float:
-            start = time.perf_counter()
-            for n in range(tasks):
-                cached(float(n), 1.0)
-            return time.perf_counter() - start
-
-        return [
-            Figure("diskcache: cold, per call", cold / tasks * 1e6, "µs"),
-            Figure("diskcache: hit, per call", best(repeat, hit) / tasks * 1e6, "µs"),
-        ]
-
-
-def dask_threads(tasks: int, repeat: int) -> list[Figure]:
-    from dask.threaded import get
-
-    graph: dict[str, object] = {"x0": 1.0} | {f"x{n + 1}": (add, f"x{n}", 1.0) for n in range(tasks)}
-
-    def once() -> float:
-        start = time.perf_counter()
-        get(graph, f"x{tasks}", num_workers=2)
-        return time.perf_counter() - start
-
-    return [Figure("dask, threads: chain, per task", best(repeat, once) / tasks * 1e6, "µs")]
-
-
-def dask_distributed(tasks: int, repeat: int) -> list[Figure]:
-    from dask.distributed import Client
-
-    with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None) as client:
-
-        def once() -> float:
-            start = time.perf_counter()
-            client.gather(client.map(add, [float(n) for n in range(tasks)], [1.0] * tasks, pure=False))
-            return time.perf_counter() - start
-
-        return [Figure("dask.distributed: wide, per task", best(repeat, once) / tasks * 1e6, "µs")]
-
-
-YARDSTICKS = (
-    (joblib_memory, 1_000),
-    (disk_cache, 5_000),
-    (dask_threads, 10_000),
-    (dask_distributed, 2_000),
-)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--tasks", type=int, default=100_000)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", metavar="FILE")
-    options = parser.parse_args(arguments)
-    figures: list[Figure] = []
-    for measure, tasks in ((trivial_tasks, options.tasks), (speed_up, 0), (wake_up, 0), *YARDSTICKS):
-        try:
-            found = measure(min(tasks, options.tasks), options.repeat)
-        except ImportError as error:
-            print(f"({error.name} is not installed)", file=sys.stderr)
-            continue
-        for figure in found:
-            target = "" if figure.target is None else f"   at most {figure.target:g}"
-            print(f"{figure.name:<46}{figure.value:>10.2f} {figure.unit}{target}", flush=True)
-        figures += found
-    print()
-    ratios = {
-        f"{ours} / {theirs}": mine.value / other.value
-        for mine in figures
-        for other in figures
-        if (ours := mine.name, theirs := other.name) in COMPARED
-    }
-    for name, ratio in ratios.items():
-        print(f"{ratio:>8.3f}  {name}")
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:  # noqa: PTH123
-            json.dump(
-                {
-                    "figures": [figure._asdict() for figure in figures], "ratios": ratios, "tasks": options.tasks,
-                    "python": platform.python_version(), "machine": platform.machine(),
-                },
-                file, indent=1, ensure_ascii=False,
-            )  # fmt: skip
-    missed = [figure for figure in figures if figure.target is not None and figure.value > figure.target]
-    return 1 if missed else 0
-
-
-COMPARED = {
-    ("wide: cold, per task", "joblib.Memory: cold, per call"),
-    ("wide: cold, per task", "diskcache: cold, per call"),
-    ("wide: cold, per task", "dask.distributed: wide, per task"),
-    ("chain: cold, per task", "dask, threads: chain, per task"),
-    ("wide: known, per task", "joblib.Memory: hit, per call"),
-    ("wide: known, per task", "diskcache: hit, per call"),
-}
-"""What is shown as a ratio: ours over theirs."""
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(__doc__, measure))

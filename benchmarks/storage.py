@@ -9,19 +9,17 @@ Times are medians; of a number's hits and misses, the best round. Nothing is flu
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import signal
 import sqlite3
 import statistics
 import struct
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Thread
@@ -30,44 +28,16 @@ import diskcache
 import joblib
 import numpy as np
 
+from benchmarks.table import Measured, below, command, within
 from voxlogica.storage import Claim, Done, Provenance
 from voxlogica.storage.embedded import EmbeddedStorage
+from voxlogica.storage.locks import ByteLocks, LockFile, byte_of
 from voxlogica.values import Image, Space
 
 MADE = Provenance(
     "add", 1, (sha256(b"argument").digest(),), 0.001, 32, 1.7e9, "host", (("numpy", "2.0"),), "a.imgql:1:1"
 )  # type: ignore[arg-type]
 VOLUME = Space.grid(240, 240, 155)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A number, the yardstick's, and the greatest ratio of the two that is good enough."""
-
-    name: str
-    unit: str
-    value: float
-    yardstick: str = ""
-    other: float | None = None
-    target: str = ""
-    good: bool | None = None
-
-    def line(self) -> str:
-        """A row of the table."""
-        ratio = f"{self.value / self.other:8.2f}" if self.other else " " * 8
-        other = f"{self.other:10.2f} {self.yardstick}" if self.other is not None else ""
-        verdict = "" if self.good is None else ("ok" if self.good else "MISSED")
-        return f"{self.name:46}{self.value:9.2f} {self.unit:4}{ratio}  {verdict:7}{self.target:16}{other}"
-
-
-def within(name: str, unit: str, value: float, yardstick: str, other: float, most: float) -> Measured:
-    """A number that must be at most so many times the yardstick's."""
-    return Measured(name, unit, value, yardstick, other, f"<= {most} x", value <= most * other)
-
-
-def below(name: str, unit: str, value: float, most: float) -> Measured:
-    """A number with an absolute target."""
-    return Measured(name, unit, value, target=f"<= {most} {unit}", good=value <= most)
 
 
 def ids(count: int) -> list[bytes]:
@@ -201,39 +171,64 @@ def wakeups(directory: Path, waiters: int, rounds: int) -> tuple[list[float], li
     return first, last
 
 
-def inheritance(directory: Path, rounds: int) -> list[float]:
-    """Milliseconds from kill -9 of an owner to the claim in its heir's hands."""
-    path, times = directory / "heirs", []
+OWNER = """
+import signal, sys
+from voxlogica.storage.embedded import EmbeddedStorage
+store = EmbeddedStorage(sys.argv[1])
+claim = store.claim(bytes.fromhex(sys.argv[2]))
+print("claimed", flush=True)
+if sys.stdin.read(1):
+    import time
+    print(time.monotonic(), flush=True)
+    store.release(claim)
+signal.pause()
+"""
+
+
+def inheritance(directory: Path, rounds: int) -> tuple[list[float], list[float], list[float]]:
+    """Milliseconds from kill -9 of an owner to its lock in the hands of one who waits for that alone, and to the claim
+    in its heir's; and to the latter from an owner that gives up. The owner is a program of its own: the kernel frees
+    its memory first, so that a large one takes longer to die."""
+    path = directory / "heirs"
+    free, killed, given_up = list[float](), list[float](), list[float]()
     with EmbeddedStorage(path) as mine:
-        for id in ids(rounds):
-            read, write = os.pipe()
+        file = LockFile(path / "claims")
 
-            def own(_: int, id: bytes = id, write: int = write) -> None:
-                store = EmbeddedStorage(path)
-                assert isinstance(store.claim(id), Claim)  # type: ignore[arg-type]
-                os.write(write, b"x")
-                signal.pause()
+        def wait(id: bytes) -> float:
+            locks = ByteLocks(file)
+            locks.take(byte_of(id), wait=True)
+            end = time.monotonic()
+            locks.close()
+            return end
 
-            with forked(1, own) as [pid]:
-                os.read(read, 1)
+        def inherit(id: bytes) -> float:
+            claim = mine.claim(id, timeout=None)  # type: ignore[arg-type]
+            end = time.monotonic()
+            assert isinstance(claim, Claim)
+            mine.release(claim)
+            return end
+
+        for number, id in enumerate(ids(3 * rounds)):
+            times, heir = ((free, wait), (killed, inherit), (given_up, inherit))[number % 3]
+            command = [sys.executable, "-c", OWNER, str(path), id.hex()]
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+                assert owner.stdin is not None
+                assert owner.stdout is not None
+                owner.stdout.readline()
                 ends: list[float] = []
-
-                def inherit(id: bytes = id, ends: list[float] = ends) -> None:
-                    claim = mine.claim(id, timeout=None)  # type: ignore[arg-type]
-                    ends.append(time.monotonic())
-                    assert isinstance(claim, Claim)
-                    claim.backend.release(claim)
-
-                heir = Thread(target=inherit)
-                heir.start()
+                thread = Thread(target=lambda heir=heir, id=id, ends=ends: ends.append(heir(id)))
+                thread.start()
                 asleep(path, 1)
-                start = time.monotonic()
-                os.kill(pid, signal.SIGKILL)
-                heir.join()
+                if times is given_up:
+                    print("x", file=owner.stdin, flush=True)
+                    start = float(owner.stdout.readline())
+                else:
+                    start = time.monotonic()
+                    owner.kill()
+                thread.join()
+                owner.kill()
                 times.append((ends[0] - start) * 1e3)
-            os.close(read)
-            os.close(write)
-    return times
+    return free, killed, given_up
 
 
 def writers(count: int, seconds: float, opened: Callable[[], Callable[[bytes], object]]) -> list[float]:
@@ -341,29 +336,13 @@ def measure(directory: Path, quick: bool) -> Iterator[Measured]:
         else:
             yield Measured("... 100 processes: the first", "ms", statistics.median(first))
             yield Measured("... 100 processes: the last", "ms", statistics.median(last))
-    yield below(
-        "an owner is killed, its heir has the claim", "ms", statistics.median(inheritance(directory, 4 * few)), 2
-    )
+    free, killed, given_up = map(statistics.median, inheritance(directory, 2 * few))
+    yield below("an owner gives up, its heir has the claim", "ms", given_up, 2)
+    yield below("an owner is killed, its heir has the claim", "ms", killed, 2)
+    yield Measured("... of which the kernel takes to end it", "ms", free)
     yield from tails(directory, 1 if quick else 4)
     yield from volumes(directory, few)
 
 
-def main() -> int:
-    """Measures, prints, and writes JSON if asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="also write the numbers here")
-    parser.add_argument("--quick", action="store_true", help="a fifth of the rounds")
-    given = parser.parse_args()
-    print(f"{'':46}{'time':>9} {'':4}{'ratio':>8}  {'':7}{'target':16}{'yardstick':>10}")
-    numbers = []
-    with tempfile.TemporaryDirectory() as directory:
-        for number in measure(Path(directory), given.quick):
-            numbers.append(number)
-            print(number.line(), flush=True)
-    if given.json:
-        given.json.write_text(json.dumps([asdict(number) for number in numbers], indent=1) + "\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(__doc__, measure))

@@ -35,9 +35,18 @@ class DemoError(Exception):
 
 def command(case: Path, masks: Path, *settings: str) -> list[str]:
     """The line a person would type, without the `voxlogica` in front."""
-    given = (f"INPUTDIR={case.as_posix()}", f"NAME={NAME}", *settings)
-    sets = [word for setting in given for word in ("--set", setting)]
-    return ["run", PROGRAM.as_posix(), *sets, "--output-dir", masks.as_posix()]
+    return ["run", PROGRAM.as_posix(), *_sets(case, *settings), "--output-dir", masks.as_posix()]
+
+
+def sweep(case: Path) -> list[str]:
+    """The same for choosing the thresholds."""
+    return ["sweep", PROGRAM.as_posix(), *_sets(case), "-p", "hi=0.91:0.95:0.02", "-p", "vi=0.86:0.92:0.02"]
+
+
+def _sets(case: Path, *settings: str) -> list[str]:
+    return [
+        word for setting in (f"INPUTDIR={case.as_posix()}", f"NAME={NAME}", *settings) for word in ("--set", setting)
+    ]
 
 
 def installed() -> Path:
@@ -100,7 +109,9 @@ def demo(output: Path = OUTPUT, say: Callable[[str], None] = print) -> None:
     say(f"Masks     {masks / 'growTum.nii.gz'} and gtv.nii.gz, for any NIfTI viewer")
     say(f"Next      change a line of {PROGRAM} and `make demo` again, or set both thresholds yourself:\n")
     say(f"  .venv/bin/voxlogica {' '.join(command(case, output / 'mine', 'hi=0.90', 'vi=0.90'))}")
-    say("\nMany patients, and thresholds to choose: docs/study.md goes from one image to a study.")
+    say("\nWhich thresholds are best? Try twelve pairs of them:\n")
+    say(f"  .venv/bin/voxlogica {' '.join(sweep(case))}")
+    say("\nMany patients at once, a table, a page to look at: docs/study.md goes from one image to a study.")
 
 
 def main() -> int:

@@ -25,7 +25,8 @@ from pathlib import Path
 from voxlogica.storage import Claim, Done, Missing, catalogue
 from voxlogica.storage.conformance import MADE, opened, task
 from voxlogica.storage.embedded import EmbeddedStorage
-from voxlogica.storage.locks import ByteLocks, LockFile
+from voxlogica.storage.layout import lock_files
+from voxlogica.storage.locks import ALL
 from voxlogica.storage.protocol import LABELS, crash_at
 
 WORKERS = 4
@@ -135,12 +136,12 @@ class Tally:
         return not any(bad) and self.repeated <= 0 and self.catalogue == "ok"
 
 
-def run(directory: Path, kills: int, seed: int = 0) -> Tally:
+def run(directory: Path, kills: int, seed: int = 0, flock: bool = False) -> Tally:
     """Goes on until so many workers have been killed and everything is computed."""
     began = time.monotonic()
     chance = random.Random(seed)
     store = directory / "store"
-    EmbeddedStorage(store).close()
+    EmbeddedStorage(store, flock=flock).close()
     # A trigger counts what the collector deletes, also when it is killed right after; set up by another process.
     trigger = """create table deletions (n integer); create trigger count_deletions after delete on outcomes
         begin insert into deletions values (1); end;"""
@@ -219,9 +220,9 @@ def reap(workers: dict[int, str | None]) -> list[tuple[int, int]]:
 def examine(directory: Path, tally: Tally, overlap: int, executions: int) -> None:
     """Looks at what is left, when everybody is dead."""
     path = directory / "store"
-    for name in ("claims", "uses"):
-        locks = ByteLocks(LockFile(path / name))
-        tally.left_locked += not locks.take(0, 0)
+    for file in lock_files(path):
+        locks = file.locks()
+        tally.left_locked += not locks.take(0, 2 * ALL)
         locks.close()
     for name in ("write.next", "write.lock"):
         descriptor = os.open(path / name, os.O_RDWR)

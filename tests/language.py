@@ -36,7 +36,7 @@ from voxlogica.reduction import reduce
 from voxlogica.reduction.code import DEFAULT
 from voxlogica.storage import MemoryStorage, Provenance, TaskError
 from voxlogica.syntax.parser import parse
-from voxlogica.values import Image, Mask, Model, Space, Value
+from voxlogica.values import Image, Mask, Model, Record, Space, Value
 
 Array: TypeAlias = NDArray[np.bool_] | NDArray[np.float32]
 Argument: TypeAlias = str | bool | float | list[object] | Array | Model
@@ -178,5 +178,5 @@ def _plain(found: Value) -> Any:
     if isinstance(found, (Mask, Image)):
         out: Array = found.numpy().T
         return out
-    assert isinstance(found, (bool, float, str))
+    assert isinstance(found, (bool, float, str, Record))
     return found

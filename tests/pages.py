@@ -2,11 +2,13 @@
 
 What a fenced block is, is said by the words after its fence:
 
-    imgql NAME   a file that the page makes
+    imgql NAME   a file that the page makes; python NAME.py too
     imgql        a program that is run; the `text` block after it is all that comes out, with the errors
     console      commands after `$`, each with what it prints
     python       a script that must end well, without a warning
+    python NAME  a piece of the module that a page builds; what it defines is there in the sessions after it
     pycon        a Python session; the sessions of a page are one
+    ipython      a cell of a notebook, which must end well; the names of the session are there
 """
 
 from __future__ import annotations
@@ -49,24 +51,33 @@ def check(
 ) -> None:
     """Runs a page in the directory `place`; of what commands print, `lines` are compared."""
     environment(place, monkeypatch)
+    monkeypatch.setattr("voxlogica.operators._own", {})  # what a page declares
+    monkeypatch.syspath_prepend(str(place))  # what it imports
     with vx.Session(store=place / "store") as own:
         monkeypatch.setattr("voxlogica.session._default", own)
         _check(page, lines)
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(place)):
+            del sys.modules[name]
 
 
 def _check(page: Path, lines: Callable[[str], Iterable[str]]) -> None:
-    session: dict[str, object] = {}
+    session: dict[str, object] = {"__name__": "__main__"}
     rest = iter(blocks(page))
     for kind, name, body in rest:
-        if kind == "imgql" and name:
+        if (kind == "imgql" and name) or (kind == "python" and name.endswith(".py")):
             Path(name).write_text(body, "utf-8")
         elif kind == "imgql":
             Path("program.imgql").write_text(body, "utf-8")
             assert next(rest) == ("text", "", said("run", "program.imgql")), body
+        elif kind == "python" and name:
+            exec(compile(body, f"{page.name}: {name}", "exec"), session)
         elif kind == "python":
             run([sys.executable, "-W", "error", "-c", body])
         elif kind == "pycon":
             converse(body, session)
+        elif kind == "ipython":
+            run_cell(body, session)
         else:
             assert kind == "console", f"a block of a kind that is not run: {kind} {name}"
             for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
@@ -75,11 +86,12 @@ def _check(page: Path, lines: Callable[[str], Iterable[str]]) -> None:
 
 
 def environment(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes `place` the working directory, with a `voxlogica` command and a store of its own."""
+    """Makes `place` the working directory, with the commands `voxlogica` and `python` and a store of its own."""
     (place / "bin").mkdir()
-    command = place / "bin" / "voxlogica"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m voxlogica "$@"\n')
-    command.chmod(0o755)
+    for name, words in (("voxlogica", "-m voxlogica"), ("python", "")):
+        command = place / "bin" / name
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        command.chmod(0o755)
     monkeypatch.chdir(place)
     monkeypatch.setenv("PATH", f"{place / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("VOXLOGICA_STORE", str(place / "store"))
@@ -107,5 +119,17 @@ def converse(body: str, session: dict[str, object]) -> None:
     test.globs = session
     assert test.examples
     report: list[str] = []
-    failed, _ = doctest.DocTestRunner(verbose=False).run(test, out=report.append, clear_globs=False)
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS)
+    failed, _ = runner.run(test, out=report.append, clear_globs=False)
     assert not failed, "".join(report)
+
+
+def run_cell(body: str, session: dict[str, object]) -> None:
+    """Runs a cell of a notebook."""
+    from IPython.testing.globalipapp import get_ipython, start_ipython
+
+    shell = get_ipython() or start_ipython()
+    shell.user_ns.update(session)
+    done = shell.run_cell(body)
+    assert done.success, body
+    session.update({name: value for name, value in shell.user_ns.items() if not name.startswith("_")})

@@ -15,9 +15,11 @@ from voxlogica.execution.messages import (
     Delivered,
     Free,
     Granted,
+    Input,
     Kill,
     Over,
     Overdue,
+    Patience,
     Replace,
     Retire,
     Store,
@@ -75,9 +77,9 @@ def shown(graph: Graph, instructions: list) -> list[str]:
 class Script:
     """Answers by name, so that a test reads as a story."""
 
-    def __init__(self, graph: Graph, jobs: int = 2, memory: int = 10**12) -> None:
+    def __init__(self, graph: Graph, jobs: int = 2, memory: int = 10**12, cold: bool = False) -> None:
         self.graph = graph
-        self.machine = Machine(jobs, memory)
+        self.machine = Machine(jobs, memory, cold)
         self.asked: dict[tuple[str, str], list] = {}
         self.told: list = []
         self.alarms: list[Alarm] = []
@@ -89,7 +91,7 @@ class Script:
                 self.told.append(i)
             elif isinstance(i, Alarm):
                 self.alarms.append(i)
-            elif not isinstance(i, (Free, Alarm, Replace, Retire, Kill, Over)):
+            elif not isinstance(i, (Free, Alarm, Patience, Replace, Retire, Kill, Over)):
                 self.asked.setdefault((type(i).__name__, self.graph.name(i.formula)), []).append(i)
         return shown(self.graph, instructions)
 
@@ -103,11 +105,15 @@ class Script:
         known: tuple[str, ...] = (),
         failed: tuple[str, ...] = (),
         limit: float | None = None,
+        rank: int = 0,
     ) -> list[str]:
         self.counts = Counts()
         made = self.plan(*goals, known=known + failed)
         errors = {self.graph.names[name].id: BOOM for name in failed}
-        return self._took(self.machine.handle(Begin(run, made, errors, self.counts, True, limit)))
+        return self._took(self.machine.handle(Begin(run, made, errors, self.counts, True, limit, rank)))
+
+    def tell(self, event: Input) -> list[str]:
+        return self._took(self.machine.handle(event))
 
     def cancel(self, run: int) -> list[str]:
         return self._took(self.machine.handle(Cancel(run)))

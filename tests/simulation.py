@@ -28,12 +28,14 @@ from voxlogica.execution.messages import (
     Gather,
     Gone,
     Granted,
+    Impatient,
     Kill,
     Load,
     Loaded,
     Mark,
     Over,
     Overdue,
+    Patience,
     Raised,
     Release,
     Replace,
@@ -71,7 +73,9 @@ class Simulation:
     ) -> None:
         self.random = rng = random.Random(seed)
         self.hostile, self.policy = hostile, policy
-        self.machine = Machine(jobs, memory)
+        self.cold = rng.random() < 0.3  # and then little is to be done, so that it is patient
+        self.machine = Machine(jobs, memory, self.cold)
+        self.patience = 0  # unanswered
         self.table = Formulas()
         self.formulas: list[Formula] = []
         self.elements: dict[bytes, list[Formula]] = {}  # what the dynamic ones return
@@ -151,7 +155,7 @@ class Simulation:
         return task._replace(
             published=published,
             tiny="tiny" in kind,
-            seconds=1.0,
+            seconds=0.01 if self.cold else 1.0,
             bytes=self.bytes[task.id],
             scratch=1,
             again=0.0 if published else self.random.random(),
@@ -164,7 +168,8 @@ class Simulation:
         goals = self.random.sample(self.formulas, self.random.randint(1, min(4, len(self.formulas))))
         self.runs[number], self.goals[number], self.counts[number] = {}, goals, Counts()
         known = set(self.stored) if self.random.random() < 0.8 else set()
-        self.send(Begin(number, self.plan(goals, known), {}, self.counts[number], True, limit))
+        rank = self.random.choice([0, 0, 1, number])
+        self.send(Begin(number, self.plan(goals, known), {}, self.counts[number], True, limit, rank))
         return number
 
     def cancel(self, number: int) -> None:
@@ -199,6 +204,8 @@ class Simulation:
                     self.over.append(i.run)
                 case Alarm():
                     self.alarms.append(i)
+                case Patience():
+                    self.patience += 1
                 case Replace():
                     self.threads += 1
                 case Retire():
@@ -232,7 +239,12 @@ class Simulation:
     # Answers
 
     def answer(self) -> None:
-        """Carries out one instruction."""
+        """Carries out one instruction; or time passes."""
+        moving = any(i.number not in self.lost for i in self.free())
+        if self.patience and (not moving or self.random.random() < 0.1):
+            self.patience -= 1
+            self.send(Impatient())
+            return
         i = self.pick()
         self.asked.remove(i)
         match i:
@@ -259,8 +271,12 @@ class Simulation:
                 event = self.delivered(i, i.formula.id)
         self.send(event)
 
+    def free(self) -> list:
+        """The instructions that may be answered; not a wait for a claim of our own."""
+        return [i for i in self.asked if not (isinstance(i, Wait) and i.formula.id in self.held)]
+
     def pick(self):  # type: ignore[no-untyped-def]
-        free = [i for i in self.asked if not (isinstance(i, Wait) and i.formula.id in self.held)]
+        free = self.free()
         moving = [i for i in free if i.number not in self.lost]
         if not moving:
             self.check_lost()

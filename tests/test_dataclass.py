@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 from voxlogica import _dataclass
 
-WAYS = [{"frozen": frozen, "eq": eq, "slots": slots} for frozen in (0, 1) for eq in (0, 1) for slots in (0, 1)]
+WAYS: list[dict[str, Any]] = [
+    {"frozen": frozen, "eq": eq, "slots": slots} for frozen in (0, 1) for eq in (0, 1) for slots in (0, 1)
+]
+WAYS += [{"unsafe_hash": True, "slots": True}, {"unsafe_hash": True}]
 
 
 def classes(module: ModuleType, options: dict[str, Any]) -> tuple[Any, Any]:
@@ -32,6 +35,7 @@ def classes(module: ModuleType, options: dict[str, Any]) -> tuple[Any, Any]:
     @module.dataclass(**options)
     class Derived(Base):
         c: list[int] = module.field(default_factory=list, compare=False)
+        e: int = module.field(default=3, kw_only=True)
         d: float = module.field(default=1.5, repr=False)
 
         def __post_init__(self) -> None:
@@ -56,9 +60,10 @@ def told(module: ModuleType, options: dict[str, Any], a: int, b: str, d: float) 
     return [
         repr(x).split(".")[-1], repr(y).split(".")[-1], repr(other).split(".")[-1], x.double, y.double, y.c, y.d,
         x == base(a, b), x == y, y == other, y == derived(a + 1, b), x == (a, b),
-        tried(lambda: hash(x) == hash(base(a, b))) is not False or not options["eq"],
+        tried(lambda: hash(x) == hash(base(a, b))) is not False or not options.get("eq", True),
         tried(lambda: hash(y) == hash(other)), tried(lambda: setattr(y, "a", 0)), tried(lambda: delattr(x, "a")),
-        tried(lambda: base()), tried(lambda: base(1, 2, 3)), tried(lambda: base(a=1, c=2)),
+        tried(lambda: base()), tried(lambda: base(1, 2, 3)), derived(a, e=a).e,
+        tried(lambda: derived(a, b, [], d, 1)), tried(lambda: base(a=1, c=2)),
         repr(module.replace(y, a=5, c=[1])).split(".")[-1], module.asdict(derived(base(a, b), b, [1, 2], d)),
         base.__match_args__, derived.__match_args__, hasattr(x, "__dict__"), tried(lambda: copy.copy(y).c == y.c),
     ]  # fmt: skip

@@ -4,6 +4,7 @@
 # mypy: allow-untyped-calls
 import hashlib
 import itertools
+import json
 from pathlib import Path
 
 import nibabel as nib
@@ -14,6 +15,8 @@ from demo import phantom, picture, run
 from nibabel.affines import apply_affine
 from nibabel.orientations import apply_orientation, inv_ornt_aff
 from PIL import Image
+
+from voxlogica.cli import main
 
 Numbers = npt.NDArray[np.float64]
 
@@ -254,6 +257,13 @@ def test_the_demo_scores_what_the_oracle_scores(tmp_path: Path) -> None:
     assert "  dice_gtv       0.931   +0.036" in "\n".join(said).splitlines()
     for name in ("masks/growTum.nii.gz", "masks/gtv.nii.gz", "masks-moved/gtv.nii.gz", "picture.png"):
         assert (tmp_path / name).exists()
+
+
+def test_the_demo_ends_with_a_sweep_that_runs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    phantom.write(tmp_path / "case", run.NAME)
+    assert main([*run.sweep(tmp_path / "case"), "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert (len(found["rows"]), found["best"]["dice_gtv"]) == (12, {"hi": 0.91, "vi": 0.92})
 
 
 def test_a_failing_analysis_is_reported_with_its_own_words(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,12 +14,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.storage_peer import until_waited_for
 
 import isolated
 from voxlogica.execution import wire
 from voxlogica.execution.engine import Broken, ExecutionEngine
 from voxlogica.formula import IMAGE, LABELS, MASK, MODEL, NUMBER, Formula, Formulas, Operator, Type
 from voxlogica.storage import Claim, Failed, MemoryStorage, TaskError
+from voxlogica.storage.embedded import EmbeddedStorage
 from voxlogica.values import Image, Labels, Mask, Model, Space
 from world import SOON, outcomes, values
 
@@ -233,8 +236,10 @@ from test_execution_isolation import formula
 import isolated
 from voxlogica.execution.engine import ExecutionEngine
 from voxlogica.storage import MemoryStorage
+from voxlogica.storage.embedded import EmbeddedStorage
 
-list(ExecutionEngine(MemoryStorage(), jobs=1).run([formula(getattr(isolated, sys.argv[1]), sys.argv[2])]))
+storage = EmbeddedStorage(sys.argv[3]) if sys.argv[3:] else MemoryStorage()
+list(ExecutionEngine(storage, jobs=1).run([formula(getattr(isolated, sys.argv[1]), sys.argv[2])]))
 """
 
 
@@ -251,3 +256,29 @@ def test_it_ends_when_its_parent_is_killed(body: str, tmp_path: Path):
         parent.kill()
         parent.wait()
     assert ended(pid)
+
+
+def test_a_child_that_outlives_its_parent_keeps_the_claim_until_it_has_ended_too(tmp_path: Path):
+    """It is stopped, so that it does not notice; nobody may compute beside it when it goes on."""
+    path, directory = tmp_path / "pid", tmp_path / "store"
+    goal = formula(isolated.sleep, str(path))
+    with EmbeddedStorage(directory) as storage:
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        parent = subprocess.Popen([sys.executable, "-c", PARENT, "sleep", str(path), str(directory)], env=env)
+        appeared(path)
+        pid = int(path.read_text())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            parent.kill()
+            parent.wait()
+            assert storage.claim(goal.id) is None
+            answers: list[object] = []
+            heir = threading.Thread(target=lambda: answers.append(storage.claim(goal.id, timeout=None)))
+            heir.start()
+            until_waited_for(directory)
+            assert answers == []
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        heir.join(SOON)
+        assert isinstance(answers[0], Claim)
+        assert ended(pid)

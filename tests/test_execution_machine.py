@@ -20,10 +20,13 @@ from voxlogica.execution.messages import (
     Found,
     Gone,
     Granted,
+    Impatient,
     Load,
     Loaded,
     Raised,
+    Release,
     Wait,
+    Written,
 )
 from voxlogica.plan import Workplan, plan
 
@@ -132,6 +135,72 @@ def test_a_task_owned_elsewhere_is_waited_for_without_a_worker_and_found():
     script.computed("b")
     assert script.answer(Wait, "a", Found) == ["Claim c"]
     assert script.granted("c") == ["Load a"]
+
+
+def test_what_is_cheaper_than_its_start_a_cold_process_leaves_to_who_is_at_it():
+    graph = Graph()
+    for name in "abc":
+        graph(name)
+    script = Script(graph, jobs=2, cold=True)
+    assert script.begin(1, "a", "b", "c") == ["Claim a"], "one, to see whether somebody is at it"
+    assert script.answer(Claim, "a", Busy) == ["Wait a", "Patience"]
+    assert script.answer(Wait, "a", Found)[-1] == "Claim b"
+    assert script.answer(Claim, "b", Busy) == ["Wait b"]
+    assert script.tell(Impatient()) == ["Patience"], "a was computed meanwhile"
+    assert script.tell(Impatient()) == ["Claim c"], "nothing was: who has b may be stopped"
+
+
+def test_a_cold_process_gives_back_what_it_could_claim_when_somebody_is_at_something_else():
+    graph = Graph()
+    for name in "abc":
+        graph(name)
+    script = Script(graph, jobs=2, cold=True)
+    script.begin(1, "a", "b", "c")
+    script.answer(Claim, "a", Busy)
+    script.answer(Wait, "a", Found)
+    assert script.granted("b") == ["Release b", "Claim c"], "tried, and not meant"
+    assert script.answer(Claim, "c", Busy) == ["Wait c"]
+    script.answer(Release, "b", Written)
+    assert script.answer(Wait, "c", Abandoned) == ["Claim b"]
+    assert script.granted("b") == ["Release b", "Claim c"]
+    script.answer(Release, "b", Written)
+    assert script.granted("c") == ["Release c", "Claim b"], "nobody is at anything: now it is meant"
+    assert script.granted("b") == ["Compute b"]
+
+
+def test_a_cold_process_that_is_alone_computes_and_then_goes_on_like_any():
+    graph = Graph()
+    for name in "abc":
+        graph(name)
+    script = Script(graph, jobs=2, cold=True)
+    script.begin(1, "a", "b", "c")
+    assert script.granted("a") == ["Compute a"]
+    assert script.computed("a") == ["Store a", "Deliver a", "Claim b", "Claim c"]
+
+
+def test_a_cold_process_joins_in_what_takes_long():
+    graph = Graph()
+    graph("a")
+    graph("b")
+    script = Script(graph, jobs=2, cold=True)
+    made = script.plan("a", "b")
+    long = tuple(task._replace(seconds=1.0) for task in made.tasks)
+    begin = Begin(1, Workplan(made.goals, long, ()), {}, Counts())
+    assert script.tell(begin) == ["Claim a", "Claim b"]
+
+
+def test_what_follows_is_ordered_by_the_rank_of_its_run():
+    """The second run has come later and is of a lower rank: what it needs is claimed first."""
+    graph = Graph()
+    for name in "abcd":
+        graph(name)
+    script = Script(graph, jobs=1)
+    assert script.begin(1, "a", "b", rank=1) == ["Claim a"]
+    assert script.begin(2, "c", "d", rank=0) == []
+    script.granted("a")
+    assert script.computed("a") == ["Store a", "Deliver a", "Claim c"]
+    script.granted("c")
+    assert script.computed("c") == ["Store c", "Deliver c", "Claim d"]
 
 
 def test_what_its_owner_gave_up_is_claimed_again():

@@ -107,7 +107,7 @@ def test_what_cannot_be_loaded_is_refused_in_words(
     [
         ("x.hdr", "save header and voxels as one .nii.gz file"),
         ("x.mhd", "save header and voxels as one .mha file"),
-        ("x.dcm", "convert the series to one .nii.gz file, for instance with dcm2niix"),
+        ("x.dcm", "load the directory of its series, or convert that to one .nii.gz file, for instance with dcm2niix"),
     ],
 )
 def test_files_that_are_often_tried_get_advice(here: Path, name: str, help: str) -> None:
@@ -340,7 +340,15 @@ def test_a_directory_without_permission(here: Path, monkeypatch: pytest.MonkeyPa
     images.check_output("mask.nii.gz")
 
 
-def test_writing_makes_directories_and_nothing_else(here: Path) -> None:
+@pytest.fixture(params=["nameless", "named"])
+def temporary(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How a file is written before it has its name: where the system allows, without any."""
+    if request.param == "named":
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    return str(request.param)
+
+
+def test_writing_makes_directories_and_nothing_else(here: Path, temporary: str) -> None:
     images.write("out/deep/mask.nii.gz", b"voxels")
     assert [p.name for p in Path("out/deep").iterdir()] == ["mask.nii.gz"]
     assert Path("out/deep/mask.nii.gz").read_bytes() == b"voxels"
@@ -348,7 +356,27 @@ def test_writing_makes_directories_and_nothing_else(here: Path) -> None:
     assert Path("out/deep/mask.nii.gz").read_bytes() == b"others"
 
 
-def test_permissions_are_those_of_a_new_file(here: Path) -> None:
+def test_a_file_that_holds_the_same_gets_a_new_time_only(here: Path) -> None:
+    target = Path("mask.nii.gz")
+    images.write(target, b"voxels")
+    os.utime(target, (1e9, 1e9))
+    before = target.stat()
+    images.write(target, memoryview(b"voxels"))
+    after = target.stat()
+    assert (after.st_ino, after.st_size) == (before.st_ino, before.st_size)
+    assert after.st_mtime > before.st_mtime
+
+
+def test_a_process_that_dies_while_it_writes_leaves_nothing(here: Path) -> None:
+    before = set(here.rglob("*"))
+    script = (
+        "import os; from voxlogica import images; os.link = lambda *_, **__: os._exit(9); images.write('a.nii', b'')"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
+    assert set(here.rglob("*")) == before
+
+
+def test_permissions_are_those_of_a_new_file(here: Path, temporary: str) -> None:
     before = os.umask(0o027)
     try:
         images.write("mask.nii.gz", b"voxels")
@@ -366,13 +394,17 @@ def test_a_link_is_followed(here: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", ["replace", "open"])
-def test_a_failure_leaves_what_was_there(here: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+def test_a_failure_leaves_what_was_there(
+    here: Path, monkeypatch: pytest.MonkeyPatch, temporary: str, failing: str
+) -> None:
     Path("out").mkdir()
     Path("out/mask.nii.gz").write_bytes(b"old")
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
+    if (temporary, failing) == ("nameless", "open"):
+        monkeypatch.setattr(os, "open", fail)
     monkeypatch.setattr(Path, failing, fail)
     with pytest.raises(Refusal, match=r"^out/mask.nii.gz cannot be written: no space left on device$"):
         images.write("out/mask.nii.gz", b"new")
@@ -381,11 +413,11 @@ def test_a_failure_leaves_what_was_there(here: Path, monkeypatch: pytest.MonkeyP
     assert (here / "out/mask.nii.gz").read_bytes() == b"old"
 
 
-def test_an_interruption_leaves_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> None:
+def test_an_interruption_leaves_nothing(here: Path, monkeypatch: pytest.MonkeyPatch, temporary: str) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "replace", interrupt)
+    monkeypatch.setattr(*((os, "link") if temporary == "nameless" else (Path, "replace")), interrupt)
     before = set(here.rglob("*"))
     with pytest.raises(KeyboardInterrupt):
         images.write("mask.nii.gz", b"new")

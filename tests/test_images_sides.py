@@ -1,7 +1,7 @@
 """Left is left: a phantom with one bright voxel at each side, in all 48 orientations and oblique, in every format.
 
 The same six places of the patient must be found again, in mm, by our reader, by nibabel and by SimpleITK, in the file
-that was read and in the file that we wrote of it.
+that was read and in the file that we wrote of it; and so through every conversion of images in memory.
 """
 
 # nibabel has types, but not on all its functions.
@@ -19,7 +19,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from voxlogica import images
-from voxlogica.values import Model
+from voxlogica.kernels import masks
+from voxlogica.values import Mask, Model
 
 Matrix = NDArray[np.float64]
 
@@ -58,21 +59,31 @@ def ours(path: Path) -> tuple[dict[int, Matrix], Model]:
     """Where we say that each side is, in RAS, and what we read."""
     leaf = images.bind(path)
     model = images.read(leaf.file, leaf.space)
-    space, voxels = leaf.space, model.numpy()
+    return sides(model), model
+
+
+def sides(model: Model) -> dict[int, Matrix]:
+    space, voxels = model.space, model.numpy()
     columns = np.array(space.direction).reshape(3, 3) * space.spacing
     return {
         value: (np.array(space.origin) + columns @ np.argwhere(voxels == value)[0]) * (-1, -1, 1) for value in SIDES
-    }, model
+    }
 
 
 def nibabels(path: Path) -> dict[int, Matrix]:
-    image = nib.load(path)
+    return nibabel_sides(nib.load(path))
+
+
+def nibabel_sides(image: Any) -> dict[int, Matrix]:
     voxels = image.get_fdata()
     return {value: nib.affines.apply_affine(image.affine, np.argwhere(voxels == value)[0]) for value in SIDES}
 
 
 def itks(path: Path) -> dict[int, Matrix]:
-    image = sitk.ReadImage(str(path))
+    return itk_sides(sitk.ReadImage(str(path)))
+
+
+def itk_sides(image: Any) -> dict[int, Matrix]:
     voxels = sitk.GetArrayFromImage(image)
     return {
         value: np.array(image.TransformIndexToPhysicalPoint([int(n) for n in np.argwhere(voxels == value)[0][::-1]]))
@@ -125,3 +136,78 @@ def test_other_volumes_and_from_them_to_nifti(tmp_path: Path, direction: Matrix,
         assert agree(itks(saved), truth)
         assert agree(ours(saved)[0], truth)
     assert agree(nibabels(tmp_path / "y.nii"), truth)
+
+
+# In memory
+
+
+def truth_of(direction: Matrix) -> dict[int, Matrix]:
+    return {value: nib.affines.apply_affine(affine(direction), at) for value, at in SIDES.items()}
+
+
+def itk_image(direction: Matrix) -> Any:
+    """The phantom as SimpleITK has it: its world is LPS."""
+    image = sitk.GetImageFromArray(phantom().T)
+    image.SetSpacing(SPACING)
+    image.SetOrigin((11, -22, -33))
+    image.SetDirection((np.diag([-1, -1, 1]) @ direction).ravel().tolist())
+    return image
+
+
+def given(direction: Matrix) -> dict[str, object]:
+    """The phantom in every form that is taken in."""
+    matrix = affine(direction)
+    return {
+        "array": (phantom(), matrix),
+        "fortran": (np.asfortranarray(phantom()), matrix.tolist()),
+        "nifti": nib.Nifti1Image(phantom(), matrix),
+        "nifti2": nib.Nifti2Image(phantom(), matrix),
+        "mgh": nib.MGHImage(phantom(), matrix),
+        "sitk": itk_image(direction),
+        "space": (phantom(), images.taken("x", (phantom(), matrix)).space),
+    }
+
+
+@pytest.mark.parametrize("direction", orientations())
+@pytest.mark.parametrize("form", list(given(np.eye(3))))
+def test_in_memory(tmp_path: Path, direction: Matrix, form: str) -> None:
+    truth = truth_of(direction)
+    model = images.taken("x", given(direction)[form])
+    within = 1e-4 if form in ("nifti", "mgh") else 1e-9  # their headers have float32
+    assert agree(sides(model), truth, within)
+    assert np.array_equal(model.numpy(), phantom())
+    assert agree(nibabel_sides(images.to_nibabel(model)), truth, within)
+    assert agree(itk_sides(images.to_sitk(model)), truth, within)
+    assert np.allclose(images.affine(model.space), affine(direction), rtol=0, atol=within)
+    for saved in (tmp_path / "y.nii.gz", tmp_path / "y.mha"):
+        saved.write_bytes(images.encode(saved.name.removeprefix("y."), model))
+        assert form == "nifti2" or agree(itks(saved), truth)  # ITK reads no NIfTI-2
+        assert agree(ours(saved)[0], truth)
+    assert agree(nibabels(tmp_path / "y.nii.gz"), truth)
+
+
+@pytest.mark.parametrize("direction", orientations())
+def test_out_and_in_again_is_the_same(direction: Matrix) -> None:
+    model = images.taken("x", (phantom(), affine(direction)))
+    mask = Mask.of(model.space, masks.pack((model.array()[..., 0] > 0).astype(np.uint8)))
+    for value in (model, mask):
+        for turned in (images.to_nibabel(value), images.to_sitk(value)):
+            again = images.taken("x", turned)
+            assert np.array_equal(again.numpy(), value.numpy())
+            assert images.difference(again.space, model.space, 1e-9) is None
+
+
+@pytest.mark.parametrize("direction", orientations())
+@pytest.mark.parametrize(("q", "s"), [(1, 1), (1, 0), (0, 2), (2, 4)])
+def test_an_image_of_nibabel_is_where_its_file_is_to_the_last_bit(
+    tmp_path: Path, direction: Matrix, q: int, s: int
+) -> None:
+    image: Any = nib.Nifti1Image(phantom(), affine(direction))
+    image.set_qform(affine(direction), q)
+    image.set_sform(affine(direction), s)
+    image.to_filename(tmp_path / "x.nii.gz")
+    _, model = ours(tmp_path / "x.nii.gz")
+    assert images.taken("x", nib.load(tmp_path / "x.nii.gz")).space == model.space
+    assert images.difference(images.taken("x", image).space, model.space, 1e-4) is None  # a header has float32
+    turned = images.to_nibabel(model)
+    assert np.array_equal(turned.affine, nib.load(tmp_path / "x.nii.gz").affine)

@@ -148,3 +148,65 @@ def test_another_version_of_a_library_is_another_id(monkeypatch: pytest.MonkeyPa
         ids.append((table.apply(operators()["slic"], arguments).id, image.id))
     assert ids[0][0] != ids[1][0]
     assert ids[0][1] == ids[1][1]
+
+
+# Records
+
+
+@settings(max_examples=60, deadline=None)
+@given(pair=pairs)
+def test_the_confusion_matrix_is_numpy_s(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    a, b = pair
+    (found,) = arrays("confusion_matrix(a, b)", a=a, b=b)
+    tp, fp, fn, tn = ((x & y).sum() for x, y in ((a, b), (a, ~b), (~a, b), (~a, ~b)))
+    with np.errstate(all="ignore"):
+        expected = {
+            "tp": tp, "fp": fp, "fn": fn, "tn": tn, "accuracy": (a == b).mean(), "precision": b[a].sum() / a.sum(),
+            "recall": a[b].sum() / b.sum(), "specificity": (~a)[~b].sum() / (~b).sum(),
+        }  # fmt: skip
+    expected |= dict(zip(("dice", "jaccard"), arrays("dice(a, b)", "jaccard(a, b)", a=a, b=b), strict=True))
+    assert list(found) == list(expected)
+    assert list(found.values()) == pytest.approx(list(expected.values()), rel=1e-14, nan_ok=True)
+
+
+def test_the_confusion_matrix_is_no_symmetric_thing_and_knows_empty_masks() -> None:
+    a, empty = np.array([[True, False]]), np.array([[False, False]])
+    (found,) = arrays("confusion_matrix(a, b)", a=a, b=empty)
+    assert (found.fp, found.fn, found.precision, found.specificity, found.dice) == (1, 0, 0, 0.5, 0)
+    assert np.isnan(found.recall)
+    (found,) = arrays("confusion_matrix(a, b)", a=empty, b=empty)
+    assert (found.dice, found.jaccard, found.accuracy) == (1, 1, 1)
+    assert np.isnan(found.precision)
+
+
+@settings(max_examples=60, deadline=None)
+@given(draws(np.float32, st.tuples(*[st.integers(1, 6)] * 3), elements=st.floats(-(2**20), 2**20, width=32)))
+def test_statistics_are_numpy_s_in_double_and_simpleitk_s(i: np.ndarray) -> None:
+    (found,) = arrays("array_stats(i)", i=i)
+    wide = i.astype(float)
+    assert (found.min, found.max, found.count) == (wide.min(), wide.max(), wide.size)
+    scale = np.abs(wide).max() * 1e-12 * wide.size
+    assert found.sum == pytest.approx(wide.sum(), rel=1e-12, abs=scale)
+    assert found.mean == pytest.approx(wide.mean(), rel=1e-12, abs=scale)
+    if i.size == 1:
+        assert np.isnan(found.variance)
+        assert np.isnan(found.std)
+        return
+    assert found.variance == pytest.approx(wide.var(ddof=1), rel=1e-9, abs=scale**2)
+    assert found.std == found.variance**0.5
+    statistics = sitk.StatisticsImageFilter()
+    statistics.Execute(sitk.GetImageFromArray(i))
+    assert found.std == pytest.approx(statistics.GetSigma(), rel=1e-5, abs=1e-3 * (1 + abs(found.mean)))
+
+
+def test_a_field_is_a_formula_of_its_own_and_goes_wherever_a_number_goes() -> None:
+    definitions = "f(r) = r.dice\nlet m = confusion_matrix(a, b)\n"
+    a, b = np.array([[True, True, False]]), np.array([[True, False, False]])
+    found = arrays(
+        "m.dice", "f(m) + 1", "for r in [m, confusion_matrix(b, a)] do r.fp", "map(f, [m, m])", "volume(c > m.fn)",
+        "fold + (for r in [m, m] do r.tp)", "[m][0].tn", "[m, m]",
+        a=a, b=b, c=a.astype(np.float32), definitions=definitions,
+    )  # fmt: skip
+    dice = arrays("dice(a, b)", a=a, b=b)[0]
+    assert found[:7] == (dice, dice + 1, (1, 0), (dice, dice), 2, 2, 1)
+    assert [r.tp for r in found[7]] == [1, 1]

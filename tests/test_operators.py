@@ -14,11 +14,11 @@ from tests.language import holds, value
 
 from voxlogica import library
 from voxlogica.errors import Refusal, Source
-from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING
+from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Type
 from voxlogica.operators import DeclarationError, by_symbol, operator, operators
 from voxlogica.syntax.ast import Import, Let, Load, Print, Program, Save
 from voxlogica.syntax.parser import parse
-from voxlogica.values import Image, Labels, Mask, Model
+from voxlogica.values import Image, Labels, Mask, Model, Record, Value
 
 VISIBLE = {name: op for name, op in operators().items() if not op.hidden}
 
@@ -139,9 +139,16 @@ def test_operators_that_share_a_symbol_are_told_apart_by_their_types(symbol: str
 def test_bodies_return_what_they_declare(name: str) -> None:
     """On the lock's inputs: an operator's declared type is what the checker relies on."""
     classes = {NUMBER: float, BOOL: bool, STRING: str, MASK: Mask, IMAGE: Image, LABELS: Labels, MODEL: Model}
+
+    def declared(result: Value, kind: Type) -> bool:
+        if kind.fields is None:
+            return type(result) is classes[kind]
+        assert type(result) is Record
+        return list(result) == list(kind.fields) and all(map(declared, result.values(), kind.fields.values()))
+
     results = [result for result in operators_lock.results(VISIBLE[name]) if not isinstance(result, Refusal)]
     assert results
-    assert {type(result) for result in results} == {classes[VISIBLE[name].result]}
+    assert all(declared(result, VISIBLE[name].result) for result in results)
 
 
 # Versions

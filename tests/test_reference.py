@@ -53,6 +53,8 @@ def explained(entry: Entry) -> str:
     """An operator's signature, text, example, and version or definition."""
     text, _, example = entry.doc.partition("\n>>> ")
     parts = [f"### `{entry.signature}`", text.strip(), f"```pycon\n>>> {example.rstrip()}\n```"]
+    if entry.fields:
+        parts.insert(2, "Fields: " + ", ".join(f"`{name}: {kind}`" for name, kind in entry.fields.items()) + ".")
     if entry.definition:
         parts.append(f"```imgql\n{entry.definition}\n```")
     elif entry.version:

@@ -65,6 +65,7 @@ class Maker:
     def __init__(self, random: Random) -> None:
         self.random = random
         self.names = 0
+        self.value: Callable[[Term], Any] = number
 
     def fresh(self) -> str:
         self.names += 1
@@ -93,7 +94,7 @@ class Maker:
             return f"argmax({xs})", lambda names: self.argmax(items(names))
         if kind == 7:
             a, place = self.number(min(depth - 1, 1), numbers, lists)
-            return f"{xs}[{a}]", lambda names: self.index(items(names), number(place(names)))
+            return f"{xs}[{a}]", lambda names: self.index(items(names), self.value(place(names)))
         symbol = self.random.choice(["+", "-", "*", "max"])
         initial, begin = self.number(depth - 1, numbers, lists)
         if kind == 8:
@@ -125,7 +126,7 @@ class Maker:
             b, body = self.number(min(depth - 1, 1), [*numbers, name], lists)
 
             def holds(names: Names, x: Any) -> bool:
-                return bool(number((COMPARISONS[symbol], look(x), body(names | {name: x}))))
+                return bool(self.value((COMPARISONS[symbol], look(x), body(names | {name: x}))))
 
             text = f"(filter {name} in {xs} do {name} {symbol} {b})"
             return text, lambda names: [x for x in items(names) if holds(names, x)]
@@ -197,7 +198,7 @@ def outcome(make: Callable[[], Term]) -> object:
         return "absent"
 
 
-@pytest.mark.parametrize("seed", range(110))
+@pytest.mark.parametrize("seed", range(40))
 def test_programs_mean_what_they_mean_in_python(seed: int) -> None:
     maker = Maker(Random(seed))
     made = [maker.number(4, [], []) if n % 2 else maker.list(4, [], []) for n in range(100)]
@@ -354,11 +355,6 @@ def test_c8_there_is_no_truthiness_and_folds_of_images_are_voxel_wise() -> None:
     assert value("fold max [i, j]", **images) == [3, 5]
     assert value("fold - [i, j, j]", **images) == [-5, 1]
     assert value("fold || [i > 2, j > 2]", **images) == [True, True]
-
-
-def test_what_decides_on_lengths_must_be_known_without_an_image() -> None:
-    with pytest.raises(Failure, match="a bound of `range` depends on an image here, which is not supported yet"):
-        value("range(max(i))", i=[3])
 
 
 def test_a_sequence_may_hold_what_cannot_be_had() -> None:

@@ -12,10 +12,19 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from demo import phantom
+
+from voxlogica import identity, images
+from voxlogica.images import memo
+from voxlogica.images.files import File
+from voxlogica.session.store import Files
+from voxlogica.storage.embedded import EmbeddedStorage
+from voxlogica.values import Space
 
 ROOT = Path(__file__).resolve().parent.parent
 SETS = ("--set", "INPUTDIR=case", "--set", "NAME=phantom")
@@ -72,6 +81,14 @@ def published(place: Path, store: Path) -> set[str]:
     return {task["id"] for task in tasks if task["published"]}
 
 
+def seconds_of(files: Sequence[Path], published: set[str]) -> tuple[float, float]:
+    """The seconds of kernels that ran for published tasks, and those for private ones."""
+    done = [event for event in events(files) if event["event"] == "done"]
+    private = [event for event in done if event["id"] not in published]
+    both = [sum(float(str(event.get("seconds", 0))) for event in some) for some in (done, private)]
+    return both[0] - both[1], both[1]
+
+
 def outputs(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
@@ -89,7 +106,31 @@ def test_eight_processes_started_together_do_each_published_task_once(place: Pat
     assert {line.split("=")[0] for line in next(iter(printed)).splitlines()} == PRINTED
     done = Counter(event["id"] for event in events(files) if event["event"] == "done")
     assert {done[id] for id in claimed} == {1}
+    shares = sorted((seconds_of([file], claimed) for file in files), key=sum)
+    whole = sum(shares[-1])
+    assert all(private <= 0.05 * whole for _, private in shares[:-1]), f"private work was repeated: {shares}"
     assert all(outputs(tmp_path / f"out-{n}") == outputs(tmp_path / "out-0") for n in range(8))
+
+
+def test_one_process_reads_a_file_through_and_the_others_recall_it(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = place / "case" / "phantom_flair.nii.gz"
+    os.utime(path, (1e9, 1e9))
+    monkeypatch.setattr(memo, "SETTLED", -1)  # its status may have changed just now
+    read = images._verified
+    with EmbeddedStorage(tmp_path / "store") as one, EmbeddedStorage(tmp_path / "store") as other:
+        busy = []
+
+        def reading(handle: BinaryIO, file: File, reader: images.Reader) -> tuple[bytes, Space]:
+            busy.append(other.claim(identity.reading(file.status)))
+            return read(handle, file, reader)
+
+        monkeypatch.setattr(images, "_verified", reading)
+        leaves = [images.bind(path, Files(each.records, each)) for each in (one, other)]
+    assert busy == [None], "read once, and claimed by the one that read it"
+    assert leaves[0].digest == leaves[1].digest == sha256(path.read_bytes()).digest()
+    assert leaves[0].space == leaves[1].space
 
 
 def writes(store: Path) -> bool:

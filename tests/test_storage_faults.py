@@ -580,8 +580,8 @@ def test_who_is_taken_for_dead_while_it_starts_tries_again(tmp_path: Path, monke
         return take(self, *arguments, **more)
 
     monkeypatch.setattr(locks.ByteLocks, "take", once_refused)
-    live = Live(tmp_path)
-    lock = locks.ByteLocks(locks.LockFile(tmp_path / live.token))
+    live = Live(tmp_path, locks.LockFile)
+    lock = locks.LockFile(tmp_path / live.token).locks()
     assert refused
     assert not lock.take(0), "its owner has it"
     lock.close()

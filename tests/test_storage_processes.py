@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import select
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
 import pytest
-from tests.storage_peer import Peer, until_waited_for
+from tests.storage_peer import Peer, quick, until_waited_for
 
 from voxlogica.storage import Claim, Failed
 from voxlogica.storage.conformance import CIRCUMSTANCE, DEFINITE, opened, taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
 
 
+@pytest.fixture(params=[False, True], ids=["bytes", "flock"])
+def directory(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A store with each kind of locks."""
+    place = quick(tmp_path) if request.param else tmp_path
+    EmbeddedStorage(place / "store", flock=request.param).close()
+    yield place / "store"
+    shutil.rmtree(place)
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EmbeddedStorage]:
-    with EmbeddedStorage(tmp_path / "store") as store:
+def store(directory: Path) -> Iterator[EmbeddedStorage]:
+    with EmbeddedStorage(directory) as store:
         yield store
 
 
@@ -57,13 +70,13 @@ def test_what_one_process_stores_the_other_reads(store: EmbeddedStorage, peer: P
     ],
 )
 @pytest.mark.parametrize("order", ["wait a", "claim a"])
-def test_who_waits_is_woken_by_another_process(tmp_path: Path, end: str, expected: str, order: str):
+def test_who_waits_is_woken_by_another_process(directory: Path, end: str, expected: str, order: str):
     if order == "claim a" and expected == "none":
         expected = "claim"  # the waiter inherits
-    with Peer(tmp_path / "store") as owner, Peer(tmp_path / "store") as waiter:
+    with Peer(directory) as owner, Peer(directory) as waiter:
         assert owner.ask("claim a 0") == "claim"
         waiter.tell(order)
-        until_waited_for(tmp_path / "store")
+        until_waited_for(directory)
         owner.ask(end)
         assert waiter.hear() == expected
 
@@ -120,6 +133,48 @@ def test_when_an_owner_is_killed_exactly_one_waiter_inherits(store: EmbeddedStor
         assert store.claim(task("a")) is None
         assert heir.ask("store a 3.0") == "done 3.0"
         assert waiters[0].hear() == "done 3.0"
+
+
+def test_a_child_that_inherits_a_claim_holds_it_until_it_is_ended_here_or_the_child_dies_too(
+    directory: Path, store: EmbeddedStorage
+):
+    owner = """
+import subprocess, sys
+from voxlogica.storage.conformance import task
+from voxlogica.storage.embedded import EmbeddedStorage
+store = EmbeddedStorage(sys.argv[1])
+for name in "ab":
+    claim = store.claim(task(name))
+    with store.lent(claim) as descriptors:
+        child = subprocess.Popen(["sleep", "1000"], pass_fds=descriptors)
+    print(child.pid, flush=True)
+    if name == "a":
+        store.release(claim)
+sys.stdin.read()
+"""
+    command = [sys.executable, "-c", owner, str(directory)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first, second = (int(process.stdout.readline()) for _ in "ab")
+        assert isinstance(store.claim(task("a")), Claim), "ended by its owner"
+        process.kill()
+    assert store.claim(task("b")) is None, "the child has it"
+    answers: list[object] = []
+    thread = Thread(target=lambda: answers.append(store.claim(task("b"), timeout=None)))
+    thread.start()
+    until_waited_for(directory)
+    os.kill(first, signal.SIGKILL)
+    assert answers == []
+    os.kill(second, signal.SIGKILL)
+    thread.join(60)
+    assert isinstance(answers[0], Claim)
+
+
+def test_what_has_ended_is_not_lent(store: EmbeddedStorage):
+    claim = taken(store.claim(task("a")))
+    store.release(claim)
+    with store.lent(claim) as descriptors:
+        assert descriptors == ()
 
 
 def test_a_waiter_that_is_killed_is_no_heir(store: EmbeddedStorage):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import gc
+import importlib
 import json
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,7 +31,7 @@ from voxlogica.storage import MemoryStorage
 from voxlogica.study.axes import Axis
 from voxlogica.study.cases import ONLY, find
 from voxlogica.study.patterns import Pattern
-from voxlogica.study.rows import Row, Summary, Table, brief
+from voxlogica.study.rows import Row, Summary, Table, brief, check_table
 
 NAMES = ("ann", "bob", "cat")
 PROGRAM = """load scan = "$INPUTDIR/$NAME_flair.nii.gz"
@@ -251,6 +254,104 @@ def test_cases_that_do_not_fit_the_program_are_refused(folder: dict, cases: list
         vx.program(text).map(find(cases))
 
 
+def test_what_leads_astray_in_a_pattern_is_said(folder: dict) -> None:
+    """The first place where what must come next is not there, and what is there instead."""
+    for pattern, said in (
+        ("data/{case}/{case}_flare.nii.gz", "nothing in data/ann is called ann_flare.nii.gz: it has ann_flair.nii.gz"),
+        ("dat/{case}/{case}_flair.nii.gz", "nothing in . is called dat: it has data, …"),
+        ("data/{case}/T1/{kind}.nii", "nothing in data/ann is called T1: it has ann_flair.nii.gz, "),
+    ):
+        with pytest.raises(vx.ProgramError) as raised:
+            find([pattern])
+        assert raised.value.diagnostics[0].details[0].startswith(said)
+    with pytest.raises(vx.ProgramError, match="after \\*\\* the name of a file must come"):
+        find(["data/{case}/**"])
+
+
+def test_a_pattern_is_suggested_for_a_folder_by_what_most_of_it_looks_like(folder: dict) -> None:
+    for n in range(9):
+        Path(f"screen{n}.png").touch()
+    Path("data/notes.nii").touch()
+    with pytest.raises(vx.ProgramError) as raised:
+        find(["."])
+    assert raised.value.diagnostics[0].help == "write a pattern, perhaps   'data/{case}/{case}_flair.nii.gz'"
+
+
+def test_a_file_too_many_is_counted_and_not_taken(folder: dict) -> None:
+    cases = find(["data/{case}/{case}_*.nii.gz"])
+    assert cases.looked == (("data/{case}/{case}_*.nii.gz", 6),)
+    assert next(iter(cases)).lacking[""] == (
+        "2 files match, and one is wanted: data/ann/ann_flair.nii.gz, data/ann/ann_seg.nii.gz"
+    )
+
+
+def test_a_table_may_have_semicolons(folder: dict) -> None:
+    Path("t.csv").write_text("case;scan;k\n" + "".join(f"{n};data/{n}/{n}_flair.nii.gz;50\n" for n in NAMES))
+    rows = vx.program(FIXED).map("t.csv").table()
+    assert [row["n"] for row in rows] == [np.sum(folder[n][0] > 50) for n in NAMES]
+
+
+def test_what_has_no_value_is_said_with_the_column_that_was_perhaps_meant(voxlogica_: Voxlogica) -> None:
+    Path("t.csv").write_text("case,imputdir\n" + "".join(f"{n},data/{n}\n" for n in NAMES))
+    status, out, err = voxlogica_("batch", "p.imgql", "--cases", "t.csv")
+    assert (status, out) == (2, "")
+    assert "error[parameter]: `$INPUTDIR` has no value" in err
+    assert "the column `imputdir` of t.csv sets nothing in the program\n  help: did you mean `$INPUTDIR`?" in err
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_memory_does_not_depend_on_how_many_cases_there_are(
+    stored: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted after each row: the values, formulas and runs that are alive."""
+    monkeypatch.chdir(tmp_path)
+    for n in range(16):
+        image = np.random.default_rng(n).integers(0, 100, (6, 6, 6)).astype(np.int16)
+        nibabel.save(nibabel.Nifti1Image(image, np.eye(4)), f"c{n:02}.nii")
+    text = 'load x = "$CASE.nii"\nlet k = 50\nlet m = near(intensity(x) >. k)\nprint "n" avg(intensity(x), m)'
+    peaks = []
+    for count in (4, 16):
+        peak: Counter[str] = Counter()
+
+        def look(done: int, total: int, row: Row, peak: Counter[str] = peak) -> None:
+            if done % 2:
+                return
+            gc.collect()
+            alive = Counter(type(each).__name__ for each in gc.get_objects())
+            for name in ("Mask", "Image", "Model", "Formula", "Run", "Bound"):
+                peak[name] = max(peak[name], alive[name])
+
+        storage = None if stored else MemoryStorage(limit=0)
+        with vx.Session(store=tmp_path / f"store{count}" if stored else None, storage=storage, jobs=1) as session:
+            cases = vx.cases("{case}.nii")[:count]
+            table = session.program(text).sweep(cases, k=[40, 60], jobs=1, progress=look).table()
+        assert len(table) == 2 * count
+        assert not table.failed
+        peaks.append(peak)
+    few, many = peaks
+    assert few["Formula"] > 10, "what is counted is there"
+    for name in many:
+        assert many[name] <= 1.5 * few[name] + 4, f"{name}: {few[name]} for 4 cases, {many[name]} for 16"
+
+
+def test_a_sweep_computes_what_its_cells_share_once(voxlogica_: Voxlogica) -> None:
+    """What `--profile` shows: files and what does not depend on the parameter once a case, the rest once a cell."""
+    text = (
+        PROGRAM
+        + '\nlet still = mask(image, image >. 50)\nprint "still" avg(percentiles(still, image >. 50, 0.5), found)'
+    )
+    Path("q.imgql").write_text(text)
+    status, _, err = voxlogica_("sweep", "q.imgql", "--cases", CASES, "-p", "k=55,60,65,70", "--profile", "-q")
+    calls = {
+        line.split()[0]: int(line.split()[1])
+        for line in err.splitlines()
+        if line.split()[1:2] and line.split()[1].isdigit()
+    }
+    assert status == 0
+    assert (calls["load"], calls["percentiles"]) == (2 * len(NAMES), len(NAMES))
+    assert calls["avg"] == 4 * len(NAMES)
+
+
 # Rows against NumPy
 
 
@@ -471,6 +572,38 @@ def test_a_table_is_written_exactly_and_read_back(tmp_path: Path) -> None:
     }  # fmt: skip
     with pytest.raises(vx.ProgramError, match=r"\.xls is no table's"):
         table.write(tmp_path / "t.xls")
+
+
+@pytest.mark.parametrize("library", ["polars", "pandas"])
+def test_a_parquet_table_has_the_types_of_its_columns(
+    library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written by polars, or where that is not installed by pandas with pyarrow; read again by what wrote it."""
+    for needed in ("polars",) if library == "polars" else ("pandas", "pyarrow"):
+        pytest.importorskip(
+            needed, reason=f"{needed} is not installed: pip install voxlogica[tables], or pandas pyarrow"
+        )
+    if library == "pandas":
+        monkeypatch.setitem(sys.modules, "polars", None)
+    whole = {"x": 0.1 + 0.2, "t": True, "s": "é", "list": (1.0, 2.0), "lists": ((1.0,), ())}
+    rows = [
+        Row(0, "a", {"hi": 0.9}, whole), Row(1, "b", {"hi": 0.9}, {}, error="no"),
+        Row(2, "c", {"hi": 0.9}, whole | {"x": float("inf"), "list": ()}),
+    ]  # fmt: skip
+    table = Table.of(rows, ["hi"], [*whole, "never"])
+    check_table(tmp_path / "t.parquet")
+    table.write(tmp_path / "t.parquet")
+    read = importlib.import_module(library).read_parquet(tmp_path / "t.parquet")
+    assert list(read.columns) == ["case", "hi", *whole, "never", "error"]
+    columns = {name: list(read[name]) for name in read.columns}
+    assert columns["case"] == ["a", "b", "c"]
+    assert columns["hi"] == [0.9] * 3
+    assert [columns["x"][0], columns["x"][2]] == [0.1 + 0.2, float("inf")]
+    assert [columns["t"][0], columns["s"][2], columns["error"][1]] == [True, "é", "no"]
+    assert [list(columns["list"][0]), list(columns["list"][2])] == [[1.0, 2.0], []]
+    assert [list(each) for each in columns["lists"][0]] == [[1.0], []]
+    missing = [columns[name][1] for name in whole] + columns["never"]
+    assert all(value is None or value != value for value in missing)
 
 
 def test_a_table_that_cannot_be_written_is_refused_before_anything_runs(

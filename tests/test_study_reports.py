@@ -19,7 +19,7 @@ from scipy.ndimage import binary_dilation
 
 import voxlogica as vx
 from voxlogica.cli import main
-from voxlogica.study.pictures import COLOURS, _Display, slices
+from voxlogica.study.pictures import COLOURS, PANEL, _Display, slices
 from voxlogica.study.report import worst_first
 from voxlogica.study.rows import Row, brief
 
@@ -65,12 +65,25 @@ def test_runs_are_listed_latest_first(voxlogica_: Voxlogica) -> None:
     lines = out.splitlines()
     assert status == 0
     assert [line.split()[0] for line in lines] == ["run", "r3", "r2", "r1"]
-    assert lines[1].endswith("sweep  p.imgql  3 of data/{case}.nii.gz  k=50,60")
-    assert lines[2].endswith("run    p.imgql  CASE=ann") or "CASE=ann" in lines[2]
+    assert lines[1].endswith("sweep  p.imgql  6     3 of data/{case}.nii.gz  k=50,60")
+    assert lines[2].endswith("run    p.imgql        CASE=ann k=50") or "CASE=ann" in lines[2]
     assert [run["kind"] for run in json.loads(voxlogica_("runs", "--json", "--most", "2")[1])["runs"]] == [
         "sweep",
         "run",
     ]
+
+
+def test_a_run_that_was_left_or_failed_says_so_in_the_list(voxlogica_: Voxlogica) -> None:
+    study = vx.load("p.imgql").sweep("data/{case}.nii.gz", k=[50, 60], jobs=1)
+    with study:
+        next(iter(study))
+    Path("data/bob.nii.gz").write_bytes(b"spoilt")
+    voxlogica_("sweep", "p.imgql", "--cases", "data/{case}.nii.gz", "-p", "k=50,60")
+    failed, left = voxlogica_("runs")[1].splitlines()[1:]
+    assert "p.imgql  6, 2 failed  3 of data" in failed
+    assert re.search(r"p.imgql  [1-5] of 6 +3 of data", left)
+    about = json.loads(voxlogica_("runs", "--json")[1])["runs"][0]["about"]
+    assert (about["rows"], about["of"], about["failed"]) == (6, 6, 2)
 
 
 def test_a_difference_names_the_definition_the_numbers_and_the_masks(voxlogica_: Voxlogica) -> None:
@@ -177,18 +190,48 @@ def test_a_report_is_one_page_that_asks_no_other_host(voxlogica_: Voxlogica) -> 
 
 
 def test_a_report_of_a_sweep_has_heat_maps_that_say_what_numpy_says(voxlogica_: Voxlogica) -> None:
-    voxlogica_("sweep", "p.imgql", "--cases", "data/{case}.nii.gz", "-p", "k=50,60,70")
+    voxlogica_("sweep", "p.imgql", "--cases", "data/{case}.nii.gz", "-p", "k=90,95,97")
     assert voxlogica_("report", "1", "--sort", "share", "--lowest", "share")[1] == "r1.html\n"
     text = Path("r1.html").read_text()
     Page(text)
     images = [np.asarray(nibabel.load(f"data/{name}.nii.gz").dataobj) for name in NAMES]
     shares = {}
-    for k in (50, 60, 70):
+    for k in (90, 95, 97):
         shares[k] = np.mean([np.sum(i > 90) / np.sum(binary_dilation(i > k, np.ones((3, 3, 3)))) for i in images])
         assert f"<title>k={k}: {brief(float(shares[k]))}, 3 cases</title>" in text
     least = min(shares, key=lambda k: shares[k])
     assert f"The lowest, {brief(float(shares[least]))}, is at k = {least}." in text
     assert text.count('class="best"') == 2
+    assert "<p class=note>At k = " in text.split("Cases, the worst first")[0], "dots are of the best cell too"
+
+
+def test_cells_that_are_as_good_as_the_best_are_marked_too(voxlogica_: Voxlogica) -> None:
+    out = voxlogica_("sweep", "p.imgql", "-p", "k=95,97", "-p", "CASE=ann,bob", "-q")[1]
+    voxels = out.split("\nvoxels")[1].split("\n\n")[0]
+    assert voxels.count("*") == 1
+    Path("same.imgql").write_text(
+        PROGRAM.replace("97", "97\nlet j = 1").replace("print", 'print "j" k .+. 0 .*. j\nprint', 1)
+    )
+    out = voxlogica_("sweep", "same.imgql", "-p", "k=95,97", "-p", "j=1,2,3", "--set", "CASE=ann", "-q")[1]
+    assert out.startswith(" k  j  "), "no column of cases when there are none"
+    assert out.split("\nj   ")[1].split("\n\n")[0].splitlines()[1:] == [
+        "       1    2    3", "  95  95   95   95", "  97  97*  97*  97*"
+    ]  # fmt: skip
+    voxlogica_("report", "2", "-o", "same.html")
+    assert "The highest, 97, is at k = 97, j = 1, and the same in 2 more." in Path("same.html").read_text()
+    out = voxlogica_("sweep", "same.imgql", "-p", "j=1,2,3", "--set", "CASE=ann", "-q")[1]
+    assert "\nj   mean of 1 case, j to the right, the same everywhere\n" in out
+    assert "*" not in out
+    voxlogica_("report", "3", "-o", "same.html")
+    assert "the same everywhere. It is 97." in Path("same.html").read_text()
+
+
+def test_a_millimetre_is_as_long_in_all_three_slices() -> None:
+    space = vx.Space((40, 20, 30), (1.0, 1.0, 2.0), (0.0,) * 3, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    image = vx.Image.of(space, np.ones(space.shape, np.float32))
+    picture = np.asarray(Pictures.open(io.BytesIO(slices(image, []))))
+    scale = PANEL / 60  # the head runs along the third axis, the longest
+    assert picture.shape == (PANEL, round(40 * scale) * 2 + round(20 * scale) + 12)
 
 
 def test_pictures_come_from_the_recorded_program_even_when_the_file_has_changed(voxlogica_: Voxlogica) -> None:
@@ -275,6 +318,6 @@ def test_what_is_on_the_patient_s_left_is_drawn_on_the_right_in_all_48_orientati
     assert where == [9.0, 2.0, 2.0]  # left is to the right, the front is up, the head is up
     picture = np.asarray(Pictures.open(io.BytesIO(slices(scan, [mask]))).convert("RGB")).astype(int)
     lit = np.abs(picture - np.array(COLOURS[0])).sum(axis=2) < 60
-    axial = lit[:, : round(12 * 260 / 16 * 16 / 14)]
+    axial = lit[:, : round(12 * PANEL / 16)]
     assert np.nonzero(axial)[1].mean() > axial.shape[1] / 2
     assert np.nonzero(axial)[0].mean() < axial.shape[0] / 2

@@ -5,12 +5,16 @@ they agree (C3b), the places of things, the errors of `tests/wrong/syntax-*`, th
 bracket too many, and that neither depth nor length is limited.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from math import inf, isnan, nan
 from pathlib import Path
+from typing import get_args
 
 import pytest
-from hypothesis import example, given
+from hypothesis import Phase, example, find, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
 
 from voxlogica.errors import ProgramError, Source, Span, as_data, render
 from voxlogica.syntax import parse, print_program, show
@@ -35,6 +39,7 @@ from voxlogica.syntax.ast import (
     Save,
     Slice,
     String,
+    parts,
 )
 from voxlogica.syntax.expressions import VARIABLES
 from voxlogica.syntax.lexer import tokenize, words
@@ -649,6 +654,81 @@ def test_a_printed_program_is_the_same_program(whole: Program) -> None:
     assert again == whole
     assert docs(again) == docs(whole)
     assert print_program(again) == text
+
+
+def nodes(whole: Program) -> Iterator[Command | Expression | Parameter]:
+    """Everything that a program is made of."""
+    for command in whole.commands:
+        yield command
+        stack: list[Expression] = [command.path] if isinstance(command, (Load, Import)) else []
+        match command:
+            case Let(_, parameters, body):
+                yield from parameters
+                stack = [body]
+            case Save(text, value) | Print(text, value):
+                stack = [text, value]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack += parts(node)
+
+
+# Every class of the syntax tree, and every way in which one may be filled or written.
+FORMS: dict[str, Callable[[object], bool]] = {
+    **{each.__name__: lambda node, each=each: isinstance(node, each) for each in get_args(Expression | Command)},
+    "Parameter": lambda node: isinstance(node, Parameter),
+    "a word called": lambda node: isinstance(node, Call) and node.form == "call" and node.name.isalpha(),
+    "a qualified name called": lambda node: isinstance(node, Call) and node.name[0].isalpha() and "." in node.name,
+    "a symbol called": lambda node: isinstance(node, Call) and node.form == "call" and node.name[0] in "+-*/&|",
+    "a prefix": lambda node: isinstance(node, Call) and node.form == "prefix",
+    "a capital prefix": lambda node: isinstance(node, Call) and node.form == "prefix" and node.name == "N",
+    "a capital infix": lambda node: isinstance(node, Call) and node.form == "infix" and node.name == "N",
+    "extra arguments": lambda node: isinstance(node, Call) and node.form == "infix" and len(node.arguments) > 2,
+    "an empty list": lambda node: isinstance(node, List) and not node.items,
+    "a slice without a start": lambda node: isinstance(node, Slice) and node.start is None and node.stop is not None,
+    "a slice without an end": lambda node: isinstance(node, Slice) and node.start is not None and node.stop is None,
+    "a slice of all": lambda node: isinstance(node, Slice) and node.start is node.stop is None,
+    "a field of a field": lambda node: isinstance(node, Field) and isinstance(node.record, Field),
+    **{
+        word: lambda node, word=word: isinstance(node, Binder) and node.word == word
+        for word in ("let", "for", "filter")
+    },
+    "a fold of one argument": lambda node: isinstance(node, Fold) and len(node.arguments) == 1,
+    "a fold of two arguments": lambda node: isinstance(node, Fold) and len(node.arguments) == 2,
+    "a fold of a function": lambda node: isinstance(node, Fold) and node.operator[0].islower(),
+    "a function": lambda node: isinstance(node, Let) and len(node.parameters) > 1,
+    "an operator defined": lambda node: isinstance(node, Let) and not node.name[0].isalpha() and node.name[0] != "_",
+    "a documented definition": lambda node: isinstance(node, Let) and "\n" in node.doc,
+    "an integer": lambda node: isinstance(node, Number) and node.integer,
+    "a program variable": lambda node: isinstance(node, Name) and node.name in VARIABLES,
+}
+
+
+def test_the_programs_that_are_printed_have_every_form() -> None:
+    """The test of printing says nothing of a form that is never generated."""
+    missing = dict(FORMS)
+
+    def has_the_last_one(whole: Program) -> bool:
+        for node in nodes(whole):
+            for form in [form for form, holds in missing.items() if holds(node)]:
+                del missing[form]
+        return not missing
+
+    options = settings(database=None, derandomize=True, max_examples=3_000, phases=[Phase.generate])
+    with suppress(NoSuchExample):
+        find(PROGRAMS, has_the_last_one, settings=options)
+    assert not missing
+
+
+def test_parts_are_all_that_an_expression_has() -> None:
+    """A field of a new class that holds expressions is one of its `parts`."""
+    one, two = Name("one", NOWHERE), Name("two", NOWHERE)
+    for each in get_args(Expression):
+        held = [name for name, kind in each.__annotations__.items() if "Expression" in kind]
+        given = {name: (one, two) if "tuple" in each.__annotations__[name] else one for name in held}
+        rest = {name: NOWHERE for name in each.__annotations__ if name not in held}
+        expected = [leaf for value in given.values() for leaf in (value if isinstance(value, tuple) else (value,))]
+        assert list(parts(each(**given, **rest))) == expected, each
 
 
 @given(EXPRESSIONS[None].filter(lambda tree: ":" not in show(tree)))

@@ -24,20 +24,28 @@ if TYPE_CHECKING:
         ProgramError,
         VoxLogicAError,
     )
-    from voxlogica.session import Program, Run, Session, cases, load, program
+    from voxlogica.session import Program, Run, Session, cases, diff, load, program
+    from voxlogica.session.own import Bool, Number, Text, operator
+    from voxlogica.session.studies import Study
+    from voxlogica.session.volumes import Image, Labels, Mask, Model
     from voxlogica.study.cases import Cases
-    from voxlogica.values import Image, Labels, Mask, Model, Space
+    from voxlogica.values import Space
 
 _PLACES = {
-    **dict.fromkeys(("Program", "Run", "Session", "cases", "load", "program"), "session"),
+    **dict.fromkeys(("Program", "Run", "Session", "cases", "diff", "load", "program"), "session"),
     "Cases": "study.cases",
-    **dict.fromkeys(("Image", "Labels", "Mask", "Model", "Space"), "values"),
+    **dict.fromkeys(("Image", "Labels", "Mask", "Model"), "session.volumes"),
+    **dict.fromkeys(("Bool", "Number", "Text", "operator"), "session.own"),
+    "load_ipython_extension": "session.notebook",  # what `%load_ext voxlogica` asks for
+    "Space": "values",
+    "Study": "session.studies",
     **dict.fromkeys(
         ("ComputationError", "InputError", "InternalError", "MachineError", "ProgramError", "VoxLogicAError"), "errors"
     ),
 }
 
 __all__ = [
+    "Bool",
     "Cases",
     "ComputationError",
     "Image",
@@ -47,15 +55,20 @@ __all__ = [
     "MachineError",
     "Mask",
     "Model",
+    "Number",
     "Program",
     "ProgramError",
     "Run",
     "Session",
     "Space",
+    "Study",
+    "Text",
     "VoxLogicAError",
     "__version__",
     "cases",
+    "diff",
     "load",
+    "operator",
     "program",
 ]
 

@@ -7,29 +7,32 @@ instance is made, and the other methods are closures. tests/test_dataclass.py ho
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+_FIELDS = "__record_fields__"
 
 if TYPE_CHECKING:
     from dataclasses import asdict, dataclass, field, replace
 else:
     from operator import attrgetter
 
-    _FIELDS = "__record_fields__"
     _MISSING = object()
 
     class field:
         """A field: its default, or what makes it; whether it is compared, and shown."""
 
-        __slots__ = ("compare", "default", "default_factory", "repr")
+        __slots__ = ("compare", "default", "default_factory", "kw_only", "repr", "type")
 
-        def __init__(self, *, default=_MISSING, default_factory=None, compare=True, repr=True):
-            self.default, self.default_factory, self.compare, self.repr = default, default_factory, compare, repr
+        def __init__(self, *, default=_MISSING, default_factory=None, compare=True, repr=True, kw_only=False):
+            self.default, self.default_factory, self.kw_only = default, default_factory, kw_only
+            self.compare, self.repr = compare, repr
 
-    def dataclass(cls=None, /, *, frozen=False, eq=True, slots=False):
+    def dataclass(cls=None, /, *, frozen=False, eq=True, repr=True, slots=False, unsafe_hash=False):
         """Makes a class of its annotations, as `dataclasses.dataclass` does."""
         if cls is None:
-            return lambda cls: _make(cls, frozen, eq, slots)
-        return _make(cls, frozen, eq, slots)
+            return lambda cls: _make(cls, frozen, eq, repr, slots, unsafe_hash)
+        return _make(cls, frozen, eq, repr, slots, unsafe_hash)
 
     class _Described:
         """The fields as `dataclasses` describes them, for users of its functions."""
@@ -39,7 +42,7 @@ else:
 
             made = []
             for name, each in getattr(cls, _FIELDS).items():
-                options = {"compare": each.compare, "repr": each.repr}
+                options = {"compare": each.compare, "repr": each.repr, "kw_only": each.kw_only}
                 if each.default_factory is not None:
                     options["default_factory"] = each.default_factory
                 elif each.default is not _MISSING:
@@ -66,24 +69,26 @@ else:
     def _fields(instance):
         return getattr(type(instance), _FIELDS)
 
-    def _make(cls, frozen, eq, slots):
+    def _make(cls, frozen, eq, repr, slots, unsafe_hash):
         fields = dict(getattr(cls, _FIELDS, {}))
         for name in cls.__annotations__:  # its own
             default = cls.__dict__.get(name, _MISSING)
             fields[name] = default if isinstance(default, field) else field(default=default)
+            fields[name].type = cls.__annotations__[name]
             if fields[name].default is not _MISSING:
                 setattr(cls, name, fields[name].default)
             elif isinstance(default, field):
                 delattr(cls, name)
-        made = {_FIELDS: fields, "__match_args__": tuple(fields), "__dataclass_fields__": _Described()}
-        if "__repr__" not in cls.__dict__:
+        by_place = tuple([name for name, each in fields.items() if not each.kw_only])
+        made = {_FIELDS: fields, "__match_args__": by_place, "__dataclass_fields__": _Described()}
+        if repr and "__repr__" not in cls.__dict__:
             made["__repr__"] = _repr(fields)
         if eq:
             key = _key([name for name, each in fields.items() if each.compare])
             if "__eq__" not in cls.__dict__:
                 made["__eq__"] = _eq(key)
             if cls.__dict__.get("__hash__") is None:
-                made["__hash__"] = (lambda self: hash(key(self))) if frozen else None
+                made["__hash__"] = (lambda self: hash(key(self))) if frozen or unsafe_hash else None
         if frozen:
             made |= {"__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete}
         if not slots:
@@ -112,7 +117,9 @@ else:
     def _compiled_init(fields, frozen, then):
         names = {"_missing": _MISSING, "_set": object.__setattr__}
         parameters, lines = [], []
-        for name, each in fields.items():
+        for name, each in sorted(fields.items(), key=lambda item: item[1].kw_only):
+            if each.kw_only and "*" not in parameters:
+                parameters.append("*")
             value = name
             if each.default_factory is not None:
                 names[f"_make_{name}"] = each.default_factory
@@ -159,4 +166,10 @@ else:
             object.__setattr__(self, name, value)
 
 
-__all__ = ["asdict", "dataclass", "field", "replace"]
+def annotations_of(cls: object) -> Mapping[str, object] | None:
+    """The fields of a dataclass, ours or Python's, and how they are annotated; None for anything else."""
+    fields = getattr(cls, _FIELDS, None) or getattr(cls, "__dataclass_fields__", None)
+    return {name: each.type for name, each in fields.items()} if isinstance(cls, type) and fields else None
+
+
+__all__ = ["annotations_of", "asdict", "dataclass", "field", "replace"]

@@ -126,6 +126,10 @@ class VoxLogicAError(Exception):
         """An exception with one diagnostic, made from the diagnostic's fields."""
         return cls(Diagnostic(code, message, span, **more))  # type: ignore[arg-type]
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows of it in place of a traceback: the place that counts is in the program."""
+        return str(self).splitlines()
+
 
 class ProgramError(VoxLogicAError):
     """The program or the arguments are wrong."""

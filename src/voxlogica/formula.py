@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
-from typing import Any, NamedTuple
+from functools import cache, cached_property
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast
 
 from voxlogica import identity
 from voxlogica._dataclass import dataclass
@@ -17,7 +18,7 @@ from voxlogica.values import Space, Value
 class Type:
     """A type of the logic; each is one object. `spatial` ones have voxels, and so a space.
 
-    A sequence has the type of its `element`s, which share a space; a record those of its `fields`.
+    A sequence has the type of its `element`s, which share a space; a record those of its `fields`, which share one too.
     """
 
     name: str
@@ -33,12 +34,16 @@ class Type:
         mine, its = self, other
         while mine.element is not None and its.element is not None:
             mine, its = mine.element, its.element
+        if mine.fields is not None and its.fields is not None and mine is not its:
+            pairs = zip(mine.fields.values(), its.fields.values(), strict=False)
+            return list(mine.fields) == list(its.fields) and all(kind.accepts(given) for kind, given in pairs)
         return its is mine or its is NOTHING or (mine is IMAGE and its is LABELS)
 
     @property
     def plural(self) -> str:
         """Several values of the type."""
-        return self.name if self is LABELS else f"{self.name}s" if self.element is None else f"sequences{self.name[8:]}"
+        first, _, rest = self.name.partition(" of ")  # a sequence's or a record's says of what
+        return self.name if self is LABELS else f"{first}s of {rest}" if rest else f"{self.name}s"
 
 
 @cache
@@ -46,6 +51,14 @@ def sequence(element: Type) -> Type:
     """The type of sequences of such elements."""
     name = f"sequence of {element.plural}" if element is not NOTHING else "empty sequence"
     return Type(name, element.spatial, element)
+
+
+@cache
+def record(*fields: tuple[str, Type]) -> Type:
+    """The type of records with these fields, in this order."""
+    names = [name for name, _ in fields]
+    some = ", ".join([*names[:3], *(["…"] if len(names) > 3 else [])])
+    return Type(f"record of {some}", any(kind.spatial for _, kind in fields), fields=MappingProxyType(dict(fields)))
 
 
 NUMBER = Type("number")
@@ -68,7 +81,9 @@ class Operator:
     with others, told apart by their types. All spatial arguments and a spatial result share one space; `needs_space`
     says that the body takes it first, without the user giving it. `cost` names the class of its running time; `isolate`
     has the body run in a process of its own, for what may crash or must be killable; `dynamic` says that the body
-    returns formulas (see `Builder`); `library` is the package that computes it, if not ours: its version is in the ids.
+    returns formulas (see `Builder`), and `replayed` that it does so quickly, from numbers and truth values: these are
+    then stored in the formulas' place. `library` is the package that computes it, if not ours: its version is in the
+    ids.
     """
 
     name: str
@@ -85,8 +100,19 @@ class Operator:
     hidden: bool = False
     isolate: bool = False
     dynamic: bool = False
+    replayed: bool = False
     library: str = ""
     also: tuple[str, ...] = ()
+
+    @cached_property
+    def types(self) -> tuple[Type, ...]:
+        """The types of the parameters."""
+        return tuple([kind for _, kind in self.parameters])
+
+    @cached_property
+    def spatial(self) -> tuple[int, ...]:
+        """The numbers of the parameters that have voxels."""
+        return tuple([n for n, kind in enumerate(self.types) if kind.spatial])
 
     @property
     def signature(self) -> str:
@@ -129,10 +155,10 @@ class Formula:
     """A node of the graph: a constant (`value`), a leaf (`file`), or an operator over `arguments`.
 
     Made only by `Formulas`, which interns: within one table equal formulas are the same object. `origin` is where the
-    text first asked for it, and has no part in the id.
+    text first asked for it, and has no part in the id. An `open` one has a hole somewhere below.
     """
 
-    __slots__ = ("__weakref__", "arguments", "file", "id", "operator", "origin", "space", "type", "value")
+    __slots__ = ("__weakref__", "arguments", "file", "id", "open", "operator", "origin", "space", "type", "value")
 
     def __init__(
         self,
@@ -147,6 +173,12 @@ class Formula:
     ) -> None:
         self.id, self.type, self.space, self.operator = id, type, space, operator
         self.arguments, self.value, self.file, self.origin = arguments, value, file, origin
+        self.open: bool = any(argument.open for argument in arguments)
+
+    @property
+    def parts(self) -> tuple[Formula, ...]:
+        """The formulas that it is made of: its arguments, if it is not `Late`."""
+        return self.arguments
 
     @property
     def label(self) -> str:
@@ -157,6 +189,48 @@ class Formula:
 
     def __repr__(self) -> str:
         return f"<{self.label} {self.id.hex()[:10]}: {self.type}>"
+
+
+class Hole(Formula):
+    """The place in a formula that others are to take, one after the other: what the name bound by a loop stands for."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int, type: Type, space: Space | None) -> None:
+        super().__init__(identity.hole(number, space.id if space else None), type, space, None, (), None, None, None)
+        self.number, self.open = number, True
+
+
+class Late(Formula):
+    """A sequence of which it is not known how long it is, or what is made of one.
+
+    Its identity is what it is made of: the operator, its `parts` and its `parameters`. Of the parts the last ones may
+    be *bodies*, formulas with the holes of these numbers (`bound`); holes are numbered from the inside, from 0, so that
+    it matters neither what they are called nor where the whole stands. `arguments` are the numbers and truth values
+    that must be known first to find out which formula it is. `word` is how a program says it.
+    """
+
+    __slots__ = ("bodies", "bound", "parameters", "parts", "word")
+    parts: tuple[Formula, ...]
+
+    def __init__(
+        self,
+        operator: Operator,
+        parts: tuple[Formula, ...],
+        parameters: tuple[Plain, ...],
+        arguments: tuple[Formula, ...],
+        space: Space | None,
+        origin: Origin | None,
+        *,
+        bodies: int,
+        bound: range,
+        word: str,
+    ) -> None:
+        ids, counts = [part.id for part in parts], (*parameters, bodies, bound.start, len(bound))
+        id = identity.applied(operator.name, operator.version, space.id if space else None, ids, counts)
+        super().__init__(id, operator.result, space, operator, arguments, None, None, origin)
+        self.parts, self.parameters, self.bodies, self.bound, self.word = parts, parameters, bodies, bound, word
+        self.open = any(part.open for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,17 +251,22 @@ class Formulas:
         self._applied: dict[tuple[object, ...], Formula] = {}
         self._constants: dict[tuple[type, object], Formula] = {}
         self._leaves: dict[Id, Formula] = {}
+        self._late: dict[Id, Late] = {}
+
+    def interned(self, late: Late) -> Late:
+        """The formula itself, or the equal one that is here already."""
+        return self._late.setdefault(late.id, late)
 
     def constant(self, value: bool | float | str, origin: Origin | None = None) -> Formula:
         """A constant; integers are numbers."""
-        if not isinstance(value, (bool, str)):
-            value = identity.normal(float(value))
-        kind = BOOL if isinstance(value, bool) else NUMBER if isinstance(value, float) else STRING
-        key = (kind, "nan" if value != value else value)
-        known = self._constants.get(key)  # type: ignore[arg-type]
+        known = self._constants.get((type(value), value))
         if known is None:
-            known = Formula(identity.constant(value), kind, None, None, (), value, None, origin)
-            self._constants[key] = known  # type: ignore[index]
+            plain = value if isinstance(value, (bool, str)) else identity.normal(float(value))
+            kind = BOOL if isinstance(value, bool) else STRING if isinstance(value, str) else NUMBER
+            known = self._constants.get((type(plain), plain)) or Formula(
+                identity.constant(plain), kind, None, None, (), plain, None, origin
+            )
+            self._constants[type(value), value] = self._constants[type(plain), plain] = known
         return known
 
     def leaf(self, leaf: Leaf, origin: Origin | None = None) -> Formula:
@@ -240,17 +319,18 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
     for (name, wanted), argument in zip(operator.parameters, arguments, strict=True):
         if argument.type is not wanted and not wanted.accepts(argument.type):
             raise TypeError(f"{operator}: {name} is a {wanted}, not a {argument.type}")
-        if argument.space is not None:
-            if space is not None and argument.space is not space and argument.space.id != space.id:
+        here = argument.space
+        if here is not space and here is not None:
+            if space is not None and here.id != space.id:
                 raise ValueError(f"{operator}: its arguments are in different spaces")
-            space = argument.space
+            space = here
     if space is None and (operator.result.spatial or operator.needs_space):
         raise ValueError(f"{operator} needs a space")
     return space
 
 
-def below(goals: Sequence[Formula]) -> Iterator[Formula]:
-    """Every formula the goals need, each once, arguments before what uses them."""
+def below(goals: Sequence[Formula], parts: bool = False) -> Iterator[Formula]:
+    """Every formula the goals need, each once, arguments before what uses them; with `parts`, all they are made of."""
     seen: set[int] = set()
     stack: list[tuple[Formula, bool]] = [(goal, False) for goal in reversed(goals)]
     while stack:
@@ -260,7 +340,8 @@ def below(goals: Sequence[Formula]) -> Iterator[Formula]:
         elif id(formula) not in seen:
             seen.add(id(formula))
             stack.append((formula, True))
-            stack += [(a, False) for a in reversed(formula.arguments) if id(a) not in seen]
+            under = formula.parts if parts else formula.arguments
+            stack += [(a, False) for a in reversed(under) if id(a) not in seen]
     # A formula may stand twice on the stack before its first visit; `seen` makes the second visit a no-op.
 
 
@@ -276,16 +357,16 @@ class Builder:
     """
 
     def __init__(self, task: Formula) -> None:
+        self.task, self.table = task, Formulas()
         self.arguments = task.arguments
-        self._table, self._origin = Formulas(), task.origin
 
     def constant(self, value: bool | float | str) -> Formula:
         """A constant."""
-        return self._table.constant(value, self._origin)
+        return self.table.constant(value, self.task.origin)
 
     def apply(self, operator: Operator, *arguments: Formula, space: Space | None = None) -> Formula:
         """An operator over formulas."""
-        return self._table.apply(operator, arguments, space, self._origin)
+        return self.table.apply(operator, arguments, space, self.task.origin)
 
 
 class Unreadable(LookupError):
@@ -307,9 +388,10 @@ def returned(task: Formula, result: object) -> tuple[Formula, ...]:
     return formulas
 
 
-def encode(task: Formula, formulas: Sequence[Formula]) -> bytes:
+def encode(task: Formula, formulas: Sequence[Formula], values: Sequence[Value] = ()) -> bytes:
     """What a task returned, as canonical bytes: equal formulas, returned by equal tasks, have equal bytes.
 
+    For an operator that is `replayed` these are `("values", FORMAT, values)`, those of its arguments; for others
     `("formulas", FORMAT, nodes, roots)`: the nodes come after those they name, by number, in depth-first order:
 
     - `("argument", n)` the task's n-th argument, and all that is below it;
@@ -321,6 +403,8 @@ def encode(task: Formula, formulas: Sequence[Formula]) -> bytes:
     So the bytes say nothing of what the task reads, and stay short however deep that is. Raises `ValueError` for a file
     that the task does not read: nobody who opens the bytes could find it.
     """
+    if task.operator is not None and task.operator.replayed:
+        return identity.canonical(("values", identity.FORMAT, cast("Sequence[Plain]", values)))
     known = {argument.id: n for n, argument in reversed(list(enumerate(task.arguments)))}
     numbers: dict[Id, int] = {}
     nodes: list[Plain] = []
@@ -366,6 +450,8 @@ def decode(task: Formula, data: bytes, operators: Callable[[str], Operator | Non
     table, formulas, files = Formulas(), list[Formula](), dict[Id, Formula]()
     try:
         content: Any = identity.plain(data)
+        if content[0] == "values":
+            return _replayed(task, content)
         kind, version, nodes, roots = content
         if (kind, version) != ("formulas", identity.FORMAT):
             raise Unreadable(f"formulas in the format {version!r}")
@@ -390,3 +476,12 @@ def decode(task: Formula, data: bytes, operators: Callable[[str], Operator | Non
         return returned(task, formulas[roots[0]] if task.type is not FORMULAS else [formulas[n] for n in roots])
     except (ValueError, TypeError, LookupError) as error:
         raise Unreadable(str(error)) from error
+
+
+def _replayed(task: Formula, content: tuple[str, int, Sequence[Value]]) -> tuple[Formula, ...]:
+    """The formulas that the body returns again."""
+    _, version, values = content
+    operator = task.operator
+    if operator is None or not operator.replayed or version != identity.FORMAT or len(values) != len(task.arguments):
+        raise Unreadable(f"values in the format {version!r}")
+    return returned(task, operator.body(Builder(task), *values))

@@ -105,20 +105,26 @@ def applied(
     It is the hash of `("apply", FORMAT, operator, version, space, arguments, parameters)`, put together from parts:
     this is most of the time that a large program takes to become formulas.
     """
-    here = b"n" if space is None else _ID + space
-    above = b"".join([_ID + argument for argument in arguments])
-    rest = _NO_PARAMETERS if not parameters else canonical(parameters)
-    return Id(sha256(_head(operator, version) + here + b"l" + _length(len(arguments)) + above + rest).digest())
+    start = _start(operator, version, space, len(arguments))
+    rest = canonical(parameters) if parameters else _NO_PARAMETERS
+    return Id(sha256(_ID.join([start, *arguments]) + rest).digest())
 
 
-@lru_cache(maxsize=1024)
-def _head(operator: str, version: int) -> bytes:
-    return b"l" + _length(7) + b"".join([canonical(field) for field in ("apply", FORMAT, operator, version)])
+@lru_cache(maxsize=4096)
+def _start(operator: str, version: int, space: Id | None, arguments: int) -> bytes:
+    """What stands before the arguments, and is the same for many formulas."""
+    fields = ("apply", FORMAT, operator, version, space)
+    return b"l" + _length(7) + b"".join([canonical(field) for field in fields]) + b"l" + _length(arguments)
 
 
 def constant(value: bool | float | str) -> Id:
     """The id of a constant, a number always as a double."""
     return _hash("constant", FORMAT, float(value) if type(value) is int else value)
+
+
+def hole(number: int, space: Id | None) -> Id:
+    """The id of the place in a formula that another one is to take; see `formula.Late`."""
+    return _hash("hole", FORMAT, number, space)
 
 
 def leaf(digest: bytes, reader: str, reader_version: int, space: Id) -> Id:
@@ -129,6 +135,11 @@ def leaf(digest: bytes, reader: str, reader_version: int, space: Id) -> Id:
 def space(fields: Sequence[Plain]) -> Id:
     """The id of a closure space, from all its fields."""
     return _hash("space", FORMAT, fields)
+
+
+def reading(status: Sequence[int]) -> Id:
+    """The id under which one process at a time reads a file through; `status` says which file, and its times."""
+    return _hash("reading", FORMAT, status)
 
 
 def file_digest(blocks: Iterable[bytes | memoryview]) -> bytes:

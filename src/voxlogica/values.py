@@ -8,9 +8,10 @@ coordinates are LPS millimetres, as in ITK and DICOM: x grows to the patient's l
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from math import isfinite, prod
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
 from voxlogica import identity
 from voxlogica._dataclass import dataclass, field
@@ -198,19 +199,56 @@ class Model(_Volume):
 
 
 Scalar = bool | float | str
-Value: TypeAlias = "Scalar | Mask | Image | Model | bytes | tuple[Value, ...]"
+Value: TypeAlias = "Scalar | Mask | Image | Model | Record | bytes | tuple[Value, ...]"
 """What a formula may stand for; a tuple is a sequence."""
 
 
-Printable: TypeAlias = "Scalar | tuple[Printable, ...]"
-"""What a `print` shows."""
+class Record(Mapping[str, "Value"]):
+    """Values with names: `r.dice`, `r["dice"]`, `dict(r)`; immutable, in the order of its type's fields."""
+
+    __slots__ = ("_fields",)
+    _fields: Mapping[str, Value]
+
+    def __init__(self, fields: Mapping[str, Value]) -> None:
+        object.__setattr__(self, "_fields", dict(fields))
+
+    def __getitem__(self, name: str) -> Value:
+        return self._fields[name]
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._fields:
+            raise AttributeError(f"there is no field {name!r}; there are {', '.join(self)}")
+        return self._fields[name]
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("a record does not change")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __reduce__(self) -> tuple[type[Record], tuple[Mapping[str, Value]]]:
+        return Record, (self._fields,)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._fields]
+
+    def __repr__(self) -> str:
+        return f"Record({', '.join([f'{name}={value!r}' for name, value in self.items()])})"
+
+
+Printable: TypeAlias = "Scalar | tuple[Printable, ...] | Record"
+"""What a `print` shows; the fields of such a record are printable."""
 
 
 def shown(value: Printable) -> str:
-    """A scalar as text (C19): the fewest digits that read back exactly, integral numbers without `.0`."""
+    """A printable as text (C19): the fewest digits that read back exactly, integral numbers without `.0`."""
     if isinstance(value, tuple):
-        inside = [json.dumps(each, ensure_ascii=False) if isinstance(each, str) else shown(each) for each in value]
-        return f"[{', '.join(inside)}]"
+        return f"[{', '.join([_inside(each) for each in value])}]"
+    if isinstance(value, Record):
+        return f"{{{', '.join([f'{name}: {_inside(each)}' for name, each in value.items()])}}}"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -219,10 +257,31 @@ def shown(value: Printable) -> str:
     return str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
 
 
-def plain(value: Printable) -> bool | float | int | str | list[Any]:
-    """A scalar for JSON, which knows neither infinity nor not-a-number: those as text; integral numbers as integers."""
+def columns(label: str, value: Any) -> dict[str, Printable]:
+    """A printable as columns of a table: of a record one for each field, `label.field`; of several, their sequences."""
+    inner = value
+    while isinstance(inner, tuple) and inner:
+        inner = next((each for each in inner if each != ()), ())
+    if not isinstance(inner, Record):
+        return {label: value}
+    return {name: each for field in inner for name, each in columns(f"{label}.{field}", _each(value, field)).items()}
+
+
+def _each(value: Any, field: str) -> Any:
+    return value[field] if isinstance(value, Record) else tuple([_each(each, field) for each in value])
+
+
+def _inside(value: Any) -> str:
+    """A value within another: texts have quotes there."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else shown(value)
+
+
+def plain(value: Any) -> bool | float | int | str | list[Any] | dict[str, Any]:
+    """A printable for JSON, which knows neither infinity nor nan: those as text; integral numbers as integers."""
     if isinstance(value, tuple):
         return [plain(each) for each in value]
+    if isinstance(value, Record):
+        return {name: plain(each) for name, each in value.items()}
     if isinstance(value, (bool, str)):
         return value
     number = float(value)

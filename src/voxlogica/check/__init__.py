@@ -15,12 +15,19 @@ from voxlogica.syntax.ast import Program
 __all__ = ["Checked", "StringName", "check", "names", "read_text", "replaced", "shown"]
 
 
-def check(program: Program, path: Path | None = None, name: str = "program", search: Sequence[Path] = ()) -> Checked:
+def check(
+    program: Program,
+    path: Path | None = None,
+    name: str = "program",
+    search: Sequence[Path] = (),
+    wanted: Sequence[str] = (),
+) -> Checked:
     """Checks a program and what it imports.
 
     `path` is where its text comes from, None when it is from nowhere; `name` what it is called in messages; `search`
-    are directories in which imports are looked for too. Raises `ProgramError` with every error and warning, in the
-    order of the text; warnings alone are in the result.
+    are directories in which imports are looked for too; `wanted` are definitions that are needed though no goal asks
+    for them. Raises `ProgramError` with every error and warning, in the order of the text; warnings alone are in the
+    result.
     """
     with collector_paused():
-        return Checker(File(path, name, program), search).check()
+        return Checker(File(path, name, program), search).check(wanted)

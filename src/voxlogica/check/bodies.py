@@ -233,7 +233,9 @@ def join_grids(
 ) -> int:
     """What a call, or a turn of a loop, does to grids; the variable of its result's, −1 if it has none."""
     for first, second, place in grids.joins:
-        body.unite(variable(first), variable(second), called(place))
+        a, b = variable(first), variable(second)
+        if a != b:
+            body.unite(a, b, called(place))
     body.free += [outward(free) for free in grids.free]
     if grids.open is not None:
         return body.make(outward(grids.open))

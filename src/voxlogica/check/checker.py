@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from voxlogica._dataclass import replace
 from voxlogica.check import messages
@@ -41,12 +42,13 @@ class Checker:
         self.main = Body(Code("main"), 0, {}, False, FIRST)
         self.functions: list[Function] = []
         self.values: dict[int, Value] = {}  # by owner
-        self.problems: list[tuple[int, Problem]] = []  # with the owner, the command it is found in
+        # What was found, with the owner: the command in which.
+        self.problems: list[tuple[int, Problem]] = []
+        self.edges: list[tuple[int, tuple[int, int, Place]]] = []
+        self.makers: list[tuple[int, tuple[int, Free]]] = []
+        self.free: list[tuple[int, Free]] = []
         self.used: dict[int, set[int]] = {}  # owner → owners
         self.steps: dict[int, range] = {}  # owner → its steps of the main code
-        self.edges: list[tuple[int, int, Place, int]] = []
-        self.makers: list[tuple[int, Free, int]] = []
-        self.free: list[tuple[Free, int]] = []
         self.inputs: list[InputSlot] = []
         self.parameters: dict[str, Parameter] = {}
         self.goals: list[tuple[int, GoalSlot]] = []
@@ -63,11 +65,11 @@ class Checker:
 
     # Commands
 
-    def check(self) -> Checked:
+    def check(self, wanted: Sequence[str] = ()) -> Checked:
         """The checked program; raises `ProgramError` with all errors and warnings."""
         for owner, (file, command) in enumerate(self.commands):
             self._command(owner, file, command)
-        needed = self._needed()
+        needed = self._needed(wanted)
         texts = [command for file, command in self.commands if not file.bundled]
         diagnostics = [*mistakes(texts), *self._diagnostics(needed)]
         self._order(diagnostics)
@@ -120,13 +122,13 @@ class Checker:
                 self._bind(command.name, self._overloaded(function) if file.bundled else function)
             case Save() | Print():
                 self._goal(owner, command)
-        self.used[owner] = self.used.get(owner, set()) | body.uses
         self.steps[owner] = range(start, len(body.code.steps))
-        self.problems += [(owner, problem) for problem in body.problems]
-        self.edges += [(*edge, owner) for edge in body.edges]
-        self.makers += [(*maker, owner) for maker in body.makers]
-        self.free += [(free, owner) for free in body.free]
-        body.uses, body.problems, body.edges, body.makers, body.free = set(), [], [], [], []
+        self.used.setdefault(owner, set()).update(body.uses)
+        body.uses.clear()
+        _move(body.problems, self.problems, owner)
+        _move(body.edges, self.edges, owner)
+        _move(body.makers, self.makers, owner)
+        _move(body.free, self.free, owner)
 
     def _bind(self, name: str, meaning: Value | Function | Overloaded) -> None:
         if isinstance(meaning, Value):
@@ -166,7 +168,7 @@ class Checker:
         word, text = ("print", command.label) if isinstance(command, Print) else ("save", command.path)
         if operand.slot < 0:
             return
-        if isinstance(kind, Type) and (kind.spatial if word == "print" else not kind.spatial or kind.element):
+        if isinstance(kind, Type) and not (_printable(kind) if word == "print" else _savable(kind)):
             start = command.span.start
             at = Span(command.span.source, start, start + len(word))
             marks, _ = self.expressions.marks(self.main, command.value, kind)
@@ -258,9 +260,10 @@ class Checker:
 
     # The end
 
-    def _needed(self) -> set[int]:
-        """The owners that the goals refer to, the goals' own included."""
+    def _needed(self, wanted: Sequence[str]) -> set[int]:
+        """The owners that the goals and the wanted definitions refer to, their own included."""
         needed = {owner for owner, _ in self.goals}
+        needed |= {value.owner for name in wanted if isinstance(value := self.scope.find(name, self.scope.now), Value)}
         needed |= {owner for owner, (_, command) in enumerate(self.commands) if isinstance(command, (Save, Print))}
         stack = list(needed)
         while stack:
@@ -305,21 +308,39 @@ class Checker:
     def _grids(self, needed: set[int]) -> tuple[tuple[Together, ...], dict[int, int], tuple[Free, ...]]:
         """Which inputs share a grid and why, the input of each space variable (−1: none), and what is on none."""
         spaces = self.main.spaces
-        for first, second, place, owner in self.edges:
+        for owner, edge in self.edges:
             if owner in needed:
-                spaces.unite(first, second, place)
+                spaces.unite(*edge)
         number = {each.grid: n for n, each in enumerate(self.inputs)}
         together = tuple(Together(number[join.first], number[join.second], join.place) for join in spaces.joins)
         grids: dict[int, int] = {}
         for variable in spaces.variables():
             port = spaces.port(variable)
             grids[variable] = number[port] if port is not None else -1
-        free = {spaces.root(v): maker for v, maker, owner in reversed(self.makers) if owner in needed and grids[v] < 0}
-        rest = [maker for maker, owner in self.free if owner in needed]
+        free = {
+            spaces.root(v): maker for owner, (v, maker) in reversed(self.makers) if owner in needed and grids[v] < 0
+        }
+        rest = [maker for owner, maker in self.free if owner in needed]
         return together, grids, (*reversed(free.values()), *rest)
 
 
 _SKIP = Skip()
+
+_Found = TypeVar("_Found")
+
+
+def _move(found: list[_Found], kept: list[tuple[int, _Found]], owner: int) -> None:
+    if found:
+        kept += [(owner, each) for each in found]
+        found.clear()
+
+
+def _printable(kind: Type) -> bool:
+    return not kind.spatial
+
+
+def _savable(kind: Type) -> bool:
+    return kind.spatial and kind.element is None and kind.fields is None
 
 
 def _no_grid(free: Free) -> Diagnostic:

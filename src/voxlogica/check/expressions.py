@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from voxlogica._dataclass import replace
 from voxlogica.check import messages, sequences
@@ -34,8 +34,9 @@ from voxlogica.check.spaces import Place
 from voxlogica.check.strings import has_names
 from voxlogica.errors import Diagnostic, Mark, Span
 from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type, signature
-from voxlogica.operators import by_symbol
-from voxlogica.reduction.code import Apply, Constant, Invoke, Text
+from voxlogica.operators import by_symbol, own
+from voxlogica.operators.records import field
+from voxlogica.reduction.code import Apply, Constant, Invoke, Read, Text
 from voxlogica.syntax.ast import (
     Binder,
     Boolean,
@@ -75,46 +76,58 @@ class Definitions(Protocol):
         ...
 
 
+_COMPARED = 100
+"""So many unknown names are compared with all others: where there are more, an import is missing, not a letter."""
+
+
+class _Begun(NamedTuple):
+    """An expression of which so many parts are checked."""
+
+    whole: Expression
+    parts: int
+
+
 class Expressions:
     """Checks expressions in a scope."""
 
     def __init__(self, scope: Scope, definitions: Definitions) -> None:
         self.scope, self.definitions = scope, definitions
+        self.compared = 0  # unknown names that were compared with all others, to find what was perhaps meant
 
     def expression(self, body: Body, expression: Expression) -> Checking:
         """Checks an expression, its parts first."""
-        stack: list[tuple[Expression, int]] = [(expression, 0)]
+        stack: list[Expression | _Begun] = [expression]
         operands: list[Operand] = []
         hidden: list[tuple[str, sequences.Hidden]] = []
         as_functions: set[int] = set()  # names beside an operator that does not exist, such as `|>`
         while stack:
-            node, stage = stack.pop()
+            node = stack.pop()
             if isinstance(node, Name):
                 operands.append(self.name(body, node, id(node) in as_functions))
-            elif isinstance(node, String) and has_names(node.value):
-                operands.append(Operand(body.emit(Text(node.value, node.span)), STRING))
             elif isinstance(node, (Number, Boolean, String)):
-                operands.append(Operand(body.emit(Constant(node.value, node.span)), literal_type(node)))
+                operands.append(self.literal(body, node))
             elif isinstance(node, Binder):
-                if stage == 0:
-                    stack += [(node, 1), (node.value, 0)]
-                elif stage == 2:
-                    sequences.unbind(body, *hidden.pop())
-                elif node.word == "let":
-                    hidden.append((node.name.name, sequences.bind(body, node, operands.pop())))
-                    stack += [(node, 2), (node.body, 0)]
-                else:
-                    operands.append((yield from sequences.loop(self, body, node, operands.pop())))
-            elif stage == 0:
+                stack += (_Begun(node, 1), node.value)
+            elif not isinstance(node, _Begun):
                 inner = self.inner(body, node)
-                stack.append((node, 1 + len(inner)))
-                stack += [(part, 0) for part in reversed(inner)]
+                stack.append(_Begun(node, len(inner)))
+                stack += inner[::-1]
                 if isinstance(node, Call) and self.is_no_operator(body, node.name):
                     as_functions |= {id(argument) for argument in node.arguments}
+            elif isinstance(whole := node.whole, Binder):
+                if node.parts == 2:
+                    sequences.unbind(body, *hidden.pop())
+                elif whole.word == "let":
+                    hidden.append((whole.name.name, sequences.bind(body, whole, operands.pop())))
+                    stack += (_Begun(whole, 2), whole.body)
+                else:
+                    operands.append((yield from sequences.loop(self, body, whole, operands.pop())))
             else:
-                given = operands[len(operands) - stage + 1 :]
-                del operands[len(operands) - stage + 1 :]
-                operands.append((yield from self.compound(body, node, given)))
+                first = len(operands) - node.parts
+                given = operands[first:]
+                del operands[first:]
+                operand = self.again(body, whole, given) if isinstance(whole, Call) else None
+                operands.append(operand or (yield from self.compound(body, whole, given)))
         return operands.pop()
 
     def inner(self, body: Body, node: Expression) -> tuple[Expression, ...]:
@@ -146,9 +159,15 @@ class Expressions:
 
     def is_no_operator(self, body: Body, symbol: str) -> bool:
         """Whether a symbol means nothing."""
-        return messages.is_symbol(symbol) and built_in(symbol) is None and self.scope.find(symbol, body.moment) is None
+        return self.scope.find(symbol, body.moment) is None and built_in(symbol) is None and messages.is_symbol(symbol)
 
     # Names
+
+    def literal(self, body: Body, node: Number | Boolean | String) -> Operand:
+        """A literal; a string with names in it is made when their values are known."""
+        if isinstance(node, String) and has_names(node.value):
+            return Operand(body.emit(Text(node.value, node.span)), STRING)
+        return Operand(body.emit(Constant(node.value, node.span)), literal_type(node))
 
     def name(self, body: Body, node: Name, perhaps_function: bool = False) -> Operand:
         """A name used as a value."""
@@ -184,14 +203,35 @@ class Expressions:
             return BAD
         (record,) = given
         kind = type_of(record)
-        if kind is not None:
+        if kind is None:
+            return Operand(record.slot, Unknown()) if body.general and record.slot >= 0 else BAD
+        found = (kind.fields or {}).get(node.name)
+        if found is None:
             marks, traces = self.marks(body, node.record, record.kind)
             problem = messages.no_field(node, kind, tuple(marks), self.variants(body, node.name))
             body.problems.append(Problem(problem, Place(node.name_span), tuple(traces)))
             return BAD
-        return Operand(record.slot, Unknown()) if body.general and record.slot >= 0 else BAD
+        if record.slot < 0 or body.general:
+            return Operand(min(record.slot, 0), found)
+        read = Read(field(kind, node.name), record.slot, node.name, node.name_span)
+        return Operand(body.emit(read), found, record.grid if found.spatial else -1)
 
     # Calls
+
+    def again(self, body: Body, node: Call, given: list[Operand]) -> Operand | None:
+        """A call of what was found right before for arguments of the same types, without asking again; else None."""
+        types = tuple([kind for slot, kind, _ in given if slot >= 0 and isinstance(kind, Type)])
+        if len(types) < len(given) or body.local(node.name) is not None:
+            return None
+        meaning: Meaning | None = self.meaning(body, node.name)
+        if isinstance(meaning, Overloaded):
+            chosen = meaning.chosen.get(types)
+            meaning = chosen[0] if chosen else None
+        if isinstance(meaning, Operator):
+            return self.apply(body, meaning, given, node.name_span) if types == meaning.types else None
+        if isinstance(meaning, Function) and not body.general and (made := meaning.instances.get(types)):
+            return self.invoke(body, node, meaning, made, given)
+        return None
 
     def call(self, body: Body, node: Call, given: list[Operand]) -> Checking:
         """A function or operator applied to arguments that are checked already."""
@@ -256,8 +296,6 @@ class Expressions:
             return BAD
         if chosen is None:
             chosen = self.choose(alternatives, [operand.kind for operand in given])
-            if len(types) == len(given):
-                meaning.chosen[types] = chosen
         if not chosen:
             self.report_overload(body, node, alternatives, given)
             return BAD
@@ -265,6 +303,7 @@ class Expressions:
             return Operand(0, Unknown())
         if any(kind.element for kind in types):
             return (yield from sequences.together(self, body, node, given))
+        meaning.chosen[types] = chosen
         return (yield from self.known_call(body, node, chosen[0], given))
 
     def likely(self, meaning: Overloaded, given: Sequence[Operand]) -> Operator | Function:
@@ -366,17 +405,18 @@ class Expressions:
         result = operator.result
         if any(operand.slot < 0 for operand in given):
             return Operand(-1, result)
-        place = Place(span)
-        spatial = [operand.grid for operand, (_, kind) in zip(given, operator.parameters, strict=True) if kind.spatial]
-        for grid in spatial[1:]:
-            body.unite(spatial[0], grid, place)
-        space = -1
-        if not spatial and (operator.needs_space or result.spatial):
-            space = body.make(Free(operator.symbol, place))
-            spatial = [space]
+        grid = space = -1
+        if operator.spatial:
+            first, *rest = operator.spatial
+            grid = given[first].grid
+            for other in rest:
+                if given[other].grid != grid:
+                    body.unite(grid, given[other].grid, Place(span))
+        elif operator.needs_space or result.spatial:
+            grid = space = body.make(Free(operator.symbol, Place(span)))
         slots = tuple([operand.slot for operand in given])
         slot = body.emit(Apply(operator, slots, space, span))
-        return Operand(slot, result, spatial[0] if result.spatial else -1)
+        return Operand(slot, result, grid if result.spatial else -1)
 
     def invoke(
         self, body: Body, node: Call, function: Function, instance: Instance, given: Sequence[Operand]
@@ -387,6 +427,8 @@ class Expressions:
             body.problems.append(self.lifted(body, problem, name, node))
         if instance.code.result < 0 or any(operand.slot < 0 for operand in given):
             return Operand(-1, instance.result)
+        if instance.alone is not None:
+            return self.apply(body, instance.alone.operator, [given[n] for n in instance.alone.arguments], span)
 
         def variable(port: int) -> int:
             if port >= 0:
@@ -506,8 +548,11 @@ class Expressions:
                 help = "there is no recursion: two definitions cannot use each other"
             mark = Mark(later, "defined here")
             return Diagnostic("name", f"`{name}` is used before it is defined", span, "", (mark,), help=help)
+        self.compared += 1
+        if self.compared > _COMPARED:
+            return messages.no_such_name(name, span, "", (), "")
         inside = body.names()
-        candidates = [*inside, *self.scope.names(body.moment), *by_symbol(), *FORMS]
+        candidates = [*inside, *self.scope.names(body.moment), *by_symbol(), *own(), *FORMS]
         if messages.is_symbol(name):
             after = span.source.text[span.end : span.end + 20]
             digits = after[: next((n for n, c in enumerate(after) if not (c.isalnum() or c == ".")), len(after))]
@@ -547,9 +592,13 @@ class Expressions:
         return messages.wrong_arity(node, wanted, amounts, given, label, marks, not wanted)
 
 
-@cache
 def built_in(name: str) -> Meaning | None:
     """What a name means that no definition has given a meaning."""
+    return _built_in(name) or own().get(name)
+
+
+@cache
+def _built_in(name: str) -> Meaning | None:
     found = by_symbol().get(name, ())
     if len(found) > 1:
         return Overloaded(name, found)

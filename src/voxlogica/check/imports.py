@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
 from voxlogica import library
 from voxlogica._dataclass import dataclass, replace
-from voxlogica.errors import Diagnostic, Mark, ProgramError, Source, Span, reason_of
+from voxlogica.errors import Diagnostic, Mark, ProgramError, Source, Span, close_matches, reason_of
 from voxlogica.syntax.ast import Command, Import, Load, Print, Program, Save
 from voxlogica.syntax.parser import parse
 
@@ -116,7 +115,7 @@ class _Gathering:
 
     def _missing(self, file: File, command: Import) -> Diagnostic:
         wanted = command.path.value
-        close = get_close_matches(wanted, [*library.names(), *self._beside(file)], 1, 0.75)
+        close = close_matches(wanted, [*library.names(), *self._beside(file)], 0.75)
         places = [f"  {directory}" for directory in self.search]
         return Diagnostic(
             "import",
@@ -205,7 +204,7 @@ def read_text(path: Path, name: str, code: str = "import") -> str:
             help="a program is a text file in UTF-8; is this an image?",
         )
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise ProgramError.of(
@@ -213,3 +212,4 @@ def read_text(path: Path, name: str, code: str = "import") -> str:
             f"{name} is not in UTF-8: line {line} has a character in another encoding",
             help="save it again with the encoding UTF-8",
         ) from error
+    return text if "\n" in text else text.replace("\r", "\n")  # lines once ended so, and some programs still do it

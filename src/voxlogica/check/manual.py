@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from voxlogica import library
-from voxlogica._dataclass import dataclass
+from voxlogica._dataclass import dataclass, field
 from voxlogica.check.checker import Checker
 from voxlogica.check.forms import FORMS
 from voxlogica.check.imports import File
 from voxlogica.check.names import Function, Meaning, Overloaded, Value
 from voxlogica.errors import Source, Span
-from voxlogica.formula import signature
-from voxlogica.operators import operators
+from voxlogica.formula import Operator, Type, signature
+from voxlogica.operators import operators, own
 from voxlogica.syntax.ast import Import, Let, Program, String
 
 
@@ -27,6 +28,8 @@ class Entry:
     definition: str = ""
     version: int = 0
     cost: str = ""
+    fields: Mapping[str, Type] = field(default_factory=dict)
+    """Of the record that it makes."""
 
     @property
     def summary(self) -> str:
@@ -35,18 +38,20 @@ class Entry:
 
 
 def entries() -> tuple[Entry, ...]:
-    """All of them: the primitives by fragment, the words for sequences, then each library in the order of its text."""
+    """All of them: the primitives by fragment, the words for sequences, each library in the order of its text, and
+    what users have declared by module."""
     forms = [Entry(form.symbol, form.signature, form.doc, "sequences") for form in FORMS.values()]
-    return (*_primitives(), *forms, *_derived())
+    declared = sorted(own().values(), key=lambda op: op.body.__module__)
+    return (*_primitives(operators().values()), *forms, *_derived(), *_primitives(declared))
 
 
-def _primitives() -> list[Entry]:
+def _primitives(found: Iterable[Operator]) -> list[Entry]:
     return [
         Entry(
             symbol, signature(symbol, op.parameters, op.result), op.doc, op.body.__module__.rsplit(".", 1)[-1],
-            version=op.version, cost=op.cost,
+            version=op.version, cost=op.cost, fields=op.result.fields or {},
         )
-        for op in operators().values()
+        for op in found
         if not op.hidden
         for symbol in (op.symbol, *op.also)
     ]  # fmt: skip

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 
 from voxlogica.check.names import Kind, known
-from voxlogica.errors import Diagnostic, Mark, Span
+from voxlogica.errors import Diagnostic, Mark, Span, close_matches
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Type, signature
 from voxlogica.syntax.ast import Binder, Call, Expression, Field, Fold, List, Name
 
@@ -55,7 +54,7 @@ def text_of(expression: Expression) -> str:
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate most like a name that was perhaps meant."""
     words = [word for word in candidates if not is_symbol(word) and abs(len(word) - len(name)) <= 3]
-    close = get_close_matches(name, words, 1, 0.75)
+    close = close_matches(name, words, 0.75)
     return close[0] if close else None
 
 
@@ -390,7 +389,17 @@ def no_beginning(node: Fold) -> Diagnostic:
 
 
 def no_field(node: Field, kind: Type, marks: tuple[Mark, ...], variants: Variants) -> Diagnostic:
-    """`value.name` of what is no record."""
-    help = f"`{node.name}` is a function:   {node.name}({text_of(node.record)})" if variants else ""
-    message = f"{one(kind)} has no fields, and so no `.{node.name}`"
-    return Diagnostic("type", message, node.name_span, "", (Mark(node.record.span, "", "~"), *marks), help=help)
+    """`value.name` of what has no such field."""
+    text, label = text_of(node.record), ""
+    help = f"`{node.name}` is a function:   {node.name}({text})" if variants else ""
+    element = kind.element.fields if kind.element is not None else None
+    if kind.fields is not None:
+        close = nearest(node.name, kind.fields)
+        label = f"did you mean `{close}`?" if close is not None else ""
+        message = f"this record has no field `{node.name}`"
+        help = f"it has {', '.join(kind.fields)}"
+    else:
+        message = f"{one(kind)} has no fields, and so no `.{node.name}`"
+        if element is not None and node.name in element:
+            help = f"the field of each:   for r in {text} do r.{node.name}"
+    return Diagnostic("type", message, node.name_span, label, (Mark(node.record.span, "", "~"), *marks), help=help)

@@ -15,6 +15,7 @@ from voxlogica.check.spaces import Place
 from voxlogica.errors import Diagnostic, Span
 from voxlogica.formula import Operator, Type, signature
 from voxlogica.reduction import Code
+from voxlogica.reduction.code import Apply
 from voxlogica.syntax.ast import Let, Load
 
 
@@ -118,6 +119,13 @@ class Instance:
     problems: list[Problem] = field(default_factory=list)
     grids: Grids = field(default_factory=lambda: Grids())
 
+    @cached_property
+    def alone(self) -> Apply | None:
+        """The one operator over its arguments that a bundled definition is: `a & b` is `and`, and needs no call."""
+        code = self.code
+        one = code.steps[0] if code.bundled and len(code.steps) == 1 and code.result == code.holes else None
+        return one if isinstance(one, Apply) and one.space < 0 else None
+
 
 class Free(NamedTuple):
     """An expression whose grid nothing fixes, and the operator that makes it."""
@@ -219,6 +227,8 @@ class Scope:
         bound = self._bound.get(name)
         if bound is None:
             return None
+        if bound[-1][0] < moment:
+            return bound[-1][1]
         before = bisect_left(bound, moment, key=lambda entry: entry[0])
         return bound[before - 1][1] if before else None
 

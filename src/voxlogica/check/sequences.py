@@ -94,7 +94,10 @@ def _turn(
         return inside.around_grids[port] if port in inside.around_grids else given[port].grid
 
     grid = join_grids(body, made.grids, variable, lambda place: place, lambda free: free)
-    return _Turn(made, result.kind, grid)
+    turn = _Turn(made, result.kind, grid)
+    code.kinds = tuple([kind for hole in given if (kind := type_of(hole)) is not None])
+    code.kind = turn.type
+    return turn
 
 
 def loop(checker: Expressions, body: Body, node: Binder, source: Operand) -> Checking:
@@ -278,7 +281,9 @@ def _pick(
         return Operand(-1, element.kind)
     if body.general:
         return Operand(0, element.kind)
-    return Operand(body.emit(Pick(source.slot, number.slot, word)), element.kind, element.grid)
+    kind = type_of(element)
+    assert kind is not None
+    return Operand(body.emit(Pick(kind, source.slot, number.slot, word)), element.kind, element.grid)
 
 
 def _cut(
@@ -303,7 +308,9 @@ def _cut(
         return Operand(-1, source.kind if element.kind is not None else None)
     if body.general:
         return Operand(0, source.kind)
-    return Operand(body.emit(Cut(source.slot, slots[0], slots[1], clamped, word)), source.kind, source.grid)
+    kind = type_of(element)
+    assert kind is not None
+    return Operand(body.emit(Cut(kind, source.slot, slots[0], slots[1], clamped, word)), source.kind, source.grid)
 
 
 def _is_number(checker: Expressions, body: Body, argument: Expression, operand: Operand, word: Span) -> bool:

@@ -55,7 +55,7 @@ def mistakes(commands: Iterable[Command]) -> list[Diagnostic]:
 
 
 def _found(commands: Iterable[Command]) -> Iterator[tuple[str | None, Span]]:
-    for string in _strings(commands):
+    for string in _strings(command for command in commands if has_names(command.span.text)):
         if not has_names(string.value):
             continue
         # Escapes make no dollars and no names, so the text itself can be searched, where the places are.

@@ -72,6 +72,10 @@ def _main(given: Sequence[str]) -> int:
     if options is None:
         return 0
     try:
+        for path in getattr(options, "own", ()):
+            from voxlogica.session import own
+
+            own.load(path)
         return COMMANDS[name].function()(options)
     except VoxLogicAError as error:
         return _refused(error, given)

@@ -41,6 +41,14 @@ def _reading(parser: argparse.ArgumentParser) -> None:
         help="give a parameter of the program, or a $NAME in its strings, a value (may be repeated)",
     )  # fmt: skip
     _dialect(parser)
+    _own(parser)
+
+
+def _own(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--operators", type=Path, action="append", default=[], metavar="FILE.py", dest="own",
+        help="run this file of Python, which declares operators for programs to use (may be repeated)",
+    )  # fmt: skip
 
 
 def _dialect(parser: argparse.ArgumentParser) -> None:
@@ -197,6 +205,7 @@ def _fmt(parser: argparse.ArgumentParser) -> None:
 
 def _operators(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="the word or symbol to explain")
+    _own(parser)
     parser.add_argument("--json", action="store_true", help="write them as one JSON object")
 
 

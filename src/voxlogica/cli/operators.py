@@ -62,6 +62,8 @@ def _bold(text: str) -> str:
 
 def _explained(entry: Entry) -> str:
     lines = [_bold(entry.signature), "", *entry.doc.split("\n")]
+    if entry.fields:
+        lines += ["", "fields:", *(f"    {name}: {kind}" for name, kind in entry.fields.items())]
     if entry.definition:
         lines += ["", f"defined in the library {entry.section}:", "", f"    {entry.definition}"]
     return "\n".join(lines).rstrip()
@@ -73,5 +75,6 @@ def _as_data(entry: Entry) -> dict[str, object]:
         "signature": entry.signature,
         "section": entry.section,
         "doc": entry.doc,
+        **({"fields": {name: str(kind) for name, kind in entry.fields.items()}} if entry.fields else {}),
         **({"definition": entry.definition} if entry.definition else {"version": entry.version, "cost": entry.cost}),
     }

@@ -66,6 +66,9 @@ class Graph:
         cost = _time(sum(task.seconds for task in tasks))
         head = f"{self._name}: {_counted(len(tasks), 'task')}, {published} published, about {cost} of one processor"
         lines = [head]
+        further = sum(task.formula.operator is not None and task.formula.operator.dynamic for task in tasks)
+        if further:
+            lines.append(f"{_counted(further, 'task')} of these will say which further ones there are")
         if tasks:
             rows = [("", "id", "task", "type", "time", "size", "", "at"), *map(self._row, tasks)]
             lines += ["", *columns(rows, right={0, 4, 5}), ""]

@@ -18,7 +18,8 @@ from voxlogica.check.manual import entries
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.text import complain, notice
 from voxlogica.errors import ProgramError, Source, VoxLogicAError
-from voxlogica.execution.planning import planned
+from voxlogica.execution.engine import find_operator
+from voxlogica.execution.planning import foreseen
 from voxlogica.kernels import memory
 from voxlogica.session import Given, Program, Run, Saved, Session, Trouble, read
 from voxlogica.session import Options as RunOptions
@@ -26,7 +27,7 @@ from voxlogica.session.running import unexpected
 from voxlogica.storage import MemoryStorage
 from voxlogica.study.rows import brief
 from voxlogica.syntax.ast import Print, Save
-from voxlogica.values import Mask, Model, Value, shown
+from voxlogica.values import Mask, Model, Record, Value, shown
 
 HELP = """  an expression shows its value; a command (let, load, import, print, save) is added to the program
   :load FILE     begin with a program        :run           run its prints and saves
@@ -183,7 +184,7 @@ class _Talk:
 
     def _why(self, expression: str) -> None:
         run = self._bound(self._of(expression), save=False)
-        tasks = planned(self._session.storage, [run.names["it"]])[0].tasks
+        tasks = foreseen(self._session.storage, [run.names["it"]], find_operator).tasks
         labels = [task.formula.label for task in tasks if task.formula.operator or task.formula.file]
         print(f"{len(labels)} tasks are to be computed: {', '.join(labels)}" if labels else "it is known already")
 
@@ -207,6 +208,8 @@ def described(value: Value) -> str:
         return f"{len(value)} bytes"
     if isinstance(value, tuple):
         return f"[{', '.join([described(each) for each in value])}]"
+    if isinstance(value, Record):
+        return "\n".join([f"{name}: {described(each)}" for name, each in value.items()])
     size = " x ".join(map(str, value.space.size))
     if isinstance(value, Mask):
         count = int(value.numpy().sum())

@@ -29,6 +29,10 @@ def run(options: Options) -> int:
         program = session.load(options.program, dialect=dialect)
         prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, session.jobs))
         said = list(program.warnings)
+        if not program.goals:
+            help = 'ask for something:   print "label" number   or   save "file.nii.gz" mask'
+            message = f"{program.source.name} prints nothing and saves nothing"
+            said.append(Diagnostic("program", message, help=help, severity="warning"))
         if not options.json:
             complain(said, options.quiet)
         shown = not (options.quiet or options.json)

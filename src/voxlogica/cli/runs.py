@@ -11,7 +11,7 @@ from voxlogica.cli.text import columns, emit, human_time, notice
 from voxlogica.errors import ProgramError
 from voxlogica.session import Session
 from voxlogica.session import store as stores
-from voxlogica.session.history import common_rows, difference, recorded
+from voxlogica.session.history import common_rows, difference, recorded, tally
 from voxlogica.session.history import runs as latest_runs
 from voxlogica.session.reports import report as report_of
 from voxlogica.session.reports import write
@@ -34,13 +34,22 @@ def runs(options: Options) -> int:
     with _session(options) as session:
         found = latest_runs(session, options.most)
         if options.json:
-            emit({"runs": [_as_data(run) for run in found]})
+            emit({"runs": [_as_data(session, run) for run in found]})
             return 0
         rows = [
-            (f"r{run.number}", human_time(run.started), run.kind, _place(run.program), _about(run)) for run in found
+            (f"r{run.number}", human_time(run.started), run.kind, _place(run.program), _rows(session, run), _about(run))
+            for run in found
         ]
-        print("\n".join(columns([("run", "when", "kind", "program", "what"), *rows])))
+        print("\n".join(columns([("run", "when", "kind", "program", "rows", "what"), *rows])))
     return 0
+
+
+def _rows(session: Session, run: RunRow) -> str:
+    """What came of a study: `75`, `60 of 75` when it did not end, `75, 25 failed`."""
+    if run.kind == "run":
+        return ""
+    rows, total, failed = tally(session, run)
+    return (str(rows) if rows == total else f"{rows} of {total}") + (f", {failed} failed" if failed else "")
 
 
 def _place(program: str) -> str:
@@ -59,8 +68,10 @@ def _about(run: RunRow) -> str:
     return "  ".join(filter(None, [f"{count} of {cases}" if cases else "", *swept, *fixed]))
 
 
-def _as_data(run: RunRow) -> dict[str, object]:
+def _as_data(session: Session, run: RunRow) -> dict[str, object]:
     about = {name: value for name, value in run.about.items() if name != "text"}
+    if run.kind != "run":
+        about |= dict(zip(("rows", "of", "failed"), tally(session, run), strict=True))
     return {
         "run": f"r{run.number}", "kind": run.kind, "program": run.program, "started": run.started,
         "settings": dict(run.settings), "about": about,

@@ -99,8 +99,9 @@ class _Lines:
     """The table as lines: columns are wide enough for their names and for numbers."""
 
     def __init__(self, study: Study) -> None:
-        self._axes, self._measures = [axis.name for axis in study.axes], list(study.measures.values())
-        self._case = max([len("case"), *(len(case.name) for case in study.cases), len(f"median of {study.total}")])
+        self._axes, self._measures = [axis.name for axis in study.axes], study.measures
+        wide = max([len("case"), *(len(case.name) for case in study.cases), len(f"median of {study.total}")])
+        self._case = wide if study.cases is not ONLY else 0
         values = {axis.name: [shown(value) for value in axis.values] for axis in study.axes}
         self._widths = [max(len(name), *map(len, values[name])) for name in self._axes]
         self._widths += [max(len(name), 7) for name in self._measures]
@@ -124,7 +125,7 @@ class _Lines:
 
     def _print(self, colour: str, case: str, cells: Sequence[str], last: str) -> None:
         texts = [f"{cell:>{width}}" for cell, width in zip(cells, self._widths, strict=False)]
-        line = "  ".join([f"{case:<{self._case}}", *texts, last]).rstrip()
+        line = "  ".join([*([f"{case:<{self._case}}"] if self._case else []), *texts, last]).rstrip()
         print(f"{colour}{line}{_PLAIN}" if colour and self._colours else line, flush=True)
 
     def foot(self, table: Table) -> None:

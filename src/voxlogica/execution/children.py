@@ -1,7 +1,8 @@
 """Isolated tasks: each in a process of its own, started afresh, which may crash or be killed without harm to this one.
 
 The operator's function is named `module:qualname`, which the child imports; arguments and result go through pipes
-(`wire`). The child ends when this process does: it holds the reading end of a pipe that nobody writes to.
+(`wire`). The child ends when this process does: it holds the reading end of a pipe that nobody writes to. Should that
+take time, it still holds the claim on its task: it inherits what the store has `lent` for that.
 """
 
 from __future__ import annotations
@@ -53,18 +54,30 @@ class Children:
             self._killed.discard(number)
             return killed
 
-    def run(self, number: int, body: Callable[..., object], arguments: Sequence[Any], options: dict[str, int]) -> Value:
-        """What the function returns. Raises `Elsewhere` for what it raises, and when the process does not survive."""
+    def run(
+        self,
+        number: int,
+        body: Callable[..., object],
+        arguments: Sequence[Any],
+        options: dict[str, int],
+        lent: Sequence[int] = (),
+    ) -> Value:
+        """What the function returns. Raises `Elsewhere` for what it raises, and when the process does not survive.
+
+        The process inherits the descriptors in `lent`.
+        """
         try:
-            return self._run(number, importable(body), arguments, options)
+            return self._run(number, importable(body), arguments, options, lent)
         finally:
             with self._lock:
                 self._running.pop(number, None)
 
-    def _run(self, number: int, name: str, arguments: Sequence[Any], options: dict[str, int]) -> Value:
+    def _run(
+        self, number: int, name: str, arguments: Sequence[Any], options: dict[str, int], lent: Sequence[int]
+    ) -> Value:
         lifeline, ours = os.pipe()
         try:
-            with tempfile.TemporaryFile() as said, self._start(number, lifeline, said) as child:
+            with tempfile.TemporaryFile() as said, self._start(number, lifeline, lent, said) as child:
                 os.close(lifeline)
                 lifeline = -1
                 try:
@@ -85,7 +98,7 @@ class Children:
             raise Elsewhere(message[0], message[1], message[2], message[3], message[4], message[5])
         return cast(Value, values[0])
 
-    def _start(self, number: int, lifeline: int, said: Any) -> subprocess.Popen[bytes]:
+    def _start(self, number: int, lifeline: int, lent: Sequence[int], said: Any) -> subprocess.Popen[bytes]:
         with self._lock:
             if number in self._killed:
                 raise Elsewhere("circumstance", DIED, "it was ended before it began", (), "", "")
@@ -94,7 +107,7 @@ class Children:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,
-                pass_fds=(lifeline,),
+                pass_fds=(lifeline, *lent),
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
             )
             self._running[number] = child

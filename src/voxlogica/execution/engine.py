@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from importlib import import_module
 from itertools import count
 from threading import Lock
 from typing import NamedTuple, TypeAlias
@@ -21,7 +20,7 @@ from voxlogica._dataclass import dataclass
 from voxlogica.errors import InternalError
 from voxlogica.execution import inside, limits
 from voxlogica.execution.messages import Begin, Cancel, Counts, Delivered, Event, Expire, Over
-from voxlogica.execution.planning import planned
+from voxlogica.execution.planning import foreseen, planned
 from voxlogica.execution.reporting import too_late
 from voxlogica.execution.threads import Collapse, Held, Operators, Outbound, Workers
 from voxlogica.formula import Formula, Operator, below
@@ -80,19 +79,10 @@ class Token:
 
 
 def find_operator(name: str) -> Operator | None:
-    """The operator with a name: of the logic, or `module:qualname` of a user's."""
-    if ":" in name:
-        module, _, path = name.partition(":")
-        try:
-            found: object = import_module(module)
-            for part in path.split("."):
-                found = getattr(found, part)
-        except (ImportError, AttributeError):
-            return None
-        return found if isinstance(found, Operator) else None
-    from voxlogica.operators import operators
+    """The operator with a name: of the logic, or one that a user has declared. Nothing is imported for a name."""
+    from voxlogica.operators import operators, own
 
-    return operators().get(name)
+    return operators().get(name) or next((each for each in own().values() if each.name == name), None)
 
 
 class ExecutionEngine:
@@ -141,19 +131,21 @@ class ExecutionEngine:
         task_timeout: float | None = None,
         retry_failed: bool = False,
         token: Token | None = None,
+        rank: int = 0,
     ) -> Run:
         """Starts computing the goals; iterate over the result for the outcomes.
 
         `listen` is called while the result is iterated over, in that thread, with what happens, in order; the iteration
         then lasts until the store has taken what was computed. Goals that are not finished `timeout` seconds from now
         fail, and so do those that need a task which takes longer than `task_timeout`: for this run only, with a failure
-        that is not stored. `retry_failed` tries again what is stored as failed. `token` can cancel it.
+        that is not stored. `retry_failed` tries again what is stored as failed. `token` can cancel it. Where there
+        is a choice, runs of a lower `rank` go first.
         """
         if inside.a_kernel():
             raise RuntimeError("an operator may not run programs")  # its worker would wait for itself
         if self._closed:
             raise RuntimeError("the engine is closed")
-        asked = Asked(listen, task_timeout, Counts(), retry_failed)
+        asked = Asked(listen, task_timeout, Counts(), retry_failed, rank)
         run = Run(self._workers, self.storage, self._numbers, goals, asked, token)
         if timeout is not None:
             error = too_late(None, timeout)
@@ -184,6 +176,7 @@ class Asked(NamedTuple):
     task_timeout: float | None
     counts: Counts
     retry_failed: bool = False
+    rank: int = 0
     direct: bool = True
 
 
@@ -208,7 +201,9 @@ class Run:
         self._workers, self._storage, self._numbers, self._asked = workers, storage, numbers, asked
         self._token = token
         self._again: Run | None = None  # for goals that were lost between planning and opening
-        plan, failed, stored = planned(storage, goals, retry_failed=asked.retry_failed)
+        if asked.retry_failed:
+            foreseen(storage, goals, workers.operators, retry_failed=True)
+        plan, failed, stored = planned(storage, goals)
         self._goals = {goal.id: goal for goal in plan.goals}
         self._below: dict[Id, Formula] | None = None
         self._pins: Pins = storage.pin([formula.id for formula in plan.known])
@@ -230,7 +225,7 @@ class Run:
         if rest:
             plan = Workplan(tuple(rest), plan.tasks, plan.known)
             listening = asked.listen is not None
-            workers.post(Begin(self.number, plan, failed, self.counts, listening, asked.task_timeout))
+            workers.post(Begin(self.number, plan, failed, self.counts, listening, asked.task_timeout, asked.rank))
 
     def __enter__(self) -> Run:
         return self
@@ -315,6 +310,7 @@ class Run:
         if self._below is None:
             self._below = {formula.id: formula for formula in below(list(self._goals.values()))}
         # What failed may have done so in the name of the task that was claimed, and stands somewhere below that one.
-        known = self._below
-        cause = known.get(item.error.task or item.cause.id) or known.get(item.cause.id) or item.cause
+        known, task = self._below, item.error.task or item.cause.id
+        cause = known.get(task) or next((each for each in below([item.cause]) if each.id == task), None)
+        cause = cause or known.get(item.cause.id) or item.cause
         return goal, Broken(item.error, cause)

@@ -13,6 +13,8 @@ and decides nothing. The rules are those of the protocol:
 - A failure skips what depends on it, with one root cause, and nothing else. A circumstance is tried once more, alone.
 - A task whose outcome is formulas holds nothing while they are computed: it becomes one that reads them.
 
+- A process that has not computed anything yet leaves what is cheaper than its start to the process that is at it.
+
 Tiny tasks (scalars) take no worker and no admission: they are ordered in batches which a driver runs on the spot.
 
 The classes below this one keep the books (`ledger`), move single records (`making`) and link plans (`runs`); here
@@ -44,11 +46,13 @@ from voxlogica.execution.messages import (
     Gone,
     Granted,
     Happened,
+    Impatient,
     Input,
     Instruction,
     Load,
     Loaded,
     Overdue,
+    Patience,
     Raised,
     Store,
     Wait,
@@ -73,14 +77,25 @@ BATCH = 256
 """Tiny tasks ordered at a time: enough to make the cost of a turn vanish, few enough that Ctrl-C is prompt."""
 
 _LOOK = 8  # ready tasks looked at, in order of priority, for one that fits; bounds the work per event
+_PATIENCE = 3.0  # seconds without anything done elsewhere, after which a process computes what others might
+_START = 0.5  # what is left to compute, in seconds, for which it pays that one more process loads its kernels
+_FEW = 1000  # tasks, for which alone this is looked at
 _BEHIND = 4  # the store may be behind with one part in so many of the budget before kernels wait for it
 
 
 class Machine(Runs):
-    """Decides; see the module. `jobs` kernels run at once, within `memory` bytes."""
+    """Decides; see the module. `jobs` kernels run at once, within `memory` bytes.
 
-    def __init__(self, jobs: int, memory: int) -> None:
+    `cold`: the process has yet to load its kernels, which costs more than many a task.
+    """
+
+    def __init__(self, jobs: int, memory: int, cold: bool = False) -> None:
         super().__init__(jobs, memory)
+        self.cold = cold
+        self._met = False  # somebody else is at it
+        self._tried: set[Record] = set()  # that could have been claimed since something was last done elsewhere
+        self._foreign = 0  # tasks waited for
+        self._patient = self._progress = False  # waiting to be impatient; somebody else has done something since
         self._storing: dict[int, tuple[Run, ...]] = {}  # who is to be told of an unanswered Store
 
     # In and out
@@ -142,6 +157,10 @@ class Machine(Runs):
         elif record.lacking:  # an input was lost meanwhile: a holder waits for no other claim
             self._release(record)
             self._move(record, WAITING)
+        elif kind is Claim and self._courteous():
+            self._release(record)
+            self._tried.add(record)
+            self._opened(record)
         elif kind is Wait and not record.tiny and not self._may_start(record):
             self._release(record)  # an heir that could not start at once lets others try
             self._opened(record)
@@ -159,6 +178,9 @@ class Machine(Runs):
             self._drop(record)
             return
         self._move(record, FOREIGN)
+        self._foreign += 1
+        self._met = True
+        self._tried.clear()
         record.since = self.now
         for run in (record.run, *record.sharing):
             run.counts.waiting += 1
@@ -167,6 +189,8 @@ class Machine(Runs):
         self._alarm(record, number)
 
     def _waited(self, record: Record) -> None:
+        self._foreign -= 1
+        self._progress = True
         for run in (record.run, *record.sharing):
             run.counts.waiting -= 1
         self._tell(record, "waited", self.now - record.since)
@@ -216,6 +240,7 @@ class Machine(Runs):
         self._hand_out(record)
 
     def _computed(self, event: Computed, _: type, record: Record) -> None:
+        self.cold = self.cold and record.tiny
         was_at_hand = record.at_hand  # as private ones are, unless they are late
         self._ended(record)
         self._arrived(record, 0 if record.tiny else event.bytes)
@@ -352,7 +377,8 @@ class Machine(Runs):
     # What starts now
 
     def _dispatch(self) -> None:
-        if self._tiny_ready or self._tiny_open:
+        courteous = self._courteous()
+        if self._tiny_ready or (self._tiny_open and not courteous):
             self._dispatch_tiny()
         starting = []
         while self.running < self.jobs and (record := self._next_ready()) is not None:
@@ -363,7 +389,9 @@ class Machine(Runs):
             self._run(record, self._threads(record, starting))
         if self._asked_for:
             self._dispatch_goals()
-        if self._open:
+        if courteous:
+            self._dispatch_courteously()
+        elif self._open:
             self._dispatch_claims()
 
     def _dispatch_tiny(self) -> None:
@@ -375,9 +403,7 @@ class Machine(Runs):
         while open and self.batch < BATCH:
             record = open.pop()
             if record.state == OPEN and record.published:
-                self._move(record, CLAIMING)
-                self.batch += 1
-                self._out.append(Claim(self._ask(Claim, record), record.formula, True, record.bytes))
+                self._claim(record)
 
     def _next_ready(self) -> Record | None:
         """The first ready task in order of priority for which there is room; the first of all when no kernel runs."""
@@ -428,7 +454,8 @@ class Machine(Runs):
 
     def _dispatch_claims(self) -> None:
         """Claims what could start: as many as there are workers without anything to do."""
-        while self._open and self.claims < self.jobs and self.running + len(self._ready) < self.jobs:
+        jobs = 1 if self.cold and self._is_short() else self.jobs  # to see first whether somebody is at it
+        while self._open and self.claims < jobs and self.running + len(self._ready) < jobs:
             record = self._open[0][2]
             if record.state == OPEN and record.published:
                 lack = self._need(record) + self.promised - self._room()
@@ -436,12 +463,61 @@ class Machine(Runs):
                     self._evict(lack, record, enough=True, gently=True)
                     if self._need(record) + self.promised > self._room() and (self.running or self.claims):
                         return
-                self._move(record, CLAIMING)
-                record.slot = True
-                self.claims += 1
-                self.promised += record.bytes + record.scratch
-                self._out.append(Claim(self._ask(Claim, record), record.formula, False, record.bytes))
+                self._claim(record)
             heappop(self._open)
+
+    def _claim(self, record: Record) -> None:
+        self._move(record, CLAIMING)
+        if record.tiny:
+            self.batch += 1
+        else:
+            record.slot = True
+            self.claims += 1
+            self.promised += record.bytes + record.scratch
+        self._out.append(Claim(self._ask(Claim, record), record.formula, record.tiny, record.bytes))
+
+    # Somebody else is at it
+
+    def _is_short(self) -> bool:
+        ahead = sum(run.counts.expected - run.counts.settled for run in self.runs.values())
+        return ahead < _START and len(self.records) <= _FEW
+
+    def _courteous(self) -> bool:
+        """Whether what is left is left to others, as long as there are any."""
+        return self._met and self.cold and self._is_short()
+
+    def _dispatch_courteously(self) -> None:
+        """Tries, one after the other, what could be claimed: one that somebody has is waited for.
+
+        If nobody has any they have gone, and the next claim is meant.
+        """
+        if self._foreign:
+            if not self._patient:
+                self._patient, self._progress = True, False
+                self._out.append(Patience(_PATIENCE))
+            return
+        if self.claims or self.batch or self.running:
+            return
+        tried = self._tried
+
+        def claimable(record: Record) -> bool:
+            return record.state == OPEN and record.published and record not in tried
+
+        record = next(filter(claimable, self._tiny_open), None)
+        if record is None:
+            waiting = [entry for entry in self._open if claimable(entry[2])]
+            record = min(waiting)[2] if waiting else None
+        if record is not None:
+            self._claim(record)
+        elif tried:
+            self._met = False
+            tried.clear()
+            self._dispatch()
+
+    def _impatient(self, _: Impatient) -> None:
+        self._patient = False
+        if not self._progress:
+            self.cold = False
 
 
 _BATCHED = (Compute, Claim, Gather)
@@ -450,6 +526,7 @@ _OUTSIDE: Mapping[type, Callable[[Machine, Any], None]] = {
     Begin: Machine._begin,
     Cancel: Machine._cancel,
     Expire: Machine._expire,
+    Impatient: Machine._impatient,
     Overdue: Machine._overdue,
 }
 

@@ -206,6 +206,12 @@ class Alarm(NamedTuple):
     waiting: bool
 
 
+class Patience(NamedTuple):
+    """Say `Impatient` in so many seconds."""
+
+    seconds: float
+
+
 class Replace(NamedTuple):
     """A kernel is overdue and keeps its thread: start another."""
 
@@ -235,7 +241,7 @@ class Tell(NamedTuple):
 
 Instruction: TypeAlias = (
     Claim | Wait | Load | Compute | Gather | Store | Mark | Release | Deliver
-    | Free | Alarm | Replace | Retire | Kill | Over | Tell
+    | Free | Alarm | Patience | Replace | Retire | Kill | Over | Tell
 )  # fmt: skip
 
 # Events from outside
@@ -244,7 +250,8 @@ Instruction: TypeAlias = (
 class Begin(NamedTuple):
     """A run wants the goals of a plan. `failed` are known failures among what the plan takes as known.
 
-    A task that takes longer than `limit` seconds fails for this run.
+    A task that takes longer than `limit` seconds fails for this run. Of what is ready, the tasks of runs of the lowest
+    `rank` come first.
     """
 
     run: RunId
@@ -253,6 +260,7 @@ class Begin(NamedTuple):
     counts: Counts
     listening: bool = False
     limit: float | None = None
+    rank: int = 0
 
 
 class Cancel(NamedTuple):
@@ -274,6 +282,10 @@ class Overdue(NamedTuple):
     run: RunId
     number: int
     error: TaskError
+
+
+class Impatient(NamedTuple):
+    """So much time has passed since `Patience` was asked for."""
 
 
 # Events that answer an instruction
@@ -371,7 +383,7 @@ class Delivered(NamedTuple):
 Answer: TypeAlias = (
     Granted | Busy | Found | Abandoned | Loaded | Gone | Computed | Extended | Raised | Written | Delivered
 )  # fmt: skip
-Input: TypeAlias = Begin | Cancel | Expire | Overdue | Answer
+Input: TypeAlias = Begin | Cancel | Expire | Overdue | Impatient | Answer
 
 ANSWERS: Mapping[type, tuple[type, ...]] = {
     Claim: (Granted, Busy, Found, Raised),

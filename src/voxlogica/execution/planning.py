@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from voxlogica.formula import Formula, below
+from voxlogica.formula import Formula, Operator, Unreadable, below, decode
 from voxlogica.identity import Id
 from voxlogica.plan import Workplan, plan
-from voxlogica.storage import Done, Failed, Outcome, StorageBackend, TaskError
+from voxlogica.storage import Done, Failed, Missing, Outcome, StorageBackend, TaskError
 
 
 def planned(
@@ -46,3 +46,44 @@ def _answers(outcomes: Mapping[Id, Outcome], without: Id | None) -> dict[Id, Out
         for id, outcome in outcomes.items()
         if id != without and (isinstance(outcome, Done) or outcome.error.kind == "definite")
     }
+
+
+def foreseen(
+    backend: StorageBackend,
+    goals: Sequence[Formula],
+    operators: Callable[[str], Operator | None],
+    *,
+    retry_failed: bool = False,
+) -> Workplan:
+    """The workplan for the goals as far as it can be seen: with what stored tasks returned, and that what returned.
+
+    Of its known formulas none has anything yet to be computed. `retry_failed` forgets all failures among these.
+    """
+    returned: dict[Id, tuple[Formula, ...]] = {}
+    while True:
+        seen = [*goals, *(formula for formulas in returned.values() for formula in formulas)]
+        made, _, known = planned(backend, seen, retry_failed=retry_failed)
+        new = [f for f in made.known if _is_dynamic(f) and f.id not in returned]
+        for formula in new:
+            returned[formula.id] = _returned(formula, known[formula.id], operators)
+        if not new:
+            break
+    lacking = {task.id for task in made.tasks}
+    while more := {id for id, found in returned.items() if id not in lacking and any(f.id in lacking for f in found)}:
+        lacking |= more
+    asked = {goal.id for goal in goals}
+    known_goals = tuple([goal for goal in made.goals if goal.id in asked])
+    return Workplan(known_goals, made.tasks, tuple([f for f in made.known if f.id not in lacking]))
+
+
+def _is_dynamic(formula: Formula) -> bool:
+    return formula.operator is not None and formula.operator.dynamic
+
+
+def _returned(formula: Formula, outcome: Outcome, operators: Callable[[str], Operator | None]) -> tuple[Formula, ...]:
+    """The formulas that a stored task has returned; none if they cannot be had, or it failed."""
+    try:
+        value = outcome.ref.open() if isinstance(outcome, Done) else None
+        return decode(formula, value, operators) if isinstance(value, bytes) else ()
+    except (Missing, Unreadable):
+        return ()

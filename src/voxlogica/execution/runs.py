@@ -25,12 +25,14 @@ from voxlogica.identity import Id
 from voxlogica.plan import Task, Workplan
 from voxlogica.storage import TaskError
 
+_RANK = 40  # bits that a priority within a plan takes at most
+
 
 class Runs(Making):
     """Links plans into the records; see the module."""
 
     def _begin(self, event: Begin) -> None:
-        run = self.runs[event.run] = Run(event.run, event.counts, event.listening, event.limit)
+        run = self.runs[event.run] = Run(event.run, event.counts, event.listening, event.limit, event.rank)
         self._listening += event.listening
         run.counts.usage = self.usage
         created, settled = self._enter(event.plan, event.failed, run)
@@ -142,7 +144,8 @@ class Runs(Making):
         return record
 
     def _link(self, record: Record, task: Task, again: bool) -> None:
-        record.priority, record.published, record.tiny = task.priority, task.published, task.tiny
+        record.priority = (record.run.rank << _RANK) + task.priority
+        record.published, record.tiny = task.published, task.tiny
         record.seconds, record.again = task.seconds, task.again
         record.how, record.rule = task.how, task.rule
         operator = task.formula.operator

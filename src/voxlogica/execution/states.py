@@ -32,7 +32,7 @@ DROPPED: Final = "dropped"  # nobody needs it any more
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     WAITING: frozenset({OPEN, FAILED, SKIPPED, DROPPED}),
     OPEN: frozenset({CLAIMING, WANTED, WAITING, SKIPPED, DROPPED}),
-    CLAIMING: frozenset({WANTED, WAITING, FOREIGN, KNOWN, FAILED, SKIPPED, DROPPED}),
+    CLAIMING: frozenset({WANTED, WAITING, OPEN, FOREIGN, KNOWN, FAILED, SKIPPED, DROPPED}),
     FOREIGN: frozenset({WANTED, OPEN, WAITING, KNOWN, FAILED, SKIPPED, DROPPED}),
     WANTED: frozenset({READY, WAITING, SKIPPED, DROPPED}),
     READY: frozenset({FETCHING, WAITING, SKIPPED, DROPPED}),
@@ -115,10 +115,10 @@ class Run:
     `storing` counts the values whose way to the store it wants to be told of.
     """
 
-    __slots__ = ("counts", "deliveries", "goals", "id", "itself", "limit", "listening", "storing")
+    __slots__ = ("counts", "deliveries", "goals", "id", "itself", "limit", "listening", "rank", "storing")
 
-    def __init__(self, id: RunId, counts: Counts, listening: bool, limit: float | None) -> None:
-        self.id, self.counts, self.listening, self.limit = id, counts, listening, limit
+    def __init__(self, id: RunId, counts: Counts, listening: bool, limit: float | None, rank: int) -> None:
+        self.id, self.counts, self.listening, self.limit, self.rank = id, counts, listening, limit, rank
         self.goals: set[Record] = set()
         self.deliveries: dict[int, Record] = {}
         self.storing = 0

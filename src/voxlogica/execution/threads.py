@@ -9,9 +9,11 @@ machine is never in the hands of a thread that Ctrl-C may interrupt.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from functools import cached_property
 from itertools import count
 from queue import SimpleQueue
@@ -39,6 +41,7 @@ from voxlogica.execution.messages import (
     Gather,
     Gone,
     Granted,
+    Impatient,
     Input,
     Instruction,
     Kill,
@@ -47,6 +50,7 @@ from voxlogica.execution.messages import (
     Mark,
     Over,
     Overdue,
+    Patience,
     Raised,
     Release,
     Replace,
@@ -62,7 +66,7 @@ from voxlogica.execution.reporting import DIED, Elsewhere, failure, provenance, 
 from voxlogica.formula import FORMULAS, Builder, Formula, Operator, Unreadable, decode, encode, returned
 from voxlogica.identity import Id
 from voxlogica.plan import space_of
-from voxlogica.storage import Done, Failed, Missing, Outcome, StorageBackend, StoreFull, TaskError, size
+from voxlogica.storage import Done, Failed, Lending, Missing, Outcome, StorageBackend, StoreFull, TaskError, size
 from voxlogica.values import Space, Value
 
 if TYPE_CHECKING:
@@ -172,11 +176,11 @@ class Workers:
     """Threads around one machine and one store. `unstored` counts the values the store could not take."""
 
     def __init__(self, backend: StorageBackend, jobs: int, memory: int, operators: Operators) -> None:
-        self.machine = Machine(jobs, memory)
+        self.machine = Machine(jobs, memory, cold="numpy" not in sys.modules)
         self.unstored = 0
         self.broken: BaseException | None = None
         self.alarms = Alarms()
-        self._backend, self._operators = backend, operators
+        self._backend, self.operators = backend, operators
         self._lasting = backend if isinstance(backend, Lasting) else None
         self._live = self._lasting.live if self._lasting else None
         if self._lasting:
@@ -342,6 +346,7 @@ class Workers:
             orders = self.machine.handle_all(hand.answers, time.perf_counter())
             hand.answers.clear()
             posts: dict[RunId, list[Outbound | Event | Over]] = {}
+            small: list[_Writing] = []
             for order in orders:
                 kind = type(order)
                 if kind is Free:
@@ -354,13 +359,15 @@ class Workers:
                 elif kind is Over:
                     posts.setdefault(order.run, []).append(order)  # type: ignore
                 else:
-                    self._route(order, kind, hand)
+                    self._route(order, kind, hand, small)
+            # Last, so that what follows is claimed before this claim ends: who waits for it would find that unclaimed.
+            hand.todo.extend(small)
             for run, post in posts.items():
                 box = self._boxes.get(run)
                 if box is not None:
                     box.put(post)
 
-    def _route(self, order: Any, kind: type, hand: _Hand) -> None:
+    def _route(self, order: Any, kind: type, hand: _Hand, small: list[_Writing]) -> None:
         if kind is Compute and not order.tiny:
             if order.isolated:
                 self.children.expect(order.number)
@@ -370,7 +377,7 @@ class Workers:
             grown = self._grown.get(id)
             writing = _Writing(order, grown.data if grown is not None else self._values[id])
             if order.bytes < WRITE_BEHIND:
-                hand.todo.append(writing)
+                small.append(writing)
             else:
                 self._writes.put(writing)
                 if self._writer is None:
@@ -384,6 +391,8 @@ class Workers:
         elif kind is Alarm:
             error = too_late(order.formula, order.seconds, order.waiting)
             self.alarms.set(order.seconds, lambda: self.post(Overdue(order.run, order.number, error)))
+        elif kind is Patience:
+            self.alarms.set(order.seconds, lambda: self.post(Impatient()))
         elif kind is Replace:
             self._start_worker()
         elif kind is Retire:
@@ -450,7 +459,7 @@ class Workers:
                 value = outcome.ref.open()
                 if formula.operator is not None and formula.operator.dynamic:
                     assert isinstance(value, bytes)
-                    return self._extended(order.number, formula, decode(formula, value, self._operators), value)
+                    return self._extended(order.number, formula, decode(formula, value, self.operators), value)
                 self._values[formula.id] = value
                 return Loaded(order.number, outcome.ref.nbytes)
             except Missing:
@@ -475,7 +484,8 @@ class Workers:
         ended = time.perf_counter()
         if formula.operator is not None and formula.operator.dynamic:
             formulas = returned(formula, result)
-            answer = self._extended(order.number, formula, formulas, encode(formula, formulas))
+            values = self._arguments(formula, formula.operator) if formula.operator.replayed else ()
+            answer = self._extended(order.number, formula, formulas, encode(formula, formulas, values))
             return answer._replace(seconds=ended - hand.since, at=ended, worker=hand.number)
         self._values[formula.id] = value = cast(Value, result)
         return Computed(order.number, 0 if order.tiny else size(value), ended - hand.since, ended, hand.number)
@@ -509,8 +519,11 @@ class Workers:
         assert operator is not None
         arguments: list[Value | Space] = self._arguments(order.how, operator)
         options = {"threads": order.threads} if operator.takes_threads else {}
+        claim = self._claims.get(id)
+        lent = self._backend.lent(claim) if claim and isinstance(self._backend, Lending) else nullcontext(())
         try:
-            value = self.children.run(order.number, operator.body, arguments, options)
+            with lent as descriptors:
+                value = self.children.run(order.number, operator.body, arguments, options, descriptors)
         except Elsewhere as error:
             if error.type == DIED and not self.children.was_killed(order.number):
                 self._count_death(id, error)

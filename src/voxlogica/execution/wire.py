@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
-from voxlogica.values import Image, Labels, Mask, Model, Space, Value
+from voxlogica.values import Image, Labels, Mask, Model, Record, Space, Value
 
 _KINDS: dict[str, type[Mask] | type[Image]] = {"Mask": Mask, "Image": Image, "Labels": Labels}
 _length = struct.Struct("<Q")
@@ -59,6 +59,8 @@ def _described(value: object, buffers: list[memoryview]) -> object:
             return ["bytes", len(buffers) - 1]
         case tuple():
             return ["tuple", [_described(item, buffers) for item in value]]
+        case Record():
+            return ["record", {name: _described(item, buffers) for name, item in value.items()}]
         case Space():
             return ["space", _listed(value.fields)]
         case Mask() | Image() | Model():
@@ -77,6 +79,8 @@ def _value(described: Any, buffers: list[memoryview]) -> object:
             return bytes(buffers[buffer])
         case ["tuple", items]:
             return tuple([_value(item, buffers) for item in items])
+        case ["record", fields]:
+            return Record({name: cast(Value, _value(item, buffers)) for name, item in fields.items()})
         case ["space", fields]:
             return Space(*_tuples(fields))
         case ["Model", fields, buffer, components]:

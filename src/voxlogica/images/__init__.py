@@ -1,4 +1,5 @@
-"""Files to leaves and values, and back: NIfTI, PNG, JPEG, BMP, NRRD, MetaImage.
+"""Files to leaves and values, and back: NIfTI, PNG, JPEG, BMP, NRRD, MetaImage; DICOM series are read; and images that
+are in memory.
 
 `bind` verifies a file and says what it is; `read` gives its voxels; `encode` makes the bytes of a file from a value,
 and `write` puts them in their place. Everything refused is a `Refusal` in words. NumPy, Pillow and the decompressor are
@@ -8,17 +9,19 @@ imported when they are needed, so that binding NIfTI files needs no NumPy.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from voxlogica import identity
 from voxlogica.errors import Refusal
 from voxlogica.formula import Leaf
-from voxlogica.images import files, nifti, pictures, volumes
+from voxlogica.images import dicom, files, nifti, pictures, volumes
 from voxlogica.images.files import File, Inflated, Plain, Replayed
 from voxlogica.images.grids import Difference, difference, table
 from voxlogica.images.memo import Memo, header, settled
 from voxlogica.images.memo import space as space_noted
+from voxlogica.images.memory import Held, affine, hold, name_of, taken, to_nibabel, to_sitk
 from voxlogica.images.outputs import (
     FLAT,
     WITHOUT_TEXT,
@@ -37,9 +40,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "FLAT",
     "WITHOUT_TEXT",
     "Difference",
     "Memo",
+    "affine",
     "bind",
     "check_output",
     "check_writable",
@@ -47,9 +52,14 @@ __all__ = [
     "difference",
     "encode",
     "format_of",
+    "hold",
+    "name_of",
     "read",
     "remembered",
     "table",
+    "taken",
+    "to_nibabel",
+    "to_sitk",
     "write",
 ]
 
@@ -82,48 +92,89 @@ _ADVICE = {
     ".mhd": "save header and voxels as one .mha file",
     ".raw": "save header and voxels as one .mha file",
     ".nhdr": "save header and voxels as one .nrrd file",
-    ".dcm": "convert the series to one .nii.gz file, for instance with dcm2niix",
+    ".dcm": "load the directory of its series, or convert that to one .nii.gz file, for instance with dcm2niix",
 }
 
 
 def bind(path: str | Path, memo: Memo | None = None) -> Leaf:
-    """What a file is: verified completely, digested, its space known; its voxels are not kept.
+    """What a file is, or the DICOM series in a directory: verified completely, digested, its space known; its voxels
+    are not kept.
 
-    A file that `memo` knows and that has not changed since is not read again.
+    What `memo` knows and has not changed since is not read again.
     """
     name = str(path)
-    files.check_readable(name)
     format = known_format(name)
+    if name and format is None and Path(name).is_dir():
+        return _bind_series(name, memo)
+    files.check_readable(name)
     if format is None:
         raise _unknown(name)
     reader = _READERS[format]
-    reader_name, absolute = reader.name + pictures.decoder(format), str(Path(name).absolute())
+    reader = reader._replace(name=reader.name + pictures.decoder(format))
     try:
         with Path(name).open("rb") as handle:
-            status = files.status(handle)
-            old_enough = settled(status)
-            noted = memo.recall(absolute, status) if memo and old_enough else None
-            known = space_noted(noted[1], reader_name, reader.version) if noted else None
-            if noted and known:
-                return Leaf(File(name, absolute, format, status), noted[0], reader_name, reader.version, known)
-            if status[2] == 0:
-                raise Refusal(f"{name} is empty", help=files.AGAIN)
-            digest = identity.file_digest(files.blocks(handle))
-            handle.seek(0)
-            stream = _stream(handle, name, format)
-            if isinstance(stream, Inflated):
-                stream.keep()
-            space = reader.inspect(stream)
-            kept = stream.kept if isinstance(stream, Inflated) else []
-            if files.status(handle) != status:
-                raise files.changed(name)
+            file = File(name, str(Path(name).absolute()), format, files.status(handle))
+            return _leaf(file, reader.name, reader.version, memo, lambda: _verified(handle, file, reader))
     except files.Circumstance:
         raise
     except OSError as error:
         raise files.unreadable(name, error) from error
-    if memo:
-        memo.remember(absolute, status, digest, header(reader_name, reader.version, space), old_enough)
-    return Leaf(File(name, absolute, format, status, kept), digest, reader_name, reader.version, space)
+
+
+def _bind_series(name: str, memo: Memo | None) -> Leaf:
+    """The same of a directory."""
+    try:
+        file = File(name, str(Path(name).absolute()), dicom.FORMAT, dicom.status(name))
+        return _leaf(file, dicom.reader(), dicom.VERSION, memo, lambda: _verified_series(file))
+    except files.Circumstance:
+        raise
+    except OSError as error:
+        raise files.unreadable(name, error) from error
+
+
+def _leaf(
+    file: File, reader: str, version: int, memo: Memo | None, verified: Callable[[], tuple[bytes, Space]]
+) -> Leaf:
+    """The digest and the space of what is bound; one process reads it through, the others wait and recall them."""
+
+    def recalled() -> tuple[bytes, Space] | None:
+        noted = memo.recall(file.path, file.status) if memo else None
+        space = space_noted(noted[1], reader, version) if noted else None
+        return (noted[0], space) if noted and space else None
+
+    old_enough = settled(file.status)
+    known = recalled() if old_enough else None
+    if known is None:
+        with memo.reading(file.status) if memo and old_enough else nullcontext():
+            known = recalled() if old_enough else None
+            if known is None:
+                known = digest, space = verified()
+                if memo:
+                    memo.remember(file.path, file.status, digest, header(reader, version, space), old_enough)
+    return Leaf(file, known[0], reader, version, known[1])
+
+
+def _verified(handle: BinaryIO, file: File, reader: Reader) -> tuple[bytes, Space]:
+    if not file.status[2]:
+        raise Refusal(f"{file.name} is empty", help=files.AGAIN)
+    digest = identity.file_digest(files.blocks(handle))
+    handle.seek(0)
+    stream = _stream(handle, file.name, file.format)
+    if isinstance(stream, Inflated):
+        stream.keep()
+    space = reader.inspect(stream)
+    if files.status(handle) != file.status:
+        raise files.changed(file.name)
+    if isinstance(stream, Inflated):
+        file.kept[:] = stream.kept
+    return digest, space
+
+
+def _verified_series(file: File) -> tuple[bytes, Space]:
+    found = dicom.inspect(file.name)
+    if dicom.status(file.name) != file.status:
+        raise files.changed(file.name)
+    return found
 
 
 def remembered(path: str | Path, memo: Memo | None) -> bool:
@@ -140,7 +191,11 @@ def remembered(path: str | Path, memo: Memo | None) -> bool:
 
 def read(file: object, space: Space) -> Model:
     """The voxels of a bound file, over the space it was given, which has the size it was bound with."""
+    if isinstance(file, Held):
+        return Model(space, file.model.data, file.model.components)
     assert isinstance(file, File)
+    if file.format == dicom.FORMAT:
+        return Model.of(space, _series(file).reshape(*space.shape, -1))
     try:
         with Path(file.path).open("rb") as handle:
             if files.status(handle) != file.status:
@@ -155,6 +210,21 @@ def read(file: object, space: Space) -> Model:
     except OSError as error:
         raise files.unreadable(file.name, error) from error
     return Model.of(space, array.reshape(*space.shape, -1))
+
+
+def _series(file: File) -> NDArray[np.float32]:
+    """The numbers of a bound series."""
+    try:
+        if dicom.status(file.path) != file.status:
+            raise files.changed(file.name)
+        array = dicom.voxels(file.path)
+        if dicom.status(file.path) != file.status:
+            raise files.changed(file.name)
+    except (Refusal, FileNotFoundError):  # it was not damaged when it was bound
+        raise files.changed(file.name) from None
+    except OSError as error:
+        raise files.unreadable(file.name, error) from error
+    return array
 
 
 def encode(format: str, value: Value, provenance: str = "") -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from voxlogica.values import Space
@@ -20,6 +21,10 @@ class Memo(Protocol):
 
     def recall(self, path: str, status: tuple[int, ...]) -> tuple[bytes, str] | None:
         """The digest and header of a file that has not changed since it was remembered."""
+        ...
+
+    def reading(self, status: tuple[int, ...]) -> AbstractContextManager[None]:
+        """Entered by one process at a time while it reads a file through: others wait, and then may recall it."""
         ...
 
     def remember(self, path: str, status: tuple[int, ...], digest: bytes, header: str, settled: bool) -> None:

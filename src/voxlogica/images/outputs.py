@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -83,17 +85,63 @@ def _check_output(path: str | Path) -> None:
 def write(path: str | Path, data: bytes | memoryview) -> None:
     """Makes or replaces a file in one step, its directories too; nobody ever sees a part of it.
 
-    A link is followed. Permissions are those of a new file. If anything fails, what was there before is still there.
+    A link is followed. Permissions are those of a new file. If anything fails, what was there before is still there. A
+    file that holds these bytes already gets a new time only.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.parent / f".voxlogica-{os.urandom(8).hex()}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            file.write(data)
-        temporary.replace(target)
+        if _holds(target, data):
+            os.utime(target)
+        elif not _linked(target, data):
+            _renamed(target, lambda temporary: temporary.write_bytes(data))
     except OSError as error:
         raise _refused(path, reason_of(error), "") from error
+
+
+def _holds(target: Path, data: bytes | memoryview) -> bool:
+    try:
+        return target.stat().st_size == len(data) and target.read_bytes() == data
+    except OSError:  # there is none, or it is not to be read: it is replaced
+        return False
+
+
+def _linked(target: Path, data: bytes | memoryview) -> bool:
+    """Writes a file that has no name until it is whole, so that a killed process leaves nothing; False where it cannot.
+
+    A name that is taken cannot be given at once: there the file has a hidden one for a moment.
+    """
+    if not hasattr(os, "O_TMPFILE"):
+        return False
+    try:
+        descriptor = os.open(target.parent, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL):
+            return False
+        raise
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+
+        def named(name: Path) -> None:
+            # A descriptor of a directory, though it is not looked at: without one Python does not follow the link.
+            os.link(f"/proc/self/fd/{descriptor}", name, src_dir_fd=descriptor, follow_symlinks=True)
+
+        try:
+            named(target)
+        except FileExistsError:
+            _renamed(target, named)
+        except FileNotFoundError:  # there is no /proc
+            return False
+    return True
+
+
+def _renamed(target: Path, make: Callable[[Path], object]) -> None:
+    """Makes a file under a hidden name beside the target, and gives it the target's."""
+    temporary = target.parent / f".voxlogica-{os.urandom(8).hex()}"
+    try:
+        make(temporary)
+        temporary.replace(target)
     finally:
         with suppress(OSError):  # it is there only if something failed
             temporary.unlink()

@@ -22,7 +22,7 @@ A number `k` that meets a field is rounded to float32 first (to infinity if it i
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -275,6 +275,22 @@ def mean(i: Floats, words: Words) -> float:
         raise ValueError("empty mask")
     total: float = _fields.sum(i, words)
     return total / count
+
+
+def moments(i: Floats) -> tuple[float, float, float]:
+    """The sum of all voxels, their mean, and the variance of the sample; NaN of a single voxel.
+
+    In double, and in an order that depends on the shape alone: each plane's voxels by x, then planes, then x.
+
+    >>> moments(np.array([[[1, 2, 6]]], np.float32))
+    (9.0, 3.0, 7.0)
+    """
+    i = _checked(i, "field")
+    with np.errstate(all="ignore"):
+        total = _total(plane.astype(np.float64) for plane in i)
+        mean = total / i.size
+        squares = _total((plane.astype(np.float64) - mean) ** 2 for plane in i)
+    return total, mean, squares / (i.size - 1) if i.size > 1 else math.nan
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -540,6 +556,13 @@ def _voxelwise(function: np.ufunc, a: Floats | np.float32, b: Floats | np.float3
     with np.errstate(all="ignore"):
         out: Floats = function(a, b)
     return out
+
+
+def _total(planes: Iterable[npt.NDArray[np.float64]]) -> float:
+    """The sum of all numbers of planes (y, x)."""
+    columns = [plane.sum(axis=0) for plane in planes]
+    total: float = sum(sum(columns).tolist())
+    return total
 
 
 def _largest_where_zero(out: Floats, denominators: Floats) -> Floats:

@@ -10,21 +10,23 @@
 
 The annotations are the type the checker sees, the docstring the manual entry, whose example runs as a test. A leading
 parameter `space: Space` is supplied by the engine, and so is a keyword `threads: int`. Kernels are imported in the
-body, so that a declaration costs nothing to read.
+body, so that a declaration costs nothing to read. Several results are a record: its type is a frozen dataclass of the
+same file, of which the body returns an instance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, wraps
 from importlib import import_module
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from voxlogica.formula import BOOL, BYTES, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type
-from voxlogica.values import Value
+from voxlogica._dataclass import annotations_of
+from voxlogica.formula import BOOL, BYTES, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type, record
+from voxlogica.values import Record
 
-_Body = TypeVar("_Body", bound=Callable[..., Value])
+_Body = TypeVar("_Body", bound=Callable[..., Any])
 
 FRAGMENTS = (
     "scalars", "geometry", "logic", "arithmetic", "comparison", "aggregates", "spatial", "colour", "similarity",
@@ -41,6 +43,7 @@ _TYPES: dict[str, Type] = {
 }  # fmt: skip
 
 _declared: dict[str, Operator] = {}
+_own: dict[str, Operator] = {}
 
 
 class DeclarationError(Exception):
@@ -58,7 +61,7 @@ def operator(
     isolate: bool = False,
     library: str = "",
 ) -> Callable[[_Body], _Body]:
-    """Declares the decorated function as an operator of the logic, and returns it unchanged.
+    """Declares the decorated function as an operator of the logic, and returns it; one of a record returns `Record`s.
 
     `symbol` is how programs write it, the function's name unless given, and `also` what else they may write where the
     types say that it is meant; `version` is raised when its results change; `isolate` has it run in a process of its
@@ -77,7 +80,9 @@ def operator(
         if cost not in COSTS:
             raise DeclarationError(f"the operator `{name}` declares the unknown cost {cost!r}")
         hints = dict(body.__annotations__)
-        result = _type(name, hints.pop("return", None))
+        result = _type(name, hints.pop("return", None), body.__globals__)
+        if result.fields is not None:
+            body = _recording(body)
         needs_space = hints.pop("space", None) == "Space"
         takes_threads = hints.pop("threads", None) == "int"
         _declared[name] = Operator(
@@ -106,15 +111,28 @@ def documentation(body: Callable[..., object]) -> str:
     """The docstring without its indentation: `inspect.getdoc`, whose import would take longer than all our own."""
     first, *rest = (body.__doc__ or "").strip().expandtabs().split("\n")
     indentation = min([len(line) - len(line.lstrip()) for line in rest if line.strip()], default=0)
-    return "\n".join(
-        [first, *[line[indentation:].rstrip() if not line.strip() else line[indentation:] for line in rest]]
-    )
+    return "\n".join([first, *[line[indentation:] for line in rest]])
 
 
-def _type(name: str, hint: object) -> Type:
-    if not isinstance(hint, str) or hint not in _TYPES:
+def _type(name: str, hint: object, named: Mapping[str, Any] = MappingProxyType({})) -> Type:
+    """The type that an annotation says; `named` has the records that may be meant."""
+    if isinstance(hint, str) and hint in _TYPES:
+        return _TYPES[hint]
+    found = named.get(hint) if isinstance(hint, str) else None
+    fields = annotations_of(found)
+    if fields is None:
         raise DeclarationError(f"the operator `{name}` uses the type {hint!r}, which is not one of the logic's")
-    return _TYPES[hint]
+    return record(*((field, _type(name, annotation)) for field, annotation in fields.items()))
+
+
+def _recording(body: _Body) -> _Body:
+    """The same function, which returns a record for an instance of a dataclass."""
+
+    @wraps(body)
+    def recorded(*arguments: Any, **options: Any) -> Record:
+        return Record(vars(body(*arguments, **options)))
+
+    return recorded  # type: ignore[return-value]
 
 
 @cache
@@ -133,3 +151,13 @@ def by_symbol() -> Mapping[str, tuple[Operator, ...]]:
         for symbol in () if each.hidden else (each.symbol, *each.also):
             found[symbol] = (*found.get(symbol, ()), each)
     return MappingProxyType(found)
+
+
+def own() -> Mapping[str, Operator]:
+    """The operators that users have declared in this process, by symbol; programs may write them as any other."""
+    return MappingProxyType(_own)
+
+
+def declare_own(operator: Operator) -> None:
+    """From now on programs that are checked may use it; one of the same symbol is replaced for these."""
+    _own[operator.symbol] = operator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from voxlogica._dataclass import dataclass
 from voxlogica.errors import Refusal
 from voxlogica.operators import operator
 from voxlogica.values import Image, Mask
@@ -42,6 +43,37 @@ def avg(a: Image, b: Mask) -> float:
 
     _inhabited(b, "avg", "the mean over no voxel is not a number")
     return fields.mean(a.array(), b.words())
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """How the voxels of an image are distributed."""
+
+    min: float
+    max: float
+    mean: float
+    std: float
+    variance: float
+    sum: float
+    count: float
+
+
+@operator()
+def array_stats(a: Image) -> Statistics:
+    """The least, the largest, mean, standard deviation, variance, sum and number of all voxels, computed in double.
+
+    The variance is that of a sample: squared deviations from the mean over one less than the number of voxels; of a
+    single voxel it is not a number (nan).
+
+    >>> value("array_stats(a).mean", a=[1, 2, 6]), value("array_stats(a).variance", a=[1, 2, 6])
+    (3.0, 7.0)
+    """
+    from voxlogica.kernels import fields
+
+    array = a.array()
+    total, mean, variance = fields.moments(array)
+    least, most = fields.minimum(array), fields.maximum(array)
+    return Statistics(least, most, mean, variance**0.5, variance, total, float(array.size))
 
 
 @operator()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import nan
+
+from voxlogica._dataclass import dataclass
 from voxlogica.operators import operator
 from voxlogica.values import Mask
 
@@ -37,6 +40,48 @@ def pixel_accuracy(a: Mask, b: Mask) -> float:
     """
     one, two, both = _counts(a, b)
     return 1 - (one + two - 2 * both) / a.space.voxels
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How the voxels of a prediction fall against those of a reference."""
+
+    tp: float
+    fp: float
+    fn: float
+    tn: float
+    accuracy: float
+    precision: float
+    recall: float
+    specificity: float
+    dice: float
+    jaccard: float
+
+
+@operator()
+def confusion_matrix(prediction: Mask, reference: Mask) -> Confusion:
+    """How many voxels a prediction and a reference agree on and do not, and the usual shares of them.
+
+    `tp fp fn tn` count true and false positives and negatives; `accuracy` is (tp+tn) over all voxels, `precision`
+    tp/(tp+fp), `recall` tp/(tp+fn), also called sensitivity, `specificity` tn/(tn+fp), `dice`, also called F1, and
+    `jaccard` as the operators of that name. A share of no voxel is not a number (nan).
+
+    >>> value("confusion_matrix(a, b).fp", a="01110", b="00110"), value("confusion_matrix(a, b).recall", a="01", b="11")
+    (1.0, 0.5)
+    """
+    one, two, both = _counts(prediction, reference)
+    tp, fp, fn = both, one - both, two - both
+    voxels = prediction.space.voxels
+    tn = voxels - tp - fp - fn
+    return Confusion(
+        tp=float(tp), fp=float(fp), fn=float(fn), tn=float(tn),
+        accuracy=(tp + tn) / voxels,
+        precision=tp / one if one else nan,
+        recall=tp / two if two else nan,
+        specificity=tn / (tn + fp) if tn + fp else nan,
+        dice=2 * tp / (one + two) if one + two else 1.0,
+        jaccard=tp / (tp + fp + fn) if one + two else 1.0,
+    )  # fmt: skip
 
 
 @operator(commutative=True, cost="distance")

@@ -15,9 +15,9 @@ from voxlogica.values import Value
 
 
 @cache
-def items(kinds: tuple[Type, ...]) -> Operator:
-    """The operator whose value is the tuple of its arguments."""
-    element = kinds[0] if kinds else NOTHING
+def items(kinds: tuple[Type, ...], element: Type | None = None) -> Operator:
+    """The operator whose value is the tuple of its arguments; `element` is what they are elements of."""
+    element = element or (kinds[0] if kinds else NOTHING)
     return Operator(
         name="items", symbol="[…]", version=1, hidden=True,
         parameters=tuple([(f"x{n}", kind) for n, kind in enumerate(kinds)]),
@@ -45,12 +45,12 @@ def _argmax(*values: float) -> float:
 
 
 @cache
-def refuse() -> Operator:
-    """The operator that has no value, for the reason it is given, with what to do."""
+def refuse(result: Type = NUMBER) -> Operator:
+    """The operator that has no value of a type, for the reason it is given, with what to do."""
     return Operator(
         name="refuse", symbol="refuse", version=1, hidden=True,
         parameters=(("message", STRING), ("help", STRING)),
-        result=NUMBER, body=_refuse, doc="Fails.", cost="scalar",
+        result=result, body=_refuse, doc="Fails.", cost="scalar",
     )  # fmt: skip
 
 

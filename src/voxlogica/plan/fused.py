@@ -100,7 +100,7 @@ def _correlate(
 
 
 SLAB = 1 << 18
-"""Voxels of a slab: its images, a few of a megabyte, stay in the cache; calling operators on smaller ones costs more."""
+"""Voxels of a slab: its images, a few of a megabyte, stay in the cache; calls on smaller ones take longer than work."""
 
 
 def voxelwise(program: str, *inputs: Value) -> Image:

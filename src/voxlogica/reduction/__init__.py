@@ -12,6 +12,7 @@ parameters, and what scalar operators make of them.
 from __future__ import annotations
 
 from voxlogica.reduction.code import Code
-from voxlogica.reduction.evaluator import MOST, Reduced, reduce
+from voxlogica.reduction.evaluator import Reduced, reduce
+from voxlogica.reduction.loops import MOST
 
 __all__ = ["MOST", "Code", "Reduced", "reduce"]

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 from voxlogica._dataclass import dataclass, field
 from voxlogica.errors import Span
-from voxlogica.formula import Operator
+from voxlogica.formula import Operator, Type
 
 
 class Constant(NamedTuple):
@@ -113,8 +113,12 @@ class Sift(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """The elements between two bounds, -1 where one is open; a negative bound is 0 if `clamped`, else from the end."""
+    """The elements between two bounds, -1 where one is open; a negative bound is 0 if `clamped`, else from the end.
 
+    `kind` is the type of an element.
+    """
+
+    kind: Type
     source: int
     start: int
     stop: int
@@ -123,8 +127,9 @@ class Cut(NamedTuple):
 
 
 class Pick(NamedTuple):
-    """The element with a number."""
+    """The element with a number; `kind` is its type."""
 
+    kind: Type
     source: int
     number: int
     span: Span
@@ -145,6 +150,15 @@ class Folding(NamedTuple):
     span: Span
 
 
+class Read(NamedTuple):
+    """A field of a record."""
+
+    operator: Operator
+    record: int
+    name: str
+    span: Span
+
+
 class Greatest(NamedTuple):
     """The number of the largest element, the first of several."""
 
@@ -158,7 +172,7 @@ class Skip(NamedTuple):
 
 Step: TypeAlias = (
     Constant | Text | Setting | Input | Global | Outer | Apply | Invoke | Skip
-    | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Greatest
+    | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Greatest | Read
 )  # fmt: skip
 
 DEFAULT = 0
@@ -180,7 +194,8 @@ class Code:
 
     The first `holes` slots are the arguments; each step fills the next one. `spaces` says of each space variable past
     `OPEN` where it comes from; in the main code a space variable's number is looked up in the assignment given to
-    `reduce`. What a `bundled` library's code makes is said to be made where it is called.
+    `reduce`. What a `bundled` library's code makes is said to be made where it is called. Of a loop's body, `kinds` are
+    the types of the holes, and `kind` that of the result.
     """
 
     name: str
@@ -189,3 +204,5 @@ class Code:
     steps: list[Step] = field(default_factory=list)
     result: int = -1
     spaces: list[SpaceOf] = field(default_factory=list)
+    kinds: tuple[Type, ...] = ()
+    kind: Type | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from voxlogica.formula import Formula, Origin
 from voxlogica.values import Space
@@ -18,10 +18,28 @@ class Absent(NamedTuple):
 
 
 Slot: TypeAlias = "Formula | Elements | Absent | None"
-"""What a slot holds; None where a space is missing, which the checker has said."""
+"""What a slot holds; None where a space is missing, which the checker has said. A late sequence is a formula."""
+
+UNDECIDED: Final = Absent("a number or a truth value is not known yet", "", None)
+"""What is made of a sequence whose elements cannot be told yet; the only one of its kind."""
 
 Process: TypeAlias = Generator["Process", Slot, Slot]
 """Work towards a slot: it yields the work that must be done before, and is sent what came of it."""
+
+
+def run(process: Process) -> Slot:
+    """Does work, and the work that it waits for, on a stack of our own."""
+    stack = [process]
+    answer: Slot = None
+    while True:
+        try:
+            stack.append(stack[-1].send(answer))
+            answer = None
+        except StopIteration as stop:
+            stack.pop()
+            answer = stop.value
+            if not stack:
+                return answer
 
 
 class Maker(Protocol):
@@ -31,12 +49,17 @@ class Maker(Protocol):
 
 
 class Elements:
-    """A sequence: its length, the space of its elements if they have one, and how each is made."""
+    """A sequence: its length, the space of its elements if they have one, and how each is made.
 
-    __slots__ = ("_known", "_make", "length", "space")
+    `late` is the work towards a formula for it that does not list the elements, where there is one.
+    """
 
-    def __init__(self, length: int, make: Maker, space: Space | None = None) -> None:
-        self.length, self.space, self._make = length, space, make
+    __slots__ = ("_known", "_make", "late", "length", "space")
+
+    def __init__(
+        self, length: int, make: Maker, space: Space | None = None, late: Callable[[], Process] | None = None
+    ) -> None:
+        self.length, self.space, self.late, self._make = length, space, late, make
         self._known: dict[int, Slot] = {}
 
     def element(self, number: int) -> Process:
@@ -54,11 +77,6 @@ def listed(items: Sequence[Slot], space: Space | None) -> Elements:
 def part(source: Elements, start: int, length: int) -> Elements:
     """So many elements of a sequence."""
     return Elements(length, lambda number: source.element(start + number), source.space)
-
-
-def computed(length: int, make: Callable[[int], Slot]) -> Elements:
-    """A sequence whose elements need no work."""
-    return Elements(length, lambda number: done(make(number)))
 
 
 def done(slot: Slot) -> Process:

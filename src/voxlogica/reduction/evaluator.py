@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from voxlogica._collector import collector_paused
-from voxlogica.errors import Refusal, Span
-from voxlogica.formula import Formula, Formulas, Leaf, Origin
-from voxlogica.operators.sequences import argmax, items, refuse
+from voxlogica.errors import Span
+from voxlogica.formula import NOTHING, NUMBER, Formula, Formulas, Hole, Late, Leaf, Origin, Type, sequence
+from voxlogica.identity import Plain
+from voxlogica.operators.sequences import items
 from voxlogica.reduction.code import (
     DEFAULT,
     OPEN,
@@ -26,6 +27,7 @@ from voxlogica.reduction.code import (
     Outer,
     Pick,
     Range,
+    Read,
     Setting,
     Sift,
     Skip,
@@ -33,13 +35,23 @@ from voxlogica.reduction.code import (
     Text,
     Together,
 )
-from voxlogica.reduction.elements import Absent, Elements, Process, Slot, computed, listed, part
+from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, listed, run
+from voxlogica.reduction.late import (
+    CUT,
+    EACH,
+    FOLD,
+    GREATEST,
+    PICK,
+    QUESTIONS,
+    RANGE,
+    SIFT,
+    TOGETHER,
+    Unfolding,
+    close,
+    late,
+)
+from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, too_many
 from voxlogica.values import Space
-
-Scalar = bool | float | str
-
-MOST = 100_000
-"""How many elements may be drawn together, sifted or printed."""
 
 
 class Reduced:
@@ -53,7 +65,7 @@ class Reduced:
 
     def __getitem__(self, slot: int) -> Formula | None:
         with collector_paused():
-            made = _run(self._reducer.gathered(self._reducer.main[slot]))
+            made = run(self._reducer.gathered(self._reducer.main[slot]))
         assert made is None or isinstance(made, Formula)
         return made
 
@@ -75,23 +87,8 @@ def reduce(
     """
     reducer = _Reducer(table or Formulas(), leaves, spaces, parameters, replace)
     with collector_paused():
-        _run(reducer.run(main, _Frame(main, reducer.main, None, None, None)))
+        run(reducer.run(main, _Frame(main, reducer.main, None, None, None)))
     return Reduced(reducer)
-
-
-def _run(process: Process) -> Slot:
-    """Does work, and the work that it waits for, on a stack of our own."""
-    stack = [process]
-    answer: Slot = None
-    while True:
-        try:
-            stack.append(stack[-1].send(answer))
-            answer = None
-        except StopIteration as stop:
-            stack.pop()
-            answer = stop.value
-            if not stack:
-                return answer
 
 
 class _Frame(NamedTuple):
@@ -108,7 +105,7 @@ class _Frame(NamedTuple):
         return self.caller if self.code.bundled else Origin(span, self.code.name, self.caller)
 
 
-class _Reducer:
+class _Reducer(Loops):
     def __init__(
         self,
         table: Formulas,
@@ -117,11 +114,12 @@ class _Reducer:
         parameters: Mapping[str, Scalar],
         replace: Callable[[str, Span], str],
     ) -> None:
-        self.table, self.leaves, self.spaces = table, leaves, spaces
+        super().__init__(table)
+        self.leaves, self.spaces = leaves, spaces
         self.parameters, self.replace = parameters, replace
         self.main: list[Slot] = []
         self.calls: dict[tuple[object, ...], Slot] = {}
-        self.scalars: dict[Formula, Scalar | None] = {}
+        self.holes = 0
 
     def run(self, code: Code, here: _Frame) -> Process:
         """The work of a code: its result."""
@@ -139,6 +137,8 @@ class _Reducer:
                 slots.append(self.calls[key])
             elif type(step) is Global:
                 slots.append(self.main[step.slot])
+            elif type(step) is Read:
+                slots.append(self.read(step, here))
             elif type(step) is Skip:
                 slots.append(None)
             elif type(step) in _ATOMS:
@@ -164,7 +164,7 @@ class _Reducer:
     def apply(self, step: Apply, here: _Frame) -> Slot:
         arguments = tuple([here.slots[n] for n in step.arguments])
         for argument in arguments:
-            if type(argument) is not Formula:
+            if not isinstance(argument, Formula):
                 return _first_absent(arguments)
         space = None
         if step.space >= 0:
@@ -172,6 +172,13 @@ class _Reducer:
             if space is None:
                 return None
         return self.table.apply(step.operator, arguments, space, here.origin(step.span))  # type: ignore[arg-type]
+
+    def read(self, step: Read, here: _Frame) -> Slot:
+        """A field of a record."""
+        record = here.slots[step.record]
+        if not isinstance(record, Formula):
+            return record
+        return self.table.apply(step.operator, (record, self.table.constant(step.name)), None, here.origin(step.span))
 
     def atom(self, step: Step) -> Formula:
         """The formula of a step that reads no slot."""
@@ -191,7 +198,11 @@ class _Reducer:
     # Sequences
 
     def loop(self, step: Step, here: _Frame) -> Process:
-        """The work of a step that makes a sequence or reads one."""
+        """The work of a step that makes a sequence or reads one: at once if it is known how long that is."""
+        made = yield self.at_once(step, here)
+        return (yield self.postponed(step, here)) if made is UNDECIDED else made
+
+    def at_once(self, step: Step, here: _Frame) -> Process:
         slots = here.slots
         match step:
             case Outer(slot):
@@ -199,147 +210,191 @@ class _Reducer:
                 return here.outer[slot]
             case Items(numbers, space):
                 return listed([slots[n] for n in numbers], self.space(space, here))
-            case Range():
-                return self.range(step, here)
-            case Together():
-                return self.together(step, here)
+            case Range(start, stop, span):
+                made = self.range(slots[start], slots[stop], here.origin(span))
+                return self.seen(made, step, here)
+            case Together(code, numbers, many, variable, span, symbol):
+                sources = [slots[n] for n in numbers]
+                for source, is_sequence in zip(sources, many, strict=True):
+                    if is_sequence and not isinstance(source, Elements):
+                        return UNDECIDED if isinstance(source, Formula) else source
+                around = self.space(variable, here)
+                made = self.together(sources, self.turn(code, around, here), around, symbol, here.origin(span))
+                return self.seen(made, step, here)
         source = slots[step.source]  # type: ignore[union-attr]
         if not isinstance(source, Elements):
-            return source
+            return UNDECIDED if isinstance(source, Formula) else source
         match step:
             case Each(body, _, variable):
                 around = self.space(variable, here)
-
-                def make(number: int) -> Process:
-                    element = yield source.element(number)
-                    return (yield self.body(body, [element], around, here))
-
-                return Elements(source.length, make, around)
+                return self.seen(self.each(source, self.turn(body, around, here), around), step, here)
             case Sift(body, _, span):
-                return (yield self.sift(body, source, here.origin(span), here))
-            case Cut():
-                return self.cut(step, source, here)
-            case Pick():
-                return (yield self.pick(step, source, here))
-            case Folding():
-                return (yield self.fold(step, source, here))
+                return (yield self.sift(source, self.turn(body, None, here), here.origin(span)))
+            case Cut(_, _, start, stop, clamped, span):
+                bounds = [slots[n] if n >= 0 else None for n in (start, stop)]
+                return self.seen(self.cut(source, bounds, clamped, here.origin(span)), step, here)
+            case Pick(_, _, number, span):
+                return (yield self.pick(source, slots[number], here.origin(span)))
+            case Folding(first, rest, initial, _, variable, symbol, span):
+                around = self.space(variable, here)
+                begin = slots[initial] if initial >= 0 else None
+                turns = self.turn(first, around, here), self.turn(rest, around, here)
+                return (yield self.fold(source, begin, *turns, symbol, here.origin(span)))
             case Greatest(_, span):
                 return (yield self.greatest(source, here.origin(span)))
         raise TypeError(f"{step} is no step")
 
-    def body(self, code: Code, holes: list[Slot], space: Space | None, around: _Frame) -> Process:
-        """The work of a loop's body for the values of its holes."""
-        return self.run(code, _Frame(code, holes, space, around.caller, around.slots))
+    def turn(self, code: Code, space: Space | None, around: _Frame) -> Turn:
+        """A loop's body, given the values of its holes."""
+        return lambda holes: self.run(code, _Frame(code, holes, space, around.caller, around.slots))
 
-    def range(self, step: Range, here: _Frame) -> Slot:
-        origin = here.origin(step.span)
-        start = self.whole(here.slots[step.start], "a bound of `range`", origin)
-        stop = self.whole(here.slots[step.stop], "a bound of `range`", origin)
-        if not isinstance(start, int):
-            return start
-        if not isinstance(stop, int):
-            return stop
-        return computed(max(0, stop - start), lambda n: self.table.constant(float(start + n), origin))
-
-    def together(self, step: Together, here: _Frame) -> Slot:
-        sources = [here.slots[n] for n in step.sources]
-        lengths = []
-        for source, many in zip(sources, step.many, strict=True):
-            if isinstance(source, Elements):
-                lengths.append(source.length)
-            elif many:
-                return source
-        if len(set(lengths)) > 1:
-            first, second = lengths
-            message = f"`{step.symbol}` stands between sequences of {first} and of {second} elements"
-            return Absent(message, "both must have the same number", here.origin(step.span))
-        space = self.space(step.space, here)
-
-        def make(number: int) -> Process:
-            holes = []
-            for source in sources:
-                holes.append((yield source.element(number)) if isinstance(source, Elements) else source)
-            return (yield self.body(step.body, holes, space, here))
-
-        return Elements(lengths[0], make, space)
-
-    def sift(self, code: Code, source: Elements, origin: Origin | None, here: _Frame) -> Process:
-        if source.length > MOST:
-            return _too_many("filter", source, origin)
-        found = []
-        for number in range(source.length):
-            element = yield source.element(number)
-            condition = yield self.body(code, [element], None, here)
-            holds = self.scalar(condition) if isinstance(condition, Formula) else None
-            if holds is None:
-                return condition if not isinstance(condition, Formula) else _late("this condition", origin)
-            if holds:
-                found.append(element)
-        return listed(found, source.space)
-
-    def cut(self, step: Cut, source: Elements, here: _Frame) -> Slot:
-        origin, bounds = here.origin(step.span), []
-        for slot in (step.start, step.stop):
-            bound = self.whole(here.slots[slot], "a bound", origin) if slot >= 0 else None
-            if isinstance(bound, Absent) or (slot >= 0 and bound is None):
-                return bound
-            bounds.append(max(0, bound) if isinstance(bound, int) and step.clamped else bound)
-        start, stop, _ = slice(*bounds).indices(source.length)
-        return part(source, start, max(0, stop - start))
-
-    def pick(self, step: Pick, source: Elements, here: _Frame) -> Process:
-        origin = here.origin(step.span)
-        number = self.whole(here.slots[step.number], "an index", origin)
-        if not isinstance(number, int):
-            return number
-        if 0 <= number < source.length:
-            return (yield source.element(number))
-        message = f"there is no element {number}: the sequence is empty"
-        if source.length:
-            message = f"there is no element {number}: the sequence has {source.length}, from 0 to {source.length - 1}"
-        return Absent(message, "the last one is   [-1:][0]" if number < 0 and source.length else "", origin)
-
-    def fold(self, step: Folding, source: Elements, here: _Frame) -> Process:
-        origin = here.origin(step.span)
-        if source.length > MOST:
-            return _too_many("fold", source, origin)
-        space, number = self.space(step.space, here), 0
-        if step.initial >= 0:
-            made = here.slots[step.initial]
-        elif source.length:
-            made, number = (yield source.element(0)), 1
-        else:
-            message = f"there is nothing to begin with: `fold {step.symbol}` was given an empty sequence"
-            return Absent(message, f"give it a value to begin with:   fold({step.symbol}, …, …)", origin)
-        code = step.first
-        for n in range(number, source.length):
-            element = yield source.element(n)
-            made = yield self.body(code, [made, element], space, here)
-            code = step.rest
+    def seen(self, made: Slot, step: Step, here: _Frame) -> Slot:
+        """What was made by a step, which knows how it would be said of a late sequence."""
+        if isinstance(made, Elements):
+            made.late = lambda: self.postponed(step, here)
         return made
 
-    def greatest(self, source: Elements, origin: Origin | None) -> Process:
-        if source.length > MOST:
-            return _too_many("argmax", source, origin)
-        if not source.length:
-            return Absent("`argmax` was given an empty sequence, which has no largest element", "", origin)
+    # What is known only later
+
+    def postponed(self, step: Step, here: _Frame) -> Process:
+        """A formula for what a step makes, when it is not known how long its sequences are."""
+        slots, origin = here.slots, here.origin(step.span)  # type: ignore[union-attr]
+        match step:
+            case Range(start, stop):
+                return (yield self.later(RANGE, [slots[start], slots[stop]], sequence(NUMBER), origin))
+            case Together():
+                return (yield self.together_later(step, here))
+            case Folding():
+                return (yield self.fold_later(step, here))
+            case Each(body, source, variable):
+                shape = yield self.shape(slots[source], sequence(body.kinds[0]))
+                return (yield self.each_later(EACH, body, shape, self.space(variable, here), here, origin))
+            case Sift(body, source):
+                shape = yield self.shape(slots[source], sequence(body.kinds[0]))
+                return (yield self.each_later(SIFT, body, shape, None, here, origin))
+            case Cut(kind, source, start, stop, clamped):
+                shape = yield self.shape(slots[source], sequence(kind))
+                bounds = [slots[n] for n in (start, stop) if n >= 0]
+                how = (start >= 0, stop >= 0, clamped)
+                return (yield self.later(CUT, [shape, *bounds], sequence(kind), origin, parameters=how))
+            case Pick(kind, source, number):
+                shape = yield self.shape(slots[source], sequence(kind))
+                return (yield self.later(PICK, [shape, slots[number]], kind, origin))
+            case Greatest(source):
+                shape = yield self.shape(slots[source], sequence(NUMBER))
+                return (yield self.later(GREATEST, [shape], NUMBER, origin))
+        raise TypeError(f"{step} makes no sequence")
+
+    def together_later(self, step: Together, here: _Frame) -> Process:
+        shapes, given, holes = list[Slot](), list[Slot](), list[Hole]()
+        for number, kind, many in zip(step.sources, step.body.kinds, step.many, strict=True):
+            slot = here.slots[number]
+            if many:
+                slot = yield self.shape(slot, sequence(kind))
+                shapes.append(slot)
+                holes.append(self.hole(kind, slot))
+            given.append(holes[-1] if many else slot)
+        space = self.space(step.space, here)
+        body = yield self.body(step.body, given, space, here)
+        return self.closed(TOGETHER, shapes, [(body, holes)], None, here.origin(step.span), step.symbol)
+
+    def each_later(
+        self, name: str, code: Code, shape: Slot, space: Space | None, here: _Frame, origin: Origin | None
+    ) -> Process:
+        hole = self.hole(code.kinds[0], shape)
+        body = yield self.body(code, [hole], space, here)
+        return self.closed(name, [shape], [(body, [hole])], None, origin)
+
+    def fold_later(self, step: Folding, here: _Frame) -> Process:
+        space, kind = self.space(step.space, here), step.rest.kind
+        shape = yield self.shape(here.slots[step.source], sequence(step.first.kinds[1]))
+        given = [shape]
+        if step.initial >= 0:
+            given.append((yield self.shape(here.slots[step.initial], step.first.kinds[0])))
+        bodies = []
+        for code, made in ((step.first, given[-1]), (step.rest, None)):
+            holes = [self.hole(code.kinds[0], made, space), self.hole(code.kinds[1], shape)]
+            bodies.append(((yield self.body(code, list(holes), space, here)), holes))
+        question = self.closed(FOLD, given, bodies, kind, here.origin(step.span), step.symbol)
+        return (yield Unfolding(self.table).asked(question)) if isinstance(question, Late) else question
+
+    def later(
+        self, name: str, given: Sequence[Slot], kind: Type, origin: Origin | None, parameters: tuple[Plain, ...] = ()
+    ) -> Process:
+        """A shape or a question over slots."""
+        parts = [self.formula(slot, NUMBER) for slot in given]
+        whole = tuple([part for part in parts if part is not None])
+        if len(whole) < len(parts):
+            return None
+        space = whole[0].space if kind.spatial else None
+        made = late(self.table, name, whole, kind, space, origin, parameters=parameters)
+        return (yield Unfolding(self.table).asked(made)) if name in QUESTIONS else made
+
+    def closed(
+        self,
+        name: str,
+        given: Sequence[Slot],
+        bodies: Sequence[tuple[Slot, Sequence[Hole]]],
+        kind: Type | None,
+        origin: Origin | None,
+        word: str = "",
+    ) -> Late | None:
+        """A shape or a question over slots, with bodies and their holes."""
+        whole = [slot for slot in given if isinstance(slot, Formula)]
+        inside = [(body, holes) for body, holes in bodies if isinstance(body, Formula)]
+        if len(whole) < len(given) or len(inside) < len(bodies):
+            return None
+        made, bound = close(self.table, inside)
+        source, last = whole[0], made[-1]
+        if kind is None:
+            kind = source.type if name == SIFT else sequence(last.type)
+        space = source.space if name == SIFT else last.space
+        parts = (*whole, *made)
+        return late(self.table, name, parts, kind, space, origin, bodies=len(made), bound=bound, word=word)
+
+    def hole(self, kind: Type, like: Slot, space: Space | None = None) -> Hole:
+        """A hole for values of a type, on the grid of what such a value, or a sequence of them, is."""
+        self.holes -= 1  # until the body is closed
+        return Hole(self.holes, kind, (like.space if isinstance(like, Formula) else space) if kind.spatial else None)
+
+    def body(self, code: Code, given: list[Slot], space: Space | None, here: _Frame) -> Process:
+        """A loop's body as a formula, over holes."""
+        assert code.kind is not None
+        made: Slot = Absent("there is no element here", "", here.caller)
+        if not any(_innermost(kind) is NOTHING for kind in code.kinds):
+            made = yield self.turn(code, space, here)(given)
+        return (yield self.shape(made, code.kind, space))
+
+    def shape(self, slot: Slot, kind: Type, space: Space | None = None) -> Process:
+        """What a slot holds as a formula of a type: of a sequence its shape, of what cannot be had one that fails."""
+        if not isinstance(slot, Elements):
+            return self.formula(slot, kind, space)
+        if slot.late is not None:
+            return (yield slot.late())
+        if slot.length > MOST:
+            return self.formula(too_many("a loop", slot, None), kind, space)
+        assert kind.element is not None
         found: list[Formula] = []
-        for number in range(source.length):
-            element = yield source.element(number)
-            if not isinstance(element, Formula):
-                return element
-            found.append(element)
-        return self.table.apply(argmax(len(found)), tuple(found), None, origin)
+        for number in range(slot.length):
+            made = yield self.shape((yield slot.element(number)), kind.element, slot.space)
+            if not isinstance(made, Formula):
+                return made
+            found.append(made)
+        return self.table.apply(items(tuple([each.type for each in found]), kind.element), tuple(found), slot.space)
+
+    def formula(self, slot: Slot, kind: Type, space: Space | None = None) -> Formula | None:
+        if slot is None:
+            return None
+        return Unfolding(self.table).formula(slot, kind, space)
 
     def gathered(self, slot: Slot) -> Process:
-        """A formula for what a slot holds."""
-        if isinstance(slot, Absent):
-            message, help, origin = slot
-            return self.table.apply(refuse(), (self.table.constant(message), self.table.constant(help)), None, origin)
+        """A formula whose value can be computed, for what a slot holds."""
+        if isinstance(slot, Formula):
+            return (yield Unfolding(self.table).gathered(slot))
         if not isinstance(slot, Elements):
-            return slot
+            return self.formula(slot, NUMBER)
         if slot.length > MOST:
-            return (yield self.gathered(_too_many("print", slot, None)))
+            return self.formula(too_many("print", slot, None), NUMBER)
         found: list[Formula] = []
         for number in range(slot.length):
             element = yield slot.element(number)
@@ -347,72 +402,18 @@ class _Reducer:
             if not isinstance(made, Formula) or isinstance(element, Absent):
                 return made
             found.append(made)
-        return self.table.apply(items(tuple(each.type for each in found)), tuple(found), slot.space)
+        return self.table.apply(items(tuple([each.type for each in found])), tuple(found), slot.space)
 
-    # Numbers that must be known
 
-    def scalar(self, formula: Formula) -> Scalar | None:
-        """The value of a formula that only scalar operators and constants make; None for any other."""
-        known, stack = self.scalars, [formula]
-        while stack:
-            here = stack[-1]
-            operator = here.operator
-            if here in known:
-                stack.pop()
-            elif operator is None:
-                known[here] = here.value
-            elif operator.cost != "scalar" or here.type.element is not None:
-                known[here] = None
-            elif missing := [argument for argument in here.arguments if argument not in known]:
-                stack += missing
-            else:
-                values = [known[argument] for argument in here.arguments]
-                known[here] = None if None in values else _computed(here, values)
-        return known[formula]
-
-    def whole(self, slot: Slot, what: str, origin: Origin | None) -> int | Slot:
-        """The whole number that a formula is."""
-        if not isinstance(slot, Formula):
-            return slot
-        value = self.scalar(slot)
-        if value is None:
-            return _late(what, origin)
-        assert isinstance(value, float)
-        if not value.is_integer():
-            return Absent(f"{what} is a whole number, and {value!r} is not", "", origin)
-        return int(value)
+def _innermost(kind: Type) -> Type:
+    while kind.element is not None:
+        kind = kind.element
+    return kind
 
 
 _ATOMS = (Constant, Text, Setting, Input)
 
 
-def _computed(formula: Formula, values: Sequence[Scalar | None]) -> Scalar | None:
-    operator = formula.operator
-    assert operator is not None
-    try:
-        made = operator.body(*values)
-    except Refusal:  # said when the formula is computed
-        return None
-    assert isinstance(made, (bool, float, str))
-    return made
-
-
 def _first_absent(slots: Sequence[object]) -> Absent | None:
     """What takes the place of something that needs all of these, of which one at least cannot be had."""
     return next((slot for slot in slots if isinstance(slot, Absent)), None)
-
-
-def _too_many(what: str, source: Elements, origin: Origin | None) -> Absent:
-    return Absent(
-        f"`{what}` was given a sequence of {source.length} elements, and takes {MOST} at most",
-        "take a part of it:   sequence[0:100]",
-        origin,
-    )
-
-
-def _late(what: str, origin: Origin | None) -> Absent:
-    return Absent(
-        f"{what} depends on an image here, which is not supported yet",
-        "what decides how many elements there are must follow from numbers and parameters alone",
-        origin,
-    )

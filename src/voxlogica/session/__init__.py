@@ -5,50 +5,40 @@ import voxlogica as vx
 program = vx.load("gbm.imgql")
 run = program.run(hi=0.93, NAME="case7")
 run["01_dice"]                 # what a print shows
-run["gtv"].numpy()             # any definition that a goal needs, indexed [i, j, k]
+run["gtv"].numpy()             # any definition, indexed [i, j, k]
 """
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
+from copy import copy
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from voxlogica._dataclass import replace
+from voxlogica import images
 from voxlogica.check import Checked, check, read_text
 from voxlogica.check import shown as shown_path
-from voxlogica.errors import (
-    ComputationError,
-    Diagnostic,
-    InternalError,
-    MachineError,
-    ProgramError,
-    Source,
-    VoxLogicAError,
-    reason_of,
-)
-from voxlogica.execution.engine import Broken, ExecutionEngine, Finished
+from voxlogica.errors import Diagnostic, ProgramError, Refusal, Source, reason_of
+from voxlogica.execution.engine import ExecutionEngine, Token
 from voxlogica.execution.limits import processors
-from voxlogica.execution.planning import planned
-from voxlogica.formula import Formula
-from voxlogica.plan import Workplan
-from voxlogica.session.binding import Bound, Options, Shared, bind, digests_of, outputs
-from voxlogica.session.running import EFFORT, Effort, Happening, Printed, Saved, Trouble, Watcher, goals, happenings
-from voxlogica.session.settings import Given, Scalar, Settings, settle
+from voxlogica.execution.messages import Counts, Event
+from voxlogica.formula import Leaf
+from voxlogica.session.binding import Options
+from voxlogica.session.running import Effort, Happening, Printed, Saved, Trouble, Watcher
+from voxlogica.session.runs import Prepared, Run, raised
+from voxlogica.session.settings import Given, Scalar, settable, settle
 from voxlogica.storage import MemoryStorage, StorageBackend
+from voxlogica.syntax.ast import Let, Load
 from voxlogica.syntax.ast import Program as Syntax
 from voxlogica.syntax.parser import parse
-from voxlogica.values import Value
 
 if TYPE_CHECKING:
     from voxlogica.session.history import Difference
     from voxlogica.session.studies import Progress, Study
-    from voxlogica.session.why import Reason
     from voxlogica.storage.embedded import EmbeddedStorage
     from voxlogica.storage.records import Records
     from voxlogica.study.axes import Axis
@@ -68,11 +58,16 @@ __all__ = [
     "Watcher",
     "cases",
     "default_session",
+    "diff",
     "load",
     "program",
     "raised",
     "read",
 ]
+
+Setting: TypeAlias = object
+"""What a program can be given by name: a number, truth value or text for a parameter or `$NAME`; for an input a path,
+an image of nibabel, SimpleITK or a run, `(array, affine)`, or `(array, space)`."""
 
 
 def read(path: Path) -> Source:
@@ -97,7 +92,8 @@ class Session:
     `store` is the directory where results are kept: by default $VOXLOGICA_STORE or this user's own, with False none.
     `storage` is a backend to use instead; it stays the caller's to close. `jobs` is how many kernels run at once,
     `memory` the bytes that values may take; by default what this process may use. `tell` gets a sentence when something
-    happens to the store that a person should know. Used as a context manager, its threads end when it is left.
+    happens to the store that a person should know. Used as a context manager, it is the session of `vx.load` and
+    `vx.program` inside (in this thread or asyncio task), and its threads end when it is left.
     """
 
     def __init__(
@@ -158,14 +154,15 @@ class Session:
         """The program that a text is, checked. Raises `ProgramError` with all that is wrong in it."""
         return Program(self, Source(name, text), None, dialect, ())
 
-    def diff(self, before: str, after: str) -> Difference:
-        """What differs between two runs of the store's history, called as by `voxlogica runs`: `"r12"`.
+    def diff(self, before: str | Run | Study, after: str | Run | Study) -> Difference:
+        """What differs between two runs or studies of the store's history; `"r12"` is one of `voxlogica runs`.
 
         Raises `ProgramError` when there is no such run.
         """
         from voxlogica.session.history import difference, recorded
 
-        return difference(recorded(self, before), recorded(self, after))
+        names = [each if isinstance(each, str) else f"r{each.number or ''}" for each in (before, after)]
+        return difference(*(recorded(self, name) for name in names))
 
     def note(self, trouble: Trouble) -> None:
         """Remembers whether a limit of time was reached: who sets one does not want to wait for kernels at the end."""
@@ -181,17 +178,26 @@ class Session:
                 self._own.close()
 
     def __enter__(self) -> Session:
+        _entered.set((*_entered.get(), self))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        _entered.set(_entered.get()[:-1])
         # Who interrupts, or sets a limit of time that is reached, does not want to wait for kernels; they end with the
         # process, and their claims with them.
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         self.close(wait=not (interrupted or self._late))
 
 
+_entered: ContextVar[tuple[Session, ...]] = ContextVar("sessions", default=())
+"""The sessions that were entered here, the last one last."""
+
+
 class Program:
-    """A program that is parsed and checked; immutable, and safe to run from several threads."""
+    """A program that is parsed and checked; immutable, and safe to run from several threads.
+
+    `given` is what `replace` has set of parameters and `$NAME`s, `files` of inputs; `held` are the images among these.
+    """
 
     def __init__(
         self, session: Session, source: Source, path: Path | None, dialect: int | None, search: Sequence[Path]
@@ -200,7 +206,11 @@ class Program:
             raise ValueError(f"the dialects are 1 and 2, not {dialect!r}")
         self.session, self.source, self.path, self.dialect = session, source, path, dialect
         self.syntax: Syntax = parse(source, dialect)
+        self._search = search
         self.checked: Checked = check(self.syntax, path, source.name, search)
+        self.given: tuple[Given, ...] = ()
+        self.files: Mapping[str, str] = {}
+        self.held: Mapping[str, Leaf | Refusal] = {}
 
     def __repr__(self) -> str:
         return f"<Program {self.source.name}: inputs {self.inputs}, goals {self.goals}>"
@@ -212,8 +222,9 @@ class Program:
 
     @property
     def parameters(self) -> Mapping[str, Scalar]:
-        """What `run` can set, and the values they have in the program."""
-        return MappingProxyType({name: each.literal.value for name, each in self.checked.parameters.items()})
+        """What `run` can set, and the values they have."""
+        own = {name: each.literal.value for name, each in self.checked.parameters.items()}
+        return MappingProxyType(own | settable(self.checked, self.syntax, self.path, self.given)[0])
 
     @property
     def goals(self) -> tuple[str, ...]:
@@ -230,28 +241,104 @@ class Program:
         """What is suspicious and does not keep it from running."""
         return self.checked.warnings
 
+    @property
+    def definitions(self) -> tuple[str, ...]:
+        """The names that it gives to values, whether or not a goal needs them."""
+        named = [c for c in self.syntax.commands if isinstance(c, Load) or (isinstance(c, Let) and not c.parameters)]
+        return tuple(dict.fromkeys(each.name for each in named))
+
+    def replace(self, **settings: Setting) -> Program:
+        """The program with other values of parameters, `$NAME`s and inputs; this one stays as it is.
+
+        Arrays and images are copied. Raises `ProgramError` for what cannot be set.
+        """
+        made = self._given(settings)
+        settable(made.checked, made.syntax, made.path, made.given)
+        return made
+
+    def _given(self, settings: Mapping[str, Setting]) -> Program:
+        made = copy(self)
+        files, held, given = dict(self.files), dict(self.held), {each.name: each for each in self.given}
+        for name, value in settings.items():
+            if name not in self.inputs:
+                written = os.fspath(value) if isinstance(value, os.PathLike) else value
+                given[name] = Given(name, written, f"{name}={value!r}")  # type: ignore[arg-type]
+            elif isinstance(value, (str, os.PathLike)):
+                files[name] = os.fspath(value)
+            else:
+                files[name] = images.name_of(name, value)
+                try:
+                    held[files[name]] = images.hold(files[name], value)
+                except Refusal as refusal:
+                    held[files[name]] = refusal
+        made.given, made.files, made.held = tuple(given.values()), files, held
+        return made
+
+    def _wanting(self, name: str) -> Program:
+        """The program as if a goal needed this definition. Raises `ProgramError` for what is wrong in it."""
+        made = copy(self)
+        made.checked = check(self.syntax, self.path, self.source.name, self._search, (name,))
+        return made
+
     def settle(
         self, given: Sequence[Given], options: Options, files: Mapping[str, str] | None = None, save: bool = True
     ) -> Prepared:
         """The program with its settings, before any file is opened; without `save` it will write none.
 
-        `files` are paths of inputs that replace the program's. Raises `ProgramError`.
+        `given` and `files`, paths of inputs, come before what `replace` has set. Raises `ProgramError`.
         """
+        names = {each.name for each in given}
+        given = [*(each for each in self.given if each.name not in names), *given]
+        files = {**self.files, **(files or {})}
         settings = settle(self.checked, self.syntax, self.path, given, os.environ, files, save)
         return Prepared(self, settings, options, save)
 
-    def run(self, *, output_dir: str | Path | None = None, save: bool = True, **settings: Scalar | Path) -> Run:
-        """Runs it: parameters, paths of inputs, and `$NAME`s by name, in upper case as in the program's strings.
+    def run(
+        self,
+        *,
+        output_dir: str | Path | None = None,
+        save: bool = True,
+        grid_tolerance: float | None = None,
+        timeout: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        **settings: Setting,
+    ) -> Run:
+        """Runs it: parameters, inputs, and `$NAME`s by name, in upper case as in the program's strings.
 
-        Files are written unless `save` is false. Raises `ProgramError`, `InputError`; what fails while computing is
-        raised at the end, as an `ExceptionGroup` when it is several things.
+        An input is a path, an image of nibabel, SimpleITK or another run, `(array, affine)` or `(array, space)`. Files
+        are written unless `save` is false; grids may be `grid_tolerance` mm apart; what is not done after `timeout`
+        seconds fails. `progress` is told how many tasks have ended, of how many. Raises `ProgramError`, `InputError`;
+        what fails while computing is raised at the end, as an `ExceptionGroup` when it is several things.
         """
-        files = {name: str(path) for name, path in settings.items() if name in self.inputs}
-        given = [_given(name, value) for name, value in settings.items() if name not in files]
-        options = Options(Path(output_dir) if output_dir is not None else None, jobs=self.session.jobs)
-        prepared = self.settle(given, options, files, save)
-        run = Run(prepared, prepared.bind())
-        errors = [each.diagnostic for each in run.happenings() if isinstance(each, Trouble)]
+        options = Options(Path(output_dir) if output_dir is not None else None, grid_tolerance, jobs=self.session.jobs)
+        return self._given(settings)._run(options, save, Effort(timeout), progress)
+
+    async def arun(
+        self,
+        *,
+        output_dir: str | Path | None = None,
+        save: bool = True,
+        grid_tolerance: float | None = None,
+        timeout: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        **settings: Setting,
+    ) -> Run:
+        """`run` for asyncio: other tasks go on meanwhile; cancelling the task cancels the run."""
+        import asyncio
+
+        options = Options(Path(output_dir) if output_dir is not None else None, grid_tolerance, jobs=self.session.jobs)
+        token = Token()
+        try:
+            made = self._given(settings)
+            return await asyncio.to_thread(made._run, options, save, Effort(timeout, token=token), progress)
+        finally:
+            token.cancel()
+
+    def _run(self, options: Options, save: bool, effort: Effort, progress: Callable[[int, int], None] | None) -> Run:
+        prepared = self.settle((), options, save=save)
+        run = Run(prepared, prepared.bind(), effort)
+        watcher = _Told(progress) if progress is not None else None
+        errors = [each.diagnostic for each in run.happenings(watcher) if isinstance(each, Trouble)]
         errors = [diagnostic for diagnostic in errors if diagnostic.severity == "error"]
         if errors:
             raise raised(errors)
@@ -264,7 +351,7 @@ class Program:
         jobs: int | None = None,
         output_dir: str | Path | None = None,
         progress: Progress | None = None,
-        **settings: Scalar | Path,
+        **settings: Setting,
     ) -> Study:
         """Runs it on many cases, which `vx.cases` finds: rows arrive as they finish.
 
@@ -280,19 +367,21 @@ class Program:
         jobs: int | None = None,
         output_dir: str | Path | None = None,
         progress: Progress | None = None,
-        **settings: Scalar | Path | Sequence[Scalar],
+        **settings: Setting,
     ) -> Study:
         """Runs it for every choice of the parameters that are given as lists, on all cases; without cases, as it is.
 
         What the choices share is computed once. Raises `ProgramError`.
         """
-        lists = {
-            name: value for name, value in settings.items() if not isinstance(value, (bool, int, float, str, Path))
-        }
         from voxlogica.study.axes import Axis
 
-        axes = [Axis(name, tuple(values)) for name, values in lists.items()]
-        fixed = {name: value for name, value in settings.items() if isinstance(value, (bool, int, float, str, Path))}
+        axes = [
+            Axis(name, tuple(values))
+            for name, values in settings.items()
+            if name not in self.inputs and isinstance(values, Iterable) and not isinstance(values, (str, os.PathLike))
+        ]
+        swept = {axis.name for axis in axes}
+        fixed = {name: value for name, value in settings.items() if name not in swept}
         return self._study(cases, axes, jobs, output_dir, progress, fixed)
 
     def _study(
@@ -302,175 +391,37 @@ class Program:
         jobs: int | None,
         output_dir: str | Path | None,
         progress: Progress | None,
-        settings: Mapping[str, Scalar | Path],
+        settings: Mapping[str, Setting],
     ) -> Study:
         from voxlogica.session.studies import Study
         from voxlogica.study.cases import ONLY, find
 
         found = ONLY if cases is None else find([cases]) if isinstance(cases, str) else cases
         directory = Path(output_dir) if output_dir is not None else None
+        swept, made = {axis.name for axis in axes}, self._given(settings)
+        given = [each for each in made.given if each.name not in swept]
         return Study(
-            self, found, axes, given=[_given(name, value) for name, value in settings.items()],
-            options=Options(directory), save=directory is not None, jobs=jobs, progress=progress,
+            made, found, axes, given=given, options=Options(directory), save=directory is not None, jobs=jobs,
+            progress=progress,
         )  # fmt: skip
 
 
-def _given(name: str, value: Scalar | Path) -> Given:
-    return Given(name, str(value) if isinstance(value, Path) else value, f"{name}={value!r}")
+class _Told:
+    """A watcher that tells how many tasks have ended, of how many, whenever one has."""
 
+    def __init__(self, progress: Callable[[int, int], None]) -> None:
+        self._progress = progress
+        self._ended = -1
 
-def raised(diagnostics: Sequence[Diagnostic]) -> VoxLogicAError | ExceptionGroup[VoxLogicAError]:
-    """The exception for what failed while computing; a group when there are several kinds."""
-    kinds: dict[type[VoxLogicAError], list[Diagnostic]] = {}
-    for diagnostic in diagnostics:
-        kinds.setdefault(_KINDS.get(diagnostic.code, ComputationError), []).append(diagnostic)
-    errors = [kind(*found) for kind, found in kinds.items()]
-    return errors[0] if len(errors) == 1 else ExceptionGroup("several things failed", errors)
+    def begin(self, counts: Counts) -> None:
+        """The run begins."""
+        self._counts = counts
 
-
-_KINDS: Mapping[str, type[VoxLogicAError]] = {
-    "machine": MachineError,
-    "output": MachineError,
-    "internal": InternalError,
-}
-
-
-class Prepared:
-    """A program with its settings; nothing has been opened yet."""
-
-    def __init__(self, program: Program, settings: Settings, options: Options, save: bool = True) -> None:
-        self.program, self.settings = program, settings
-        if program.syntax.dialect is not None:
-            options = replace(options, dialect=program.syntax.dialect)
-        self.options = options
-        self.outputs = outputs(program.checked, settings, options) if save else {}
-
-    def bind(self, shared: Shared | None = None) -> Bound:
-        """Opens the inputs and compares grids. Raises `InputError` with all that is unfit.
-
-        Runs of one program on the same files may share what is known of them.
-        """
-        records = self.program.session.records
-        memo = None
-        if records is not None:
-            from voxlogica.session.store import Files
-
-            memo = Files(records)
-        return bind(self.program.checked, self.settings, self.options, self.outputs, memo, shared)
-
-
-class Run:
-    """A run of a program and its results, by the label of a `print` or the name of a definition that a goal needs."""
-
-    def __init__(self, prepared: Prepared, bound: Bound, effort: Effort = EFFORT) -> None:
-        self.program, self.settings, self.bound, self.effort = prepared.program, prepared.settings, bound, effort
-        name = Path(self.program.source.name).name
-        self.goals = goals(bound, self.program.checked, self.settings, name)
-        self.printed: dict[str, Value] = {}
-        self.saved: list[Path] = []
-        self.number: int | None = None
-
-    def __repr__(self) -> str:
-        return f"<Run of {self.program.source.name}: {self.printed}, saved {[str(path) for path in self.saved]}>"
-
-    def happenings(self, watcher: Watcher | None = None) -> Iterator[Happening]:
-        """Computes the goals; yields what happens, as it does."""
-        self._note()
-        program = self.program
-        for each in happenings(self.goals, program.session.engine, watcher, self.effort):
-            if isinstance(each, Printed):
-                self.printed[each.label] = each.value
-            elif isinstance(each, Saved):
-                self.saved.append(each.path)
-            else:
-                program.session.note(each)
-            yield each
-
-    @cached_property
-    def names(self) -> Mapping[str, Formula]:
-        """What the run can be asked for or does: definitions by name, goals as the program has them."""
-        return {**self._definitions, **{goal.words: goal.formula for goal in self.goals}}
-
-    @property
-    def wanted(self) -> list[Formula]:
-        """The formulas that are computed."""
-        return [formula for goal in self.goals for formula in (goal.formula, goal.clamped) if formula is not None]
-
-    @property
-    def _settings(self) -> dict[str, object]:
-        return {**self.settings.parameters, **self.settings.names, **self.settings.files}
-
-    def plan(self) -> Workplan:
-        """What would be computed now."""
-        return planned(self.program.session.storage, self.wanted, retry_failed=self.effort.retry_failed)[0]
-
-    def why(self) -> list[Reason]:
-        """For each task that would be computed, the one thing that changed since the latest run of this program.
-
-        Compared with the latest one of the same settings, if there is one. Empty without a store.
-        """
-        records = self.program.session.records
-        if records is None:
-            return []
-        from voxlogica.session.why import reasons
-
-        earlier = records.latest(self.program.key, self._settings) or records.latest_of(self.program.key)
-        tasks = [task.formula for task in self.plan().tasks]
-        digests = digests_of(self.bound)
-        return reasons(records, earlier.goals if earlier is not None else {}, self.names, tasks, digests)
-
-    def _note(self) -> None:
-        """Enters the run in the store's history; the formulas only when something is to be computed."""
-        records = self.program.session.records
-        if records is not None:
-            from voxlogica.session import store as stores
-
-            self.note_formulas()
-            self.number = stores.note(records, self.program.key, self._settings, self.names, time.time())
-
-    def note_formulas(self) -> None:
-        """Enters the formulas in the store, if something is to be computed, for questions of where values are from."""
-        records = self.program.session.records
-        if records is None:
-            return
-        from voxlogica.session import store as stores
-
-        wanted = self.wanted
-        known = self.program.session.storage.known([formula.id for formula in wanted])
-        new = [formula for formula in wanted if formula.id not in known]
-        if new:
-            stores.note_formulas(records, new, digests_of(self.bound))
-
-    @cached_property
-    def _definitions(self) -> Mapping[str, Formula]:
-        found = {}
-        for name, each in self.program.checked.definitions.items():
-            formula = self.bound.slots[each.slot]
-            if formula is not None:
-                found[name] = formula
-        return found
-
-    def __getitem__(self, name: str) -> Value:
-        """What a `print` showed or a definition stands for, a sequence as a tuple; computed, or found, when asked for.
-
-        Raises `KeyError` for an unknown name and `ComputationError` when it cannot be computed.
-        """
-        if name in self.printed:
-            return self.printed[name]
-        formula = self._definitions.get(name)
-        if formula is None:
-            known = ", ".join([*self.printed, *self._definitions])
-            raise KeyError(f"{self.program.source.name} has no print and no definition {name!r} in use; it has {known}")
-        ((_, outcome),) = self.program.session.engine.run([formula])
-        if isinstance(outcome, Finished):
-            return outcome.value
-        assert isinstance(outcome, Broken)
-        error, origin = outcome.error, outcome.formula.origin
-        span, chain = (origin.span, origin.chain) if origin is not None else (None, ())
-        raise raised([Diagnostic("compute", error.message, span, chain=chain, details=error.details, help=error.help)])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys((*self.printed, *self._definitions)))
+    def event(self, event: Event) -> None:
+        """Something happened to a task."""
+        if self._counts.ended != self._ended:
+            self._ended = self._counts.ended
+            self._progress(self._ended, self._counts.tasks)
 
 
 _default: Session | None = None
@@ -478,8 +429,10 @@ _default_lock = Lock()
 
 
 def default_session() -> Session:
-    """The session of this process that programs use unless they are given another."""
+    """The session that was entered last here, else the one of this process."""
     global _default
+    if entered := _entered.get():
+        return entered[-1]
     with _default_lock:
         if _default is None:
             _default = Session()
@@ -494,6 +447,11 @@ def load(path: str | Path, *, dialect: int | None = None, search: Sequence[Path]
 def program(text: str, *, name: str = "program", dialect: int | None = None) -> Program:
     """The program that a text is, in the default session. Raises `ProgramError` with all that is wrong in it."""
     return default_session().program(text, name=name, dialect=dialect)
+
+
+def diff(before: str | Run | Study, after: str | Run | Study) -> Difference:
+    """What differs between two runs, in the default session. Raises `ProgramError` when there is no such run."""
+    return default_session().diff(before, after)
 
 
 def cases(*patterns: str, **inputs: str) -> Cases:

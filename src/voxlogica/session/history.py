@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from math import prod
 from pathlib import Path
 
 from voxlogica._dataclass import dataclass
@@ -26,7 +27,7 @@ from voxlogica.storage.records import Records, RunRow, StudyRow
 from voxlogica.study.axes import Axis
 from voxlogica.study.diff import Definition, Masks, Node, Number, definitions, numbers, pairs, title
 from voxlogica.study.rows import Row, Table
-from voxlogica.values import Mask, Printable, Value
+from voxlogica.values import Mask, Printable, Record, Value, columns
 
 _PRINT = re.compile(r'print "(.*)"', re.DOTALL)
 
@@ -123,6 +124,8 @@ def _dict(value: object) -> dict[str, object]:
 
 def _printable(value: object) -> Printable | None:
     """What a `print` shows, a sequence as JSON keeps it made a tuple again; None for anything else."""
+    if isinstance(value, Record):
+        return value
     if isinstance(value, (list, tuple)):
         return tuple([found for each in value if (found := _printable(each)) is not None])
     return value if isinstance(value, (bool, int, float, str)) else None
@@ -147,6 +150,15 @@ def runs(session: Session, most: int) -> list[RunRow]:
     return _records(session).runs(most)
 
 
+def tally(session: Session, run: RunRow) -> tuple[int, int, int]:
+    """How many rows a study has by now, how many it should have in the end, and how many of those there are failed."""
+    rows, failed = _records(session).study_tally(run.number, "error")
+    axes, count = run.about.get("axes"), run.about.get("count")
+    assert isinstance(axes, list)
+    assert isinstance(count, int)
+    return rows, count * prod(len(values) for _, values in axes), failed
+
+
 def _records(session: Session) -> Records:
     records = session.records
     if records is None:
@@ -162,7 +174,7 @@ def _single(session: Session, run: RunRow) -> Recorded:
         if match and isinstance(outcome, Done):
             value = outcome.ref.open()
             if (found := _printable(value)) is not None:
-                values[match[1]] = found
+                values |= columns(match[1], found)
     row = StudyRow(0, "", {}, {"values": values}, run.goals)
     return Recorded(session, run, Table.of([_row(row)], (), tuple(values)), {0: row}, ())
 

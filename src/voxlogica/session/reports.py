@@ -39,11 +39,11 @@ def report(
                 "usage", f"{run.name} has no measure `{name}`", help=f"it has {', '.join(table.measures)}"
             )
     maps = [heat_map(table, run.axes, name) for name in table.numeric] if run.axes else []
-    chosen, notes = _chosen(run, sort, lowest), []
+    chosen, notes, at = _chosen(run, sort, lowest), list[str](), ""
     worst = worst_first(chosen, sort, sort in lowest)
     if run.axes and chosen:
         cell = ", ".join(f"{name} = {shown(value)}" for name, value in chosen[0].parameters.items())
-        notes.append(f"At {cell}, the best cell of {sort}.")
+        at = f"At {cell}, the best cell of {sort}."
     over, masks = _names(run, over, masks)
     drawn = {row.place: png for row in worst[: pictures if masks else 0] if (png := _picture(run, row, over, masks))}
     if len(worst) > pictures:
@@ -56,7 +56,7 @@ def report(
     return page(
         Page(
             title, _facts(run), table, run.axes, maps, frozenset(lowest), worst, sort,
-            drawn, over, masks, _flat(run, worst, over), notes, str(run.run.about.get("text", "")),
+            drawn, over, masks, _flat(run, worst, over), at, notes, str(run.run.about.get("text", "")),
         )
     )  # fmt: skip
 

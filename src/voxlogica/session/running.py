@@ -13,7 +13,7 @@ from voxlogica._version import VERSION
 from voxlogica.check import Checked
 from voxlogica.check.result import GoalSlot
 from voxlogica.errors import Diagnostic, Refusal, Span
-from voxlogica.execution.engine import Broken, ExecutionEngine, Finished, GoalOutcome
+from voxlogica.execution.engine import Broken, ExecutionEngine, Finished, GoalOutcome, Token
 from voxlogica.execution.messages import Counts, Event
 from voxlogica.formula import BYTES, MASK, MODEL, Formula
 from voxlogica.identity import Id
@@ -21,7 +21,7 @@ from voxlogica.operators import operators
 from voxlogica.session.binding import Bound, Output, refused
 from voxlogica.session.settings import Settings
 from voxlogica.storage import TaskError
-from voxlogica.values import Printable, Value, shown
+from voxlogica.values import Printable, Record, Value, shown
 
 EIGHT_BITS = ("png", "jpg", "bmp")
 """The formats whose numbers are clamped (C9)."""
@@ -60,7 +60,7 @@ Happening: TypeAlias = Printed | Saved | Trouble
 def _printable(value: Value) -> Printable:
     if isinstance(value, tuple):
         return tuple([_printable(each) for each in value])
-    assert isinstance(value, (bool, float, str))
+    assert isinstance(value, (bool, float, str, Record))
     return value
 
 
@@ -178,11 +178,13 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How far a run goes: seconds for all of it and for each task, and whether what failed earlier is tried again."""
+    """How far a run goes: seconds for all of it and for each task, whether what failed earlier is tried again, and what
+    can cancel it."""
 
     timeout: float | None = None
     task_timeout: float | None = None
     retry_failed: bool = False
+    token: Token | None = None
 
 
 EFFORT = Effort()
@@ -203,6 +205,7 @@ def happenings(
         timeout=effort.timeout,
         task_timeout=effort.task_timeout,
         retry_failed=effort.retry_failed,
+        token=effort.token,
     )
     if watcher:
         watcher.begin(run.counts)
@@ -225,7 +228,7 @@ def goals(bound: Bound, checked: Checked, settings: Settings, program: str) -> l
         output = bound.outputs.get(number)
         if output is not None:
             made.output = output
-            origin = provenance(bound, checked, settings, program, output)
+            origin = provenance(bound, checked, settings, program, formula, _expression(goal))
             made.formula, made.clamped = _encoded(bound, output, formula, origin)
             made.beside = origin + "\n" if output.format in images.WITHOUT_TEXT else ""
         found.append(made)
@@ -244,10 +247,10 @@ def _encoded(bound: Bound, output: Output, formula: Formula, origin: str) -> tup
     return encoded, clamped
 
 
-def provenance(bound: Bound, checked: Checked, settings: Settings, program: str, output: Output) -> str:
+def provenance(
+    bound: Bound, checked: Checked, settings: Settings, program: str, formula: Formula, expression: str
+) -> str:
     """What a saved file says of itself, as JSON: the same for the same meaning, so no time, host or directory."""
-    formula = bound.slots[output.goal.slot]
-    assert formula is not None
     parameters = {name: each.literal.value for name, each in checked.parameters.items()} | dict(settings.parameters)
     inputs = {
         each.name: {
@@ -259,7 +262,7 @@ def provenance(bound: Bound, checked: Checked, settings: Settings, program: str,
     said = {
         "software": f"VoxLogicA {VERSION}",
         "program": program,
-        "expression": _expression(output.goal),
+        "expression": expression,
         "id": formula.id.hex(),
         "parameters": parameters,
         "inputs": inputs,

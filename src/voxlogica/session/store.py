@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from voxlogica.formula import Formula, below
+from voxlogica import identity
+from voxlogica.formula import Formula, Hole, below
 from voxlogica.identity import Id
-from voxlogica.storage import StoreFull
+from voxlogica.storage import Claim, StorageBackend, StoreFull
 from voxlogica.storage.records import FormulaRow, Memo, Records, Stamp
 from voxlogica.values import shown
 
 VARIABLE = "VOXLOGICA_STORE"
 CONSTANT, LEAF = "constant", "load"
 """What formulas that apply no operator are noted as."""
+_PATIENCE = 2.0  # seconds after which a file is read that somebody else is reading; that one may be stopped
 
 
 def directory() -> Path:
@@ -32,13 +34,23 @@ def directory() -> Path:
 class Files:
     """The store as a memory of files (`images.Memo`). What it cannot take is not remembered, which costs time only."""
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
+    def __init__(self, records: Records, storage: StorageBackend) -> None:
+        self._records, self._storage = records, storage
 
     def recall(self, path: str, status: tuple[int, ...]) -> tuple[bytes, str] | None:
         """The digest and header of a file that has not changed since."""
         memo = self._records.memo(Stamp(path, *status))
         return (memo.digest, memo.header) if memo is not None and memo.verified else None
+
+    @contextmanager
+    def reading(self, status: tuple[int, ...]) -> Iterator[None]:
+        """Entered when no other process reads the file through, or the one that does takes too long."""
+        try:
+            claim = self._storage.claim(identity.reading(status), timeout=_PATIENCE)
+        except StoreFull:
+            claim = None
+        with claim if isinstance(claim, Claim) else nullcontext():
+            yield
 
     def remember(self, path: str, status: tuple[int, ...], digest: bytes, header: str, settled: bool) -> None:
         """Notes a file that was verified; one that is not settled is noted for its digest only."""
@@ -65,16 +77,18 @@ def note(
 
 
 def note_formulas(records: Records, goals: Iterable[Formula], digests: Mapping[Id, bytes]) -> None:
-    """Notes the formulas below some goals; `digests` are those of the files, by the ids of their leaves."""
+    """Notes what some goals are made of; `digests` are those of the files, by the ids of their leaves."""
     with suppress(StoreFull):
-        records.add_formulas(_row(formula, digests) for formula in below(list(goals)))
+        records.add_formulas(_row(formula, digests) for formula in below(list(goals), parts=True))
 
 
 def _row(formula: Formula, digests: Mapping[Id, bytes]) -> FormulaRow:
     space = formula.space.id if formula.space is not None else None
     if formula.operator is not None:
-        arguments = tuple([argument.id for argument in formula.arguments])
+        arguments = tuple([part.id for part in formula.parts])
         return FormulaRow(formula.id, formula.operator.name, formula.operator.version, space, arguments, b"")
+    if isinstance(formula, Hole):
+        return FormulaRow(formula.id, "hole", 0, space, (), b"")
     if formula.file is not None:
         return FormulaRow(formula.id, LEAF, 0, space, (), digests[formula.id])
     return FormulaRow(formula.id, CONSTANT, 0, None, (), json.dumps(formula.value).encode())
@@ -104,7 +118,7 @@ def lines(records: Records, id: Id) -> Iterator[str]:
             yield f"{indent}{constant(row)}"
             continue
         if row.operator == LEAF:
-            paths = records.paths(row.parameters) or ["a file that was not seen lately"]
+            paths = records.paths(row.parameters) or ["a file not seen lately, or an array"]
             yield f"{indent}{id.hex()[:12]}  load {', '.join(paths)}   sha256 {row.parameters.hex()[:12]}…"
             continue
         again = id in shown

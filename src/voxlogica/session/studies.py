@@ -35,10 +35,11 @@ from voxlogica.study.fit import Fit, Needs, Setting
 from voxlogica.study.heatmaps import HeatMap, heat_map
 from voxlogica.study.rows import Row, Table
 from voxlogica.study.window import Window
-from voxlogica.values import Printable, shown
+from voxlogica.values import Printable, columns, shown
 
 if TYPE_CHECKING:
-    from voxlogica.session import Prepared, Program, Run
+    from voxlogica.session import Program
+    from voxlogica.session.runs import Prepared, Run
 
 Progress = Callable[[int, int, Row], None]
 """Who wants to be told how many rows there are, of how many, and the latest."""
@@ -89,12 +90,14 @@ class Study:
         self.program, self.cases = program, cases
         self.options = options or Options(jobs=1)
         self.axes = tuple(_typed(program, axis) for axis in _distinct(axes, given))
-        self.measures = _measures(program.checked)
+        self._labels = _labels(program.checked)
+        self.measures = tuple(_measures(program.checked, self._labels))
         self.total = len(cases) * sweeps.count(self.axes)
         self.number: int | None = None
         self._given, self._save, self._effort, self._progress = tuple(given), save, effort, progress
         self._listen = self._one_by_one(listen) if listen is not None else None
         fixed = {each.name: each.shown for each in given} | {axis.name: f"-p {axis.name}=…" for axis in self.axes}
+        fixed |= {name: f"{name}={path}" for name, path in program.files.items()}
         self._fit = Fit(_needs(program), cases, fixed)
         self._written: dict[str, str] = {}  # paths, and whose they are
         self._active: set[EngineRun] = set()
@@ -116,7 +119,10 @@ class Study:
         cell = next(iter(sweeps.cells(self.axes)), {})
         for case in self.cases:
             if not self._fit.lacking(case):
-                self._settled(case, cell)
+                try:
+                    self._settled(case, cell)
+                except ProgramError as error:  # a column that sets nothing may be why something has no value
+                    raise ProgramError(*error.diagnostics, *self.warnings) from error
                 return
 
     @property
@@ -169,7 +175,7 @@ class Study:
     @property
     def so_far(self) -> Table:
         """The rows that are finished."""
-        return Table.of(self._rows, [axis.name for axis in self.axes], list(self.measures.values()))
+        return Table.of(self._rows, [axis.name for axis in self.axes], self.measures)
 
     def table(self) -> Table:
         """All rows, when they are finished, in the order of cases and cells."""
@@ -247,7 +253,8 @@ class Study:
 
     def _settled(self, case: Case, parameters: Mapping[str, Scalar]) -> tuple[Prepared, Setting]:
         """The program with what all cases, this one and the cell set; raises `ProgramError`."""
-        setting = self._fit.setting(case)
+        own_files = self._fit.setting(case)
+        setting = Setting(own_files.values, {**self.program.files, **own_files.files})
         swept = [Given(name, value, f"-p {name}={shown(value)}") for name, value in parameters.items()]
         own = [
             Given(name, value, f"{name}={value}") for name, value in setting.values.items() if name not in parameters
@@ -292,7 +299,7 @@ class Study:
         effort = self._effort
         run = self.program.session.engine.run(
             list(formulas.values()), listen=self._listen, timeout=effort.timeout, task_timeout=effort.task_timeout,
-            retry_failed=effort.retry_failed,
+            retry_failed=effort.retry_failed, rank=cells[0].place,
         )  # fmt: skip
         try:
             with self._lock:
@@ -320,7 +327,7 @@ class Study:
         for each in cell.ledger.take(formula, outcome):
             match each:
                 case Printed(_, value, number):
-                    cell.values[self.measures[number]] = value
+                    cell.values |= columns(self._labels[number], value)
                 case Saved(path):
                     cell.saved.append(str(path))
                 case Trouble(diagnostic):
@@ -367,7 +374,7 @@ class Study:
         if records is None:
             return
         about = {
-            "cases": self.cases.text, "count": len(self.cases), "measures": list(self.measures.values()),
+            "cases": self.cases.text, "count": len(self.cases), "measures": list(self.measures),
             "axes": [[axis.name, list(axis.values)] for axis in self.axes], "text": self.program.source.text,
             "directory": str(Path.cwd()),
         }  # fmt: skip
@@ -408,15 +415,30 @@ def _needs(program: Program) -> Needs:
     checked = program.checked
     fixed = program_names(program.path)
     inputs = {
-        each.name: frozenset(name.name for name in checked.names if within(name.span, each.path.span))
+        each.name: frozenset(
+            name.name for name in checked.names if each.name not in program.files and within(name.span, each.path.span)
+        )
         for each in checked.inputs
     }
     names = frozenset(each.name for each in checked.names if each.name not in fixed)
     return Needs(inputs, names, frozenset(checked.parameters))
 
 
-def _measures(checked: Checked) -> dict[int, str]:
-    """The columns of the table by the number of their goal: labels as the program has them, told apart if need be."""
+def _measures(checked: Checked, labels: Mapping[int, str]) -> Iterator[str]:
+    """The columns of the table: labels, and where records are printed each with the names of their fields."""
+    stack = [(labels[number], checked.goals[number].type) for number in reversed(list(labels))]
+    while stack:
+        label, kind = stack.pop()
+        while kind.element is not None:
+            kind = kind.element
+        if kind.fields is None:
+            yield label
+        else:
+            stack += [(f"{label}.{name}", each) for name, each in reversed(list(kind.fields.items()))]
+
+
+def _labels(checked: Checked) -> dict[int, str]:
+    """The labels by the number of their goal, as the program has them, told apart if need be."""
     found: dict[int, str] = {}
     for number, goal in enumerate(checked.goals):
         if goal.word == "print":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from voxlogica._dataclass import dataclass
-from voxlogica.formula import BYTES, Formula
+from voxlogica.formula import BYTES, Formula, Hole
 from voxlogica.identity import Id
 from voxlogica.session.store import CONSTANT, LEAF, constant, literal
 from voxlogica.storage.records import FormulaRow, Records
@@ -63,7 +63,7 @@ def _matched(records: Records, formula: Formula, row: FormulaRow) -> list[tuple[
 
     Where the operator sorts its arguments, equal ones do, then the like.
     """
-    new, rest = formula.arguments, list(row.arguments)
+    new, rest = formula.parts, list(row.arguments)
     if formula.operator is not None and not formula.operator.commutative and len(new) == len(rest):
         return list(zip(new, rest, strict=True))
     found: dict[int, Id] = {}
@@ -133,6 +133,8 @@ def _is_provenance(whole: Formula, argument: Formula) -> bool:
 def _own_difference(formula: Formula, row: FormulaRow, digest: bytes | None, at: Formula) -> str:
     """What differs in the formulas themselves, arguments aside, and the place of `at`; "" when nothing does."""
     place = f"   {at.origin.span}" if at.origin is not None else ""
+    if isinstance(formula, Hole):
+        return ""
     if formula.operator is None:
         if digest is not None:
             changed = row.operator == LEAF and row.parameters != digest
@@ -144,13 +146,9 @@ def _own_difference(formula: Formula, row: FormulaRow, digest: bytes | None, at:
     if formula.operator.version != row.version:
         return f"`{formula.operator.symbol}` has version {formula.operator.version}, had {row.version}{place}"
     if (formula.space.id if formula.space is not None else None) != row.space:
-        differ = any(argument.space is not None for argument in formula.arguments)
+        differ = any(part.space is not None for part in formula.parts)
         return "" if differ else f"`{formula.operator.symbol}` is on another grid{place}"
-    return (
-        ""
-        if len(formula.arguments) == len(row.arguments)
-        else f"`{formula.operator.symbol}` has other arguments{place}"
-    )
+    return "" if len(formula.parts) == len(row.arguments) else f"`{formula.operator.symbol}` has other arguments{place}"
 
 
 def _shown(row: FormulaRow) -> str:

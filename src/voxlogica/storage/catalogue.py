@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
@@ -65,6 +66,7 @@ class Catalogue:
         """Opens it, brings an older schema up to date, refuses a newer or damaged one. Without a gate: read only."""
         self.path = directory / "catalog.db"
         self._wal = directory / "catalog.db-wal"
+        self._log = os.fspath(self._wal)
         self._gate = gate
         self._using = Lock()  # one connection: what was just written is still in its cache when it is read
         self._queueing = Lock()
@@ -79,6 +81,7 @@ class Catalogue:
                 with gate:  # recovery after a crash needs to be alone, and so do migrations
                     self._open(len(migrations()))
             self._cursor = self._connection.cursor()
+            self._execute = self._cursor.execute
         except (apsw.CorruptError, apsw.NotADBError) as error:
             raise self._damaged(error) from error
         except (apsw.CantOpenError, apsw.IOError, apsw.ReadOnlyError) as error:
@@ -149,7 +152,7 @@ class Catalogue:
         """All rows a statement yields."""
         with self._using:
             try:
-                return self._cursor.execute(sql, parameters).fetchall()
+                return self._execute(sql, parameters).fetchall()
             except apsw.Error as error:
                 raise self._translated(error) from error
 
@@ -164,7 +167,7 @@ class Catalogue:
         """The one row a statement yields, if any; it must have several columns."""
         with self._using:
             try:
-                return self._cursor.execute(sql, parameters).get  # type: ignore[no-any-return]
+                return self._execute(sql, parameters).get  # type: ignore[no-any-return]
             except apsw.Error as error:
                 raise self._translated(error) from error
 
@@ -238,7 +241,7 @@ class Catalogue:
     def _commit(self, batch: list[_Request]) -> None:
         step("gate-entered")
         try:
-            log = self._wal.stat()
+            log = os.stat(self._log)  # noqa: PTH116 - in the gate, for which others wait
         except FileNotFoundError:
             raise Replaced(self._wal) from None
         if log.st_ino != self._inode:
@@ -255,7 +258,7 @@ class Catalogue:
         if durable != self._durable:
             self._connection.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
             self._durable = durable
-        execute = self._cursor.execute
+        execute = self._execute
         execute("begin immediate")
         try:
             for request in batch:
@@ -286,7 +289,8 @@ _OTHER_STORE = "make it accessible, choose another store with --store, or run wi
 
 
 def _connection(name: Path | str, flags: int) -> apsw.Connection:
-    connection = apsw.Connection(str(name), flags=flags)
+    # `_using` keeps threads apart, so that SQLite need not, at every call.
+    connection = apsw.Connection(str(name), flags=flags | apsw.SQLITE_OPEN_NOMUTEX)
     # Only recovery after a crash is waited for like this: all else is kept apart by the gate.
     connection.set_busy_timeout(30_000)
     connection.execute("pragma cache_size = -16000")

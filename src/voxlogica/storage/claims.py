@@ -1,6 +1,6 @@
-"""Claims of one process: the kernel's locks between processes, conditions between threads.
+"""Claims of one process: the kernel's locks between processes, a queue between threads.
 
-Each id that this process owns, or waits for while another owns it, has an entry. Threads wait at the entry. For a
+Each id that this process owns, or waits for while another owns it, has an entry, at which threads wait. For a
 foreign owner one helper thread waits in the kernel on behalf of all: shared first, so that a slow waiter holds up
 nobody, then, if the task has no outcome and somebody here wants it, exclusively. A wait that times out leaves the
 helper behind, which lets go when its lock comes.
@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from threading import Condition, Lock, Thread
+from threading import Lock, Thread
 from typing import NamedTuple
 
 from voxlogica.errors import MachineError
 from voxlogica.storage.interface import Claim, Failed, Outcome, StorageBackend, TaskId
-from voxlogica.storage.locks import ByteLocks, LockFile, Replaced, byte_of
+from voxlogica.storage.locks import Lockable, Locks, Replaced, byte_of
 from voxlogica.storage.protocol import step
 
 
@@ -26,34 +26,47 @@ class Seen(NamedTuple):
     outcome: Outcome
 
 
-class _Heir:
-    """One who waits to claim."""
+class _Waiter:
+    """A thread that waits; `turn` is let go when the id is over, or when `claim` has been handed to it.
 
-    __slots__ = ("claim",)
+    A lock of its own, not a condition of all: who is woken needs nothing that the one who woke it still holds. `awake`
+    is let go when it has stopped waiting, for who would only be in its way until then.
+    """
+
+    __slots__ = ("awake", "claim", "turn")
 
     def __init__(self) -> None:
         self.claim: Claim | None = None
+        self.turn, self.awake = Lock(), Lock()
+        self.turn.acquire()
+        self.awake.acquire()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Whether the turn came in time."""
+        try:
+            return self.turn.acquire(timeout=-1 if timeout is None else timeout)
+        finally:
+            self.awake.release()
 
 
 class _Entry:
     """An id that somebody owns; `lock` is set when it is this process.
 
-    `before` is the suffix of the failure by circumstance that was there at the beginning, which is no answer. `trying`
-    holds until it is known whose the id is. `over` is set once, with the outcome (None: given up) or the error of the
-    helper; who waits holds this object.
+    `heirs` wait to claim, `waiting` only for the end. `before` is the suffix of the failure by circumstance that was
+    there at the beginning, which is no answer. `trying` holds until it is known whose the id is. `over` is set once,
+    with the outcome (None: given up) or the error of the helper; who waits holds this object.
     """
 
     __slots__ = (
-        "before", "changed", "claim", "error", "heirs", "helped", "id", "lock", "outcome", "over", "trying", "waiting",
+        "before", "claim", "error", "heirs", "helped", "id", "lock", "outcome", "over", "trying", "waiting",
     )  # fmt: skip
 
     def __init__(self, id: TaskId) -> None:
         self.id, self.before = id, ""
-        self.lock: ByteLocks | None = None
+        self.lock: Locks | None = None
         self.claim: Claim | None = None
-        self.heirs: deque[_Heir] = deque()
-        self.changed: Condition | None = None  # made by the first who waits: most claims end with nobody waiting
-        self.waiting = 0
+        self.heirs: deque[_Waiter] = deque()
+        self.waiting: list[_Waiter] = []
         self.trying = True
         self.helped = self.over = False
         self.outcome: Outcome | None = None
@@ -75,7 +88,7 @@ class Claims:
 
     def __init__(
         self,
-        file: LockFile,
+        file: Lockable,
         backend: StorageBackend,
         look: Callable[[TaskId], Seen | None],
         lost: Callable[[], None],
@@ -96,25 +109,33 @@ class Claims:
 
     def claim(self, id: TaskId, timeout: float | None) -> Claim | Outcome | None:
         """The claim, or what became of the task, or None while another has it."""
-        with self._mutex:
-            entry = self._entries.get(id)
-            if entry is not None:
-                return None if timeout == 0 else self._inherit(entry, timeout)
-            entry = self._entries[id] = _Entry(id)
-        try:
-            outcome = self._take(entry)
-        except BaseException:
-            self._end(entry, None)
-            raise
-        if entry.claim is not None:
-            return entry.claim
-        if outcome is not None:
-            return outcome
-        with self._mutex:
-            if timeout == 0:
-                self._leave(entry)
-                return None
-            return self._inherit(entry, timeout)
+        while True:
+            with self._mutex:
+                entry, heir = self._entries.get(id), None
+                if entry is None:
+                    entry = self._entries[id] = _Entry(id)
+                elif timeout == 0:
+                    return None
+                else:
+                    heir = self._queue_up(entry)
+            if heir is None:
+                try:
+                    outcome = self._take(entry)
+                except BaseException:
+                    self._end(entry, None)
+                    raise
+                if entry.claim is not None:
+                    return entry.claim
+                if outcome is not None:
+                    return outcome
+                with self._mutex:
+                    if timeout == 0:
+                        self._leave(entry)
+                        return None
+                    if entry.over:  # meanwhile, by a helper that others here have started: nobody owns it any more
+                        continue
+                    heir = self._queue_up(entry)
+            return self._inherit(entry, heir, timeout)
 
     def _take(self, entry: _Entry) -> Outcome | None:
         """Tries to make a new entry ours; the outcome if there is one, None with no claim if another owns it.
@@ -153,21 +174,28 @@ class Claims:
         elif not (entry.helped or entry.trying or entry.claim):
             self._finish(entry, None)
 
-    def _inherit(self, entry: _Entry, timeout: float | None) -> Claim | Outcome | None:
-        """Queues up behind the owner; the mutex is held, and let go while waiting."""
-        heir = _Heir()
+    def _queue_up(self, entry: _Entry) -> _Waiter:
+        """Who waits behind the owner now; the mutex is held."""
+        heir = _Waiter()
         entry.heirs.append(heir)
+        self._help(entry)
+        return heir
+
+    def _inherit(self, entry: _Entry, heir: _Waiter, timeout: float | None) -> Claim | Outcome | None:
+        """Waits in the queue behind the owner."""
         try:
-            self._help(entry)
-            self._changed(entry).wait_for(lambda: entry.over or heir.claim is not None, timeout)
+            in_time = heir.wait(timeout)
         except BaseException:
-            # Interrupted: who inherited at that very moment passes it on, or nobody would.
-            if heir.claim is not None:
-                self._give_up(entry)
+            with self._mutex:
+                if heir in entry.heirs:
+                    entry.heirs.remove(heir)
+                if heir.claim is not None:  # interrupted just then: it is passed on, or nobody would have it
+                    self._give_up(entry)
             raise
-        finally:
-            if heir in entry.heirs:
-                entry.heirs.remove(heir)
+        if not in_time:
+            with self._mutex:
+                if heir in entry.heirs:
+                    entry.heirs.remove(heir)
         return heir.claim or entry.answer()
 
     # Waiting
@@ -188,17 +216,23 @@ class Claims:
                 if entry is None:
                     entry = self._entries[id] = _Entry(id)
                     entry.trying, entry.before = False, seen.suffix if seen else ""
+        waiter = _Waiter()
         with self._mutex:
-            entry.waiting += 1
-            try:
-                if timeout != 0:
-                    self._help(entry)
-                if not self._changed(entry).wait_for(lambda: entry.over, timeout):
-                    raise TimeoutError(f"task {id.hex()[:10]} was not finished after {timeout} s")
-            finally:
-                entry.waiting -= 1
-                self._leave(entry)
-            return entry.answer()
+            entry.waiting.append(waiter)
+            if entry.over:
+                waiter.turn.release()
+            elif timeout != 0:
+                self._help(entry)
+        try:
+            in_time = waiter.wait(timeout)
+        finally:
+            if not entry.over:
+                with self._mutex:
+                    entry.waiting.remove(waiter)
+                    self._leave(entry)
+        if not in_time and not entry.over:
+            raise TimeoutError(f"task {id.hex()[:10]} was not finished after {timeout} s")
+        return entry.answer()
 
     def _foreign(self, id: TaskId) -> bool:
         lock = self._open()
@@ -221,15 +255,15 @@ class Claims:
 
     def _stand_in(self, entry: _Entry) -> None:
         """A helper's life: waits in the kernel and tells those who wait here."""
-        lock: ByteLocks | None = None
+        lock: Locks | None = None
         outcome: Outcome | None = None
-        inherited = False
+        heir: _Waiter | None = None
         try:
             lock = self._open()
             if lock is not None:
                 outcome = self._await(lock, entry, shared=True)
             ours = lock is None
-            while outcome is None and not inherited:
+            while outcome is None and heir is None:
                 with self._mutex:
                     if not entry.heirs:
                         if lock is not None:
@@ -237,9 +271,9 @@ class Claims:
                         self._finish(entry, None)
                         break
                     if ours:
-                        entry.lock, lock, inherited = lock, None, True
-                        self._hand_over(entry)
-                if not inherited:
+                        entry.lock, lock = lock, None
+                        heir = self._hand_over(entry)
+                if heir is None:
                     assert lock is not None
                     outcome = self._await(lock, entry, shared=False)
                     ours = True
@@ -251,13 +285,14 @@ class Claims:
             self.helpers -= 1
             if lock is not None:
                 lock.close()
-            if not inherited:
+            if heir is None:
                 self._finish(entry, outcome)
-        if inherited:
+        if heir is not None:
             step("inherited")
+            heir.awake.acquire()
             self._inherited()
 
-    def _await(self, lock: ByteLocks, entry: _Entry, shared: bool) -> Outcome | None:
+    def _await(self, lock: Locks, entry: _Entry, shared: bool) -> Outcome | None:
         """Waits for the byte and looks; a shared lock is let go before looking."""
         byte = byte_of(entry.id)
         lock.take(byte, shared=shared, wait=True)
@@ -276,6 +311,13 @@ class Claims:
         entry = self._entries.get(claim.id)
         if entry is None or entry.claim is not claim:
             raise ValueError(f"the claim on task {claim.id.hex()[:10]} has ended")
+
+    def lend(self, claim: Claim) -> int | None:
+        """A descriptor of a claim's lock, for a child that is to hold it too; None when there is no lock."""
+        with self._mutex:
+            entry = self._entries.get(claim.id)
+            lock = entry.lock if entry is not None and entry.claim is claim else None
+            return None if lock is None else lock.lend()
 
     def finish(self, claim: Claim, outcome: Outcome | None) -> None:
         """Ends a claim with its outcome, which is in the catalogue by now."""
@@ -298,11 +340,12 @@ class Claims:
             step("claim-released")
             self._finish(entry, None)
 
-    def _hand_over(self, entry: _Entry) -> None:
-        """The first heir becomes the owner; the mutex is held."""
+    def _hand_over(self, entry: _Entry) -> _Waiter:
+        """The first heir, which becomes the owner; the mutex is held."""
         heir = entry.heirs.popleft()
         entry.claim = heir.claim = Claim(entry.id, self._backend)
-        self._changed(entry).notify_all()
+        heir.turn.release()
+        return heir
 
     def _end(self, entry: _Entry, outcome: Outcome | None) -> None:
         self._unlock(entry)  # before the entry goes, as above
@@ -322,13 +365,8 @@ class Claims:
         del self._entries[entry.id]
         entry.claim = None
         entry.over, entry.outcome = True, outcome
-        if entry.changed is not None:
-            entry.changed.notify_all()
-
-    def _changed(self, entry: _Entry) -> Condition:
-        if entry.changed is None:
-            entry.changed = Condition(self._mutex)
-        return entry.changed
+        for waiter in (*entry.heirs, *entry.waiting):
+            waiter.turn.release()
 
     def close(self) -> None:
         """Lets all claims go and wakes all who wait."""
@@ -340,11 +378,11 @@ class Claims:
 
     # The lock file
 
-    def _open(self) -> ByteLocks | None:
+    def _open(self) -> Locks | None:
         if self.alone:
             return None
         try:
-            return ByteLocks(self._file)
+            return self._file.locks()
         except Replaced:
             self._gone()
             return None

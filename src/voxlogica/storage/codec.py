@@ -14,7 +14,7 @@ The form is the tag and, after a blank, what else is needed to read the body.
     labels    the space            the same
     model     space, components    float32, components fastest
     list      tuple or list        an index, then the elements' bodies
-    record                         the same, for a dict from strings
+    record                         the same, for a record
 
 In a body every volume begins at a multiple of 64 bytes, so that a mapped file is used where it lies. Exact types only:
 a subclass is another type, and has no codec.
@@ -25,19 +25,19 @@ from __future__ import annotations
 import json
 import struct
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 from zlib import crc32
 
 from voxlogica import identity
 from voxlogica.identity import Plain
-from voxlogica.values import Image, Labels, Mask, Model, Space, Value
+from voxlogica.values import Image, Labels, Mask, Model, Record, Space, Value
 
 ALIGNMENT = 64
 
-Storable: TypeAlias = "Value | int | Space | Sequence[Storable] | Mapping[str, Storable]"
-"""What has a codec: the values of the logic, spaces, and sequences and records of them."""
+Storable: TypeAlias = "Value | int | Space | Sequence[Storable]"
+"""What has a codec: the values of the logic, spaces, and sequences of them."""
 
 Bytes: TypeAlias = bytes | memoryview
 
@@ -157,9 +157,7 @@ def _encode_list(value: Sequence[Storable]) -> _Encoded:
     return f"list {type(value).__name__}", _pack([encode(item) for item in value], None)
 
 
-def _encode_record(value: Mapping[str, Storable]) -> _Encoded:
-    if not all(type(name) is str for name in value):
-        raise TypeError("a record's names are strings")
+def _encode_record(value: Record) -> _Encoded:
     return "record", _pack([encode(item) for item in value.values()], list(value))
 
 
@@ -192,9 +190,9 @@ def _list(header: str, body: Bytes) -> list[Value] | tuple[Value, ...]:
     return tuple(items) if header == "tuple" else items
 
 
-def _record(_: str, body: Bytes) -> dict[str, Value]:
+def _record(_: str, body: Bytes) -> Record:
     names, items = _unpack(body)
-    return dict(zip(names or (), items, strict=True))
+    return Record(dict(zip(names or (), items, strict=True)))
 
 
 # The table. Numbers first: a trivial task is a number.
@@ -214,7 +212,7 @@ _ENCODERS: dict[type, Callable[[Any], _Encoded]] = {
     Model: _encode_model,
     list: _encode_list,
     tuple: _encode_list,
-    dict: _encode_record,
+    Record: _encode_record,
 }
 
 _DECODERS: dict[str, Callable[[str, Bytes], Any]] = {

@@ -24,11 +24,11 @@ from voxlogica.storage.blobs import Blobs, name_of
 from voxlogica.storage.catalogue import Catalogue
 from voxlogica.storage.codec import checksum, digest
 from voxlogica.storage.interface import CleanupReport, StoreFull
-from voxlogica.storage.locks import ByteLocks, LockFile, byte_of
+from voxlogica.storage.locks import ALL, Lockable, Locks, byte_of
 from voxlogica.storage.protocol import step
 from voxlogica.storage.records import split
 
-_COLLECTOR = (1 << 62) + 1  # the byte in `uses` of who collects: one at a time
+_COLLECTOR = ALL + 1  # the byte in `uses` of who collects: one at a time
 _ROW = 500  # bytes a row takes beside its value
 _BATCH = 100  # values removed in one transaction
 
@@ -131,7 +131,7 @@ class _Value:
 
 def collect(
     directory: Path,
-    file: LockFile,
+    file: Lockable,
     catalogue: Catalogue,
     blobs: Blobs,
     max_bytes: int | None,
@@ -139,7 +139,7 @@ def collect(
     older_than: float | None,
 ) -> Collected:
     """Removes values until the limits hold; nothing if another process is at it."""
-    uses = ByteLocks(file)
+    uses = file.locks()
     try:
         if not uses.take(_COLLECTOR):
             return Collected()
@@ -152,7 +152,7 @@ def collect(
 class _Collection:
     """One collection, under way."""
 
-    def __init__(self, catalogue: Catalogue, blobs: Blobs, uses: ByteLocks) -> None:
+    def __init__(self, catalogue: Catalogue, blobs: Blobs, uses: Locks) -> None:
         self._catalogue, self._blobs, self._uses = catalogue, blobs, uses
         self._outcomes = self._bytes = 0
         rows = catalogue.read(
@@ -284,14 +284,14 @@ def verify(catalogue: Catalogue, blobs: Blobs, delete: Callable[[Iterable[tuple[
     return Verified(outcomes, bytes, catalogue.check(), found, delete is not None)
 
 
-def sweep(file: LockFile, catalogue: Catalogue, blobs: Blobs, living: Callable[[], frozenset[str]]) -> CleanupReport:
+def sweep(file: Lockable, catalogue: Catalogue, blobs: Blobs, living: Callable[[], frozenset[str]]) -> CleanupReport:
     """Removes blobs without a row, temporary files of writers that are no more, and what is in quarantine."""
     leftovers = 0
     for path in list(blobs.leftovers(living)):
         path.unlink(missing_ok=True)
         leftovers += 1
     orphans = 0
-    uses = ByteLocks(file)
+    uses = file.locks()
     try:
         for path, id, suffix in blobs.all():
             if not uses.take(byte_of(id)):

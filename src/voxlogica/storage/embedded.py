@@ -47,10 +47,10 @@ from voxlogica.storage.interface import (
     TaskId,
     size,
 )
-from voxlogica.storage.layout import found
+from voxlogica.storage.layout import found, lock_files, lockable
 from voxlogica.storage.listing import Listing
 from voxlogica.storage.live import Live, Process
-from voxlogica.storage.locks import ByteLocks, Gate, LockFile, Replaced, byte_of, forget_in_child
+from voxlogica.storage.locks import ALL, Gate, Replaced, byte_of, close_registered, forget_in_child
 from voxlogica.storage.protocol import step
 from voxlogica.storage.records import Records, failure_from_json, failure_to_json, split
 from voxlogica.values import Value
@@ -63,7 +63,6 @@ INLINE = 4096
 
 _LIMIT = 20_000_000_000
 _MANY = 500  # pins that are locks of their own; more are one lock on everything, since the kernel's list is linear
-_EVERYTHING = 1 << 62  # ids' bytes lie below
 
 _COLUMNS = "suffix, form, body, digest, memory"
 _LOOK = f"select {_COLUMNS} from outcomes where id = ?"
@@ -129,10 +128,10 @@ class _Voice:
 class EmbeddedRef:
     """A value in the store: its row, from which it is opened when asked for."""
 
-    __slots__ = ("_id", "_open", "_row")
+    __slots__ = ("_id", "_row", "_store")
 
-    def __init__(self, open: Callable[[TaskId, Row], Value], id: TaskId, row: Row) -> None:
-        self._open, self._id, self._row = open, id, row
+    def __init__(self, store: EmbeddedStorage, id: TaskId, row: Row) -> None:
+        self._store, self._id, self._row = store, id, row
 
     @property
     def nbytes(self) -> int:
@@ -142,14 +141,15 @@ class EmbeddedRef:
 
     def open(self) -> Value:
         """The value. Raises `Missing` when it was collected or is damaged."""
-        return self._open(self._id, self._row)
+        return self._store._open(self._id, self._row)
 
 
 class EmbeddedStorage:
     """A `StorageBackend` in a directory.
 
     `limit` is how many bytes of values are kept (by default 20 GB, or a tenth of the disk if that is less); when they
-    are exceeded, what is cheapest to compute again for its size is collected. `tell` gets a sentence when something
+    are exceeded, what is cheapest to compute again for its size is collected. `flock` makes a new store
+    with the locks of systems that have no better ones. `tell` gets a sentence when something
     happens that the user should know; each kind once. The directory is readable by its owner only: results show
     patients. Raises MachineError when the directory cannot be used as a store, with what to do.
     """
@@ -161,6 +161,7 @@ class EmbeddedStorage:
         durability: Durability = "goals",
         limit: int | None = None,
         anywhere: bool | None = None,
+        flock: bool = False,
         tell: Callable[[str], None] | None = None,
     ) -> None:
         self.directory = Path(directory).expanduser().absolute()
@@ -171,7 +172,7 @@ class EmbeddedStorage:
         self._counts = _Counts()
         self._verified: set[str] = set()
         self._full: int | None = None  # bytes the disk refused
-        self._writable = found(self.directory, anywhere)
+        self._writable = found(self.directory, anywhere, flock)
         self.limit = min(_LIMIT, shutil.disk_usage(self.directory).total // 10) if limit is None else limit
         self._gate = Gate(self.directory, self._say.late) if self._writable else None
         try:
@@ -181,12 +182,10 @@ class EmbeddedStorage:
                 self._gate.close()
             raise
         self._read, self._row = self._catalogue.read, self._catalogue.row
-        self.live = Live(self.directory / "live") if self._writable else None
+        self.live = Live(self.directory / "live", lockable(self.directory)) if self._writable else None
         self._blobs = Blobs(self.directory, self.live.token if self.live else "")
-        self._uses = LockFile(self.directory / "uses")
-        self._claims = Claims(
-            LockFile(self.directory / "claims"), self, self._look, self._gone, self.bury, self._writable
-        )
+        claims, self._uses = lock_files(self.directory)
+        self._claims = Claims(claims, self, self._look, self._gone, self.bury, self._writable)
         self.records = Records(self._catalogue)
         self.listing = Listing(self._catalogue)
         self._room = collection.Room(self._catalogue, self.limit)
@@ -222,9 +221,9 @@ class EmbeddedStorage:
         if self._idle and not self._is_open():
             return None
         row = self._row(_LOOK, (id,))
-        if row is None:
-            return None
-        return self._outcome(id, row) if row[1] in _KINDS else Done(EmbeddedRef(self._open, id, row))
+        if row is None or row[1] in _KINDS:
+            return None if row is None else self._outcome(id, row)
+        return Done(EmbeddedRef(self, id, row))
 
     def known(self, ids: Iterable[TaskId]) -> dict[TaskId, Outcome]:
         """The outcomes there are for these ids."""
@@ -250,7 +249,7 @@ class EmbeddedStorage:
     def _outcome(self, id: TaskId, row: Row) -> Outcome:
         if row[1] in _KINDS:
             return Failed(failure_from_json(row[2]))
-        return Done(EmbeddedRef(self._open, id, row))
+        return Done(EmbeddedRef(self, id, row))
 
     def _look(self, id: TaskId) -> Seen | None:
         if self._idle and not self._is_open():
@@ -323,6 +322,16 @@ class EmbeddedStorage:
     def release(self, claim: Claim) -> None:
         """Gives a claim back, nothing stored."""
         self._claims.release(claim)
+
+    @contextmanager
+    def lent(self, claim: Claim) -> Iterator[tuple[int, ...]]:
+        """The descriptors by which a child process that inherits them holds a claim too, as long as it lives."""
+        descriptor = self._claims.lend(claim)
+        try:
+            yield () if descriptor is None else (descriptor,)
+        finally:
+            if descriptor is not None:
+                close_registered(descriptor)
 
     def wait_for_completion(self, id: TaskId, timeout: float | None = None) -> Outcome | None:
         """What became of a task when its owner has finished, None when nobody owns it."""
@@ -397,7 +406,7 @@ class EmbeddedStorage:
             return self._found_instead(id, value, made, goal)
         self._full = None
         self._collect_if_exceeded(bytes)
-        return Done(EmbeddedRef(self._open, id, row))
+        return Done(EmbeddedRef(self, id, row))
 
     def _found_instead(self, id: TaskId, value: Value, made: Provenance, goal: bool) -> Done:
         outcome = self.lookup(id)
@@ -423,7 +432,7 @@ class EmbeddedStorage:
     @contextmanager
     def _using(self, id: TaskId) -> Iterator[None]:
         """While a blob is being published, nobody takes it for an orphan."""
-        uses = ByteLocks(self._uses)
+        uses = self._uses.locks()
         try:
             uses.take(byte_of(id), shared=True, wait=True)
             step("uses-locked")
@@ -438,7 +447,10 @@ class EmbeddedStorage:
         """Whether the store would take a value of this size now; if not, better not claim it."""
         if self._lost or not self._writable or bytes > self.limit or (self._full is not None and bytes >= self._full):
             return False
-        disk = os.statvfs(self.directory)
+        try:
+            disk = os.statvfs(self.directory)
+        except OSError:  # removed, or out of reach
+            return False
         return disk.f_bavail * disk.f_frsize > bytes
 
     def _refuse_unless_accepted(self, bytes: int) -> None:
@@ -472,9 +484,9 @@ class EmbeddedStorage:
         if not pinned or self._lost:
             return Pins(pinned, lambda: None)
         try:
-            uses = ByteLocks(self._uses, writable=self._writable)
+            uses = self._uses.locks(self._writable)
             if len(pinned) > _MANY:
-                uses.take(0, _EVERYTHING, shared=True, wait=True)
+                uses.take(0, ALL, shared=True, wait=True)
             else:
                 for byte in sorted(map(byte_of, pinned)):
                     uses.take(byte, shared=True, wait=True)

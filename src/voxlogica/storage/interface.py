@@ -13,11 +13,12 @@ How values are encoded is each backend's own; that an id determines its value is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal, Protocol, TypeAlias
+from contextlib import AbstractContextManager
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from voxlogica._dataclass import dataclass, field
 from voxlogica.identity import Id
-from voxlogica.values import Value
+from voxlogica.values import Record, Value
 
 TaskId: TypeAlias = Id
 """A task is named by the content id of the formula whose value it produces."""
@@ -62,9 +63,9 @@ class TaskError:
     duration: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen: one is made at every hit, and that would be a twentieth of it
 class Done:
-    """A success; the value is behind `ref`."""
+    """A success; the value is behind `ref`. Nobody changes it."""
 
     ref: Ref
 
@@ -207,6 +208,18 @@ class StorageBackend(Protocol):
         ...
 
 
+@runtime_checkable
+class Lending(Protocol):
+    """What a backend has besides whose claims are locks of this process: others can be made to hold them too."""
+
+    def lent(self, claim: Claim) -> AbstractContextManager[tuple[int, ...]]:
+        """The descriptors for a child process to inherit, open as long as the context.
+
+        The claim then lives until it is ended here, or this process and the child have both died.
+        """
+        ...
+
+
 def size(value: Value) -> int:
     """Bytes of memory a value holds; a round figure for scalars."""
     if isinstance(value, (bytes, str)):
@@ -215,4 +228,6 @@ def size(value: Value) -> int:
         return 32
     if isinstance(value, tuple):
         return 50 + sum([size(each) for each in value])
+    if isinstance(value, Record):
+        return 50 + sum([50 + size(each) for each in value.values()])
     return value.nbytes

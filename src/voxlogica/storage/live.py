@@ -11,7 +11,7 @@ import json
 import mmap
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from voxlogica.identity import Id
 from voxlogica.storage.catalogue import boot_id
-from voxlogica.storage.locks import ByteLocks, LockFile, Replaced
+from voxlogica.storage.locks import Lockable, Replaced
 
 SLOTS = 256
 _HEADER, _SLOT = 256, 32
@@ -37,17 +37,17 @@ class Process(NamedTuple):
 
 
 class Live:
-    """This process's file."""
+    """This process's file. `lockable` makes of a file one that can be locked."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, lockable: Callable[[Path], Lockable]) -> None:
+        self._directory, self._lockable = directory, lockable
         about = json.dumps({"pid": os.getpid(), "host": platform.node()[:64], "boot": boot_id()}).encode()
         while True:
             self.token = token_hex(8)
             self._path = directory / self.token
             self._path.write_bytes(about.ljust(_HEADER) + bytes(SLOTS * _SLOT))
             try:
-                self._lock = ByteLocks(LockFile(self._path))
+                self._lock = lockable(self._path).locks()
                 if self._lock.take(0):
                     break
                 self._lock.close()
@@ -77,7 +77,7 @@ class Live:
             if path == self._path:
                 continue
             try:
-                lock = ByteLocks(LockFile(path))
+                lock = self._lockable(path).locks()
             except (Replaced, OSError):
                 continue
             try:

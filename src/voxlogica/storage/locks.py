@@ -7,6 +7,7 @@ registry, so that a forked child lets go of them: it shares its parent's open fi
 
 from __future__ import annotations
 
+import _thread
 import fcntl
 import os
 import struct
@@ -20,7 +21,8 @@ from typing import Protocol
 
 from voxlogica.errors import MachineError
 
-# From fcntl.h of Linux, where `fcntl` has them since Python 3.9. Elsewhere: see `require_local`.
+# From fcntl.h of Linux, where `fcntl` has them since Python 3.9, and whose `struct flock` this is. Elsewhere: `slots`.
+OFD = sys.platform == "linux" and hasattr(fcntl, "F_OFD_SETLK")
 _GETLK, _SETLK, _SETLKW = (getattr(fcntl, f"F_OFD_{name}", None) for name in ("GETLK", "SETLK", "SETLKW"))
 _flock = struct.Struct("@hhqqi4x")  # struct flock: type, whence, start, length, pid
 
@@ -57,12 +59,22 @@ def forget_in_child(owner: Forgettable) -> None:
         _inherited.add(owner)
 
 
-def open_registered(path: Path, flags: int) -> int:
+def open_registered(path: str, flags: int) -> int:
     """A descriptor that no child inherits, whether by exec or by fork."""
     with _registry:
         descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
         _descriptors.add(descriptor)
     return descriptor
+
+
+def duplicate_registered(descriptor: int) -> int | None:
+    """Another descriptor for the same open file; None if that was closed."""
+    with _registry:
+        if descriptor not in _descriptors:
+            return None
+        duplicate = os.dup(descriptor)
+        _descriptors.add(duplicate)
+    return duplicate
 
 
 def close_registered(descriptor: int) -> None:
@@ -83,15 +95,15 @@ class LockFile:
     It is asked after every lock that was obtained: if the file was removed or replaced, there may be two owners.
     """
 
-    __slots__ = ("_node", "path")
+    __slots__ = ("_name", "_node", "path")
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self._name = path, os.fspath(path)
         self._node = self._named()
 
     def _named(self) -> tuple[int, int]:
         try:
-            named = self.path.stat()
+            named = os.stat(self._name)  # noqa: PTH116 - half the price, after every lock
         except OSError:
             raise Replaced(self.path) from None
         return named.st_dev, named.st_ino
@@ -104,9 +116,35 @@ class LockFile:
     def open(self, writable: bool = True) -> int:
         """A new, registered descriptor."""
         try:
-            return open_registered(self.path, os.O_RDWR if writable else os.O_RDONLY)
+            return open_registered(self._name, os.O_RDWR if writable else os.O_RDONLY)
         except FileNotFoundError:
             raise Replaced(self.path) from None
+
+    def locks(self, writable: bool = True) -> ByteLocks:
+        """Nothing locked yet, on a descriptor of its own."""
+        return ByteLocks(self, writable)
+
+
+class Locks(Protocol):
+    """Locks on bytes, let go together by `close`; see `ByteLocks`."""
+
+    def take(self, start: int, length: int = 1, *, shared: bool = False, wait: bool = False) -> bool: ...
+
+    def drop(self, start: int, length: int = 1) -> None: ...
+
+    def owned(self, start: int) -> bool: ...
+
+    def lend(self) -> int | None: ...
+
+    def close(self) -> None: ...
+
+
+class Lockable(Protocol):
+    """A file whose bytes can be locked, or what stands in for one (`slots`)."""
+
+    def locks(self, writable: bool = True) -> Locks:
+        """Nothing locked yet."""
+        ...
 
 
 class ByteLocks:
@@ -145,6 +183,11 @@ class ByteLocks:
         kind: int = _flock.unpack(answer)[0]
         return kind != fcntl.F_UNLCK
 
+    def lend(self) -> int | None:
+        """Another registered descriptor with the same locks: who inherits it keeps them, until they are let go here or
+        all such descriptors are closed. None when they have been let go."""
+        return duplicate_registered(self._descriptor)
+
     def close(self) -> None:
         """Lets all go. Never call it while a thread is blocked in `take`."""
         descriptor, self._descriptor = self._descriptor, -1
@@ -152,6 +195,10 @@ class ByteLocks:
             everything = _flock.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0)  # length 0: to the end, wherever that is
             fcntl.fcntl(descriptor, _SETLK, everything)  # type: ignore[arg-type]
             close_registered(descriptor)
+
+
+ALL = 1 << 62
+"""The bytes of all ids lie below; locked by who would need too many of them."""
 
 
 def byte_of(id: bytes) -> int:
@@ -203,7 +250,8 @@ class Gate:
             self._waiting = object()
             if not self._watched:
                 self._watched = True
-                threading.Thread(target=self._watch, daemon=True, name="voxlogica-gate").start()
+                # Not `threading`, whose `start` waits until the thread runs: others may be waiting for this one.
+                _thread.start_new_thread(self._watch, ())
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             finally:
@@ -277,12 +325,6 @@ def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
 
 def require_local(directory: Path) -> None:
     """Refuses file systems that are not known to keep locks and shared memory as one machine's own disk does."""
-    if _SETLK is None:
-        raise MachineError.of(
-            "store",
-            f"this system ({sys.platform}) has no locks that a store needs (open file description locks)",
-            help="run with --no-store, or on Linux",
-        )
     kind = file_system(directory)
     if kind and kind not in _LOCAL:
         raise MachineError.of(

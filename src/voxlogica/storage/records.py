@@ -195,6 +195,12 @@ class Records:
             for place, name, settings, outcome, names, ids in self._catalogue.read(sql, (run,))
         ]  # fmt: skip
 
+    def study_tally(self, run: int, member: str) -> tuple[int, int]:
+        """How many rows a study has, and in how many a member of the outcome is there and not empty."""
+        sql = "select count(*), count(nullif(json_extract(outcome, ?), '')) from studies where run = ?"
+        ((rows, having),) = self._catalogue.read(sql, (f"$.{member}", run))
+        return rows, having
+
     # Lasting pins
 
     def keep(self, name: str, ids: Iterable[Id]) -> None:

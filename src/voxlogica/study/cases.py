@@ -62,9 +62,8 @@ def find(given: Sequence[str]) -> Cases:
     cases = _find(given)
     if not cases.items:
         looked = ", ".join(text for text, _ in cases.looked)
-        raise ProgramError.of(
-            "usage", f"there is no case in {looked}", help="`voxlogica cases PATTERN` shows how a folder is understood"
-        )
+        why = [said for text, _ in cases.looked if "{" in text and (said := Pattern.of(_named(text)[1]).astray())]
+        raise ProgramError.of("usage", f"there is no case in {looked}", details=tuple(why))
     return cases
 
 
@@ -110,11 +109,11 @@ def _joined(text: str, patterns: Mapping[str, Pattern]) -> Cases:
             if len(pattern.parts) == len(lead):
                 keys[tuple(parts[part] for part in lead)] = None
     cases = [_case(dict(zip(lead, key, strict=True)), patterns, found) for key in sorted(keys)]
-    looked = tuple(
-        (f"{name}={pattern.text}" if name else pattern.text, sum(name in case.files for case in cases))
-        for name, pattern in patterns.items()
-    )
-    return Cases(text, tuple(cases), looked)
+    looked = []
+    for name, pattern in patterns.items():
+        there = [found[name].get(tuple(case.values[part] for part in pattern.parts), ()) for case in cases]
+        looked.append((f"{name}={pattern.text}" if name else pattern.text, sum(map(len, there))))
+    return Cases(text, tuple(cases), tuple(looked))
 
 
 def _case(
@@ -128,7 +127,8 @@ def _case(
         if len(there) == 1:
             files[name] = there[0]
         elif there:
-            lacking[name] = f"{whose}several files match, {', '.join(there)}"
+            more = ", …" if len(there) > 2 else ""
+            lacking[name] = f"{whose}{len(there)} files match, and one is wanted: {', '.join(there[:2])}{more}"
         else:
             lacking[name] = f"{whose}there is no file {pattern.fill(parts)}"
     return Case("/".join(parts.values()), parts, files, lacking)
@@ -138,14 +138,16 @@ def _case(
 
 
 def read_table(path: Path) -> Cases:
-    """The cases of a .csv or .tsv file: a line of column names, then a line per case.
+    """The cases of a .csv or .tsv file: a line of column names, then a line per case; `;` may stand for the commas.
 
     A case is named by the column case, name, id, subject or patient, else by the first. Paths are relative to the
     working directory, as everywhere. Raises `ProgramError`.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ","))
+            first = file.readline()
+            file.seek(0)
+            rows = list(csv.reader(file, delimiter=_delimiter(path, first)))
     except FileNotFoundError:
         raise ProgramError.of("usage", f"there is no table {path}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -171,6 +173,13 @@ def read_table(path: Path) -> Cases:
         cases[name] = Case(name, values, {}, lacking)
     others = tuple(column for column in columns if column != columns[at])
     return Cases(str(path), tuple(cases.values()), ((str(path), len(cases)),), others)
+
+
+def _delimiter(path: Path, first: str) -> str:
+    """What is between cells: spreadsheets where the comma is a decimal point write semicolons."""
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    return ";" if ";" in first and "," not in first else ","
 
 
 def _is_name(name: str) -> bool:

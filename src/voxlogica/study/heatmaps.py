@@ -37,20 +37,28 @@ class HeatMap:
 
     def best(self, lowest: bool = False) -> Cell | None:
         """The cell with the highest mean (or the lowest), the first of equal ones; None when no cell has one."""
+        return next(iter(self.bests(lowest)), None)
+
+    def bests(self, lowest: bool = False) -> list[Cell]:
+        """All cells with the highest mean (or the lowest), in order; several where a parameter changes nothing."""
         most = max(self.counts.values(), default=0)
-        whole = [cell for cell, mean in self.means.items() if self.counts[cell] == most and not math.isnan(mean)]
-        if not whole:
-            return None
-        return min(whole, key=lambda cell: self.means[cell] if lowest else -self.means[cell])
+        whole = [cell for cell in self if self.counts.get(cell) == most and not math.isnan(self[cell])]
+        found = [self[cell] for cell in whole]
+        return [cell for cell in whole if self[cell] == (min(found) if lowest else max(found))]
+
+    def marked(self, lowest: bool = False) -> list[Cell]:
+        """The best cells; none when all are equally good."""
+        best = self.bests(lowest)
+        return [] if 1 < len(best) == len(list(self)) else best
 
     def lines(self, lowest: bool = False, paint: Paint | None = None) -> list[str]:
-        """The map as text: the last axis runs to the right, the one before it down; `*` marks the best cell, `~` cells
+        """The map as text: the last axis runs to the right, the one before it down; `*` marks the best cells, `~` cells
         with fewer cases than others. `paint` puts a text on a colour."""
-        best, most = self.best(lowest), max(self.counts.values(), default=0)
+        best, most = self.marked(lowest), max(self.counts.values(), default=0)
         out = []
         for above, grid in self.grids():
             head = ["", *(f"{shown(value)} " for value in self.axes[-1].values)]
-            marks = {cell: "*" if cell == best else "~" if self.counts.get(cell, 0) < most else " " for cell in self}
+            marks = {cell: "*" if cell in best else "~" if self.counts.get(cell, 0) < most else " " for cell in self}
             rows = [[first, *(brief(self[cell]) + marks[cell] for cell in cells)] for first, cells in grid]
             widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
             out.append(f"{self.measure}{above}   {self.title()}")
@@ -78,7 +86,8 @@ class HeatMap:
         """Which axis runs where, and over how many cases the means are."""
         most = max(self.counts.values(), default=0)
         down = f"{self.axes[-2].name} down, " if len(self.axes) > 1 else ""
-        return f"mean of {most} case{'' if most == 1 else 's'}, {down}{self.axes[-1].name} to the right"
+        same = "" if self.marked() or not self.means else ", the same everywhere"
+        return f"mean of {most} case{'' if most == 1 else 's'}, {down}{self.axes[-1].name} to the right{same}"
 
     def grids(self) -> list[tuple[str, list[tuple[str, list[Cell]]]]]:
         """A grid for each choice on the axes before the last two: its title, and its rows with their titles."""
@@ -100,7 +109,8 @@ class HeatMap:
 
     def _repr_html_(self) -> str:
         style = "svg.heat text { font: 12px sans-serif; text-anchor: middle } svg.heat .end { text-anchor: end }"
-        best = "svg.heat .best { fill: none; stroke: #e0218a; stroke-width: 3 }"
+        best = "svg.heat .axis, svg.heat .tick { fill: currentColor } "  # a notebook may be dark
+        best += "svg.heat .best { fill: none; stroke: #e0218a; stroke-width: 3 }"
         return f"<style>{style} {best}</style><p>{escape(self.measure)}, {escape(self.title())}</p>{self.svg()}"
 
     def svg(self, lowest: bool = False) -> str:
@@ -108,7 +118,7 @@ class HeatMap:
         return "\n".join(self._svg(above, grid, lowest) for above, grid in self.grids())
 
     def _svg(self, above: str, grid: Sequence[tuple[str, list[Cell]]], lowest: bool) -> str:
-        columns, best = self.axes[-1].values, self.best(lowest)
+        columns, best = self.axes[-1].values, self.marked(lowest)
         width, height = _LEFT + _WIDTH * len(columns) + 8, _TOP + _HEIGHT * len(grid) + 8
         label = escape(f"{self.measure}{above}: {self.title()}", quote=True)
         down = self.axes[-2].name if len(self.axes) > 1 else ""
@@ -125,7 +135,7 @@ class HeatMap:
             for n, cell in enumerate(cells):
                 x = _LEFT + _WIDTH * n
                 out.append(self._cell(cell, x, y, lowest))
-                if cell == best:
+                if cell in best:
                     out.append(f'<rect class="best" x="{x}" y="{y}" width="{_WIDTH - 2}" height="{_HEIGHT - 2}"/>')
         return "".join([*out, "</svg>"])
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 
 from voxlogica._dataclass import dataclass
@@ -42,17 +45,44 @@ class Pattern:
                 parts[part] = None
         if not parts:
             raise ProgramError.of("usage", f"{text} has no named part that tells cases apart", help=EXAMPLE)
+        if text.rstrip("/").endswith("**"):
+            raise ProgramError.of("usage", f"{text}: after ** the name of a file must come", help=EXAMPLE)
         return cls(text, tuple(parts))
 
     def find(self) -> Iterator[Found]:
         """The files there are, sorted by path, directory by directory."""
+        yield from _walk(*self._begin(), {})
+
+    def astray(self) -> str:
+        """Why nothing is found, in words: the first place where what must come next is not there."""
+        root, segments = self._begin()
+        for n in range(len(segments) - 1, -1, -1):
+            wanted, there = segments[n], _walk(root, segments[:n], {}) if n else iter([(root or ".", {})])
+            for path, parts in there:
+                if wanted != "**" and Path(path).is_dir():
+                    name, names = _filled(wanted, parts), _names(path + "/")
+                    close = get_close_matches(name, names, 3, 0.5) or names[:3]
+                    have = (
+                        f"it has {', '.join(close)}{', …' if len(names) > len(close) else ''}"
+                        if names
+                        else "it is empty"
+                    )
+                    return f"nothing in {path} is called {name}: {have}"
+        return ""
+
+    def _begin(self) -> tuple[str, list[str]]:
+        """The directory where the search begins ("" or ending in a slash), and the names to come."""
         home = str(Path.home()) if self.text.startswith("~/") else ""
-        first, *rest = (home + self.text.removeprefix("~") if home else self.text).split("/")
-        yield from _walk(first + "/" if rest and not first else "", [first, *rest] if first else rest, {})
+        first, *rest = (home + self.text.removeprefix("~") if home else self.text).rstrip("/").split("/")
+        return (first + "/", rest) if rest and not first else ("", [first, *rest])
 
     def fill(self, parts: Mapping[str, str]) -> str:
         """The path that was looked for: the pattern with the parts that are known."""
-        return re.sub(r"\{(\w+)\}", lambda match: parts.get(match[1], match[0]), self.text)
+        return _filled(self.text, parts)
+
+
+def _filled(text: str, parts: Mapping[str, str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda match: parts.get(match[1], match[0]), text)
 
 
 def _walk(directory: str, segments: list[str], parts: dict[str, str]) -> Iterator[Found]:
@@ -108,16 +138,29 @@ def _regex(segment: str, parts: Mapping[str, str]) -> str:
 
 
 def suggestion(directory: Path) -> str:
-    """A pattern that seems to describe a directory, "" if none does: the first image below it, its repeats as parts."""
-    at = "" if directory == Path() else f"{directory}/"
+    """A pattern that seems to describe a directory, "" if none does: volumes before pictures, then what most match."""
+    found = Counter(pattern for path in islice(_images(directory), MANY) for pattern in _general(directory, path))
+
+    def rank(pattern: str) -> tuple[bool, int, int]:
+        return bool(_FLAT.search(pattern)), -found[pattern], -pattern.count("{case}")
+
+    return min(found, key=rank, default="")
+
+
+MANY = 10_000
+"""Files that are looked at for a suggestion."""
+_FLAT = re.compile(r"\.(png|jpe?g|bmp)$", re.IGNORECASE)
+_VOLUME = re.compile(r"\.(nii(\.gz)?|nrrd|mha)$")
+
+
+def _images(directory: Path) -> Iterator[Path]:
     for root, directories, names in os.walk(directory):
         directories.sort()
-        for name in sorted(names):
-            if re.search(r"\.(nii(\.gz)?|png|jpe?g|bmp|nrrd|mha)$", name):
-                below = Path(root).relative_to(directory).as_posix()
-                if below == ".":
-                    case = re.sub(r"(_[A-Za-z0-9]+)?\.(nii\.gz|\w+)$", "", name)
-                    return f"{at}{name.replace(case, '{case}')}" if case else ""
-                case = below.split("/")[0]
-                return f"{at}{{case}}{below[len(case) :]}/{name.replace(case, '{case}')}"
-    return ""
+        yield from (Path(root, name) for name in sorted(names) if _VOLUME.search(name) or _FLAT.search(name))
+
+
+def _general(directory: Path, path: Path) -> Iterator[str]:
+    """Patterns of which a file is an instance: a directory's name is the case, or what its own begins with."""
+    at, *below = "" if directory == Path() else f"{directory}/", *path.relative_to(directory).parts
+    cases = below[:-1] or [re.sub(r"(_[A-Za-z0-9]+)?\.(nii\.gz|\w+)$", "", path.name)]
+    yield from (at + "/".join(below).replace(case, "{case}") for case in cases if case)

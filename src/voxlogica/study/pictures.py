@@ -27,8 +27,8 @@ Numbers = NDArray[np.float64]
 # Okabe and Ito's colours, told apart by colour-blind readers: the first mask as glass, the others as lines.
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115))
 OPACITY = 0.28
-PANEL = 260
-"""Pixels of a panel's longer side."""
+PANEL = 300
+"""Pixels of the longest side of any panel; all are drawn to one scale."""
 
 _LOW, _HIGH = "RAF", "LPH"  # what lies towards small and large x, y, z of LPS
 _PLANES = (("axial", 2, 0, 1), ("coronal", 1, 0, 2), ("sagittal", 0, 1, 2))
@@ -75,17 +75,19 @@ class _Display:
         return low, "".join(_HIGH[w] if column[w] > 0 else _LOW[w] for w in said)
 
 
-def slices(over: Image | Model, masks: Sequence[Mask]) -> bytes:
-    """A PNG of up to three masks over an image, all on one grid."""
+def slices(over: Image | Model, masks: Sequence[Mask], whole: bool = False) -> bytes:
+    """A PNG of up to three masks over an image, all on one grid; unless it is `whole`, the part where something is."""
     voxels = over.numpy()
     numbers = voxels[..., 0] if voxels.ndim > over.space.dimensions else voxels
     grey = window(numbers)
     bits = [mask.numpy() for mask in masks]
     if over.space.dimensions == 2:
-        panels = [_painted(grey.T, [each.T for each in bits], over.space.spacing)]
+        rows, columns = grey.T.shape
+        scale = PANEL / max(columns * over.space.spacing[0], rows * over.space.spacing[1])
+        panels = [_painted(grey.T, [each.T for each in bits], over.space.spacing, scale)]
     else:
         display = _Display.of(over.space)
-        panels = _panels(display, display.turned(grey), [display.turned(each) for each in bits])
+        panels = _panels(display, display.turned(grey), [display.turned(each) for each in bits], whole)
     gap = 6
     height = max(panel.height for panel in panels)
     page = Pictures.new("RGB", (sum(p.width for p in panels) + gap * (len(panels) - 1), height))
@@ -115,14 +117,16 @@ def middle(mask: Bits) -> tuple[int, ...]:
     return tuple(int(np.rint(axis.mean())) for axis in where)
 
 
-def _panels(display: _Display, grey: Grey, bits: Sequence[Bits]) -> list[Pictures.Image]:
+def _panels(display: _Display, grey: Grey, bits: Sequence[Bits], whole: bool) -> list[Pictures.Image]:
     at = middle(bits[0]) if bits else tuple(size // 2 for size in grey.shape)
-    part = _box(np.logical_or.reduce([grey > 0, *bits]), display.spacing)
+    seen = np.ones(grey.shape, bool) if whole else np.logical_or.reduce([grey > 0, *bits])
+    part = _box(seen, display.spacing)
+    scale = PANEL / max((cut.stop - cut.start) * size for cut, size in zip(part, display.spacing, strict=True))
     panels = []
     for name, across, right, down in _PLANES:
         taken = tuple(at[axis] if axis == across else part[axis] for axis in range(3))
         spacing = (float(display.spacing[right]), float(display.spacing[down]))
-        panel = _painted(grey[taken].T, [each[taken].T for each in bits], spacing)
+        panel = _painted(grey[taken].T, [each[taken].T for each in bits], spacing, scale)
         draw = ImageDraw.Draw(panel)
         low, high = display.letters(right)
         _write(draw, (4, panel.height / 2), low, "lm")
@@ -147,13 +151,12 @@ def _box(seen: Bits, spacing: Numbers, margin: float = 6.0) -> tuple[slice, ...]
     return tuple(parts)
 
 
-def _painted(grey: Grey, masks: Sequence[Bits], spacing: Sequence[float]) -> Pictures.Image:
-    """Grey levels [row, column] at their physical proportions; the first mask as coloured glass, the others as lines.
+def _painted(grey: Grey, masks: Sequence[Bits], spacing: Sequence[float], scale: float) -> Pictures.Image:
+    """Grey levels [row, column] at so many pixels per mm; the first mask as coloured glass, the others as lines.
 
     Masks keep their voxels' edges: what is drawn is what was computed.
     """
     rows, columns = grey.shape
-    scale = PANEL / max(rows * spacing[1], columns * spacing[0])
     size = (max(round(columns * spacing[0] * scale), 1), max(round(rows * spacing[1] * scale), 1))
     smooth = np.asarray(Pictures.fromarray(np.ascontiguousarray(grey)).resize(size, Pictures.Resampling.BICUBIC))
     rgb = np.repeat(smooth[..., None], 3, axis=2).astype(np.float64)

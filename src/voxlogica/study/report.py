@@ -13,7 +13,7 @@ from string import Template
 
 from voxlogica._dataclass import dataclass, field
 from voxlogica.study.axes import Axis
-from voxlogica.study.heatmaps import HeatMap
+from voxlogica.study.heatmaps import Cell, HeatMap
 from voxlogica.study.rows import Row, Summary, Table, brief, number
 from voxlogica.values import shown
 
@@ -21,7 +21,7 @@ from voxlogica.values import shown
 @dataclass(frozen=True)
 class Page:
     """What a report shows. `worst` are the rows in the order of attention; `pictures` are PNG by a row's place, of
-    slices through volumes unless `flat`."""
+    slices through volumes unless `flat`; `at` says which cell of a sweep the cases are shown at."""
 
     title: str
     facts: Sequence[tuple[str, str]]
@@ -35,6 +35,7 @@ class Page:
     over: str = ""
     masks: Sequence[str] = ()
     flat: bool = False
+    at: str = ""
     notes: Sequence[str] = ()
     program: str = ""
 
@@ -58,7 +59,7 @@ def page(data: Page) -> str:
     parts = [
         _section("What is best", _maps(data)) if data.maps else "",
         _section("How the measures are distributed", _distributions(data)),
-        _section("Cases, the worst first", _notes(data) + _legend(data) + _cards(data)),
+        _section("Cases, the worst first", "".join(map(_note, data.notes)) + _legend(data) + _cards(data)),
         _section("All rows", _rows(data)),
         f"<details><summary>The program</summary><pre>{escape(data.program)}</pre></details>" if data.program else "",
     ]
@@ -81,16 +82,19 @@ def _maps(data: Page) -> str:
     out = []
     for each in data.maps:
         low = each.measure in data.lowest
-        cell = each.best(low)
-        if cell is None:
-            continue
-        words = ", ".join(f"{axis.name} = {shown(value)}" for axis, value in zip(data.axes, cell, strict=True))
-        kind = "lowest" if low else "highest"
-        out.append(
-            f"<figure><figcaption><b>{escape(each.measure)}</b>, {escape(each.title())}. "
-            f"The {kind}, {brief(each[cell])}, is at {escape(words)}.</figcaption>{each.svg(low)}</figure>"
-        )
+        best = each.bests(low)
+        if best:
+            said = _where(data, each, best, low) if each.marked(low) else f"It is {brief(each[best[0]])}."
+            caption = f"<b>{escape(each.measure)}</b>, {escape(each.title())}. {escape(said)}"
+            out.append(f"<figure><figcaption>{caption}</figcaption>{each.svg(low)}</figure>")
     return f'<div class="maps">{"".join(out)}</div>'
+
+
+def _where(data: Page, of: HeatMap, best: Sequence[Cell], low: bool) -> str:
+    """Where the best mean is, in words."""
+    cell = ", ".join(f"{axis.name} = {shown(value)}" for axis, value in zip(data.axes, best[0], strict=True))
+    more = f", and the same in {len(best) - 1} more" if len(best) > 1 else ""
+    return f"The {'lowest' if low else 'highest'}, {brief(of[best[0]])}, is at {cell}{more}."
 
 
 # Distributions
@@ -100,7 +104,7 @@ def _distributions(data: Page) -> str:
     table = Table.of(data.worst, data.table.axes, data.table.measures)
     shown_measures = [(name, table.summary(name)) for name in table.numeric]
     figures = [_distribution(table, name, found) for name, found in shown_measures if found is not None]
-    return f'<div class="strips">{"".join(figures)}</div>'
+    return f'{_note(data.at)}<div class="strips">{"".join(figures)}</div>' if figures else ""
 
 
 def _distribution(table: Table, name: str, found: Summary) -> str:
@@ -141,8 +145,8 @@ def _distribution(table: Table, name: str, found: Summary) -> str:
 # Cases
 
 
-def _notes(data: Page) -> str:
-    return "".join(f"<p class=note>{escape(note)}</p>" for note in data.notes)
+def _note(text: str) -> str:
+    return f"<p class=note>{escape(text)}</p>" if text else ""
 
 
 def _legend(data: Page) -> str:
@@ -250,9 +254,11 @@ svg .best { fill: none; stroke: #e0218a; stroke-width: 3; }
 .strip { width: 100%; max-width: 520px; } .strip .box { fill: var(--box); }
 .strip circle { fill: var(--accent); fill-opacity: .65; }
 .strip .median { stroke: var(--ink); stroke-width: 2; }
-.cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 540px), 1fr)); }
+.cards { display: grid; gap: 1rem; align-items: start;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 540px), 1fr)); }
 article { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .8rem; }
-article.bad { border-color: var(--bad); } .failed { color: var(--bad); }
+article.bad { border-color: var(--bad); } .failed { color: var(--bad); overflow-wrap: anywhere; }
+td.failed { min-width: 14rem; }
 article img { display: block; margin: .5rem 0; max-width: 100%; background: #000; border-radius: 4px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; } th { text-align: left; font-weight: 500; }
 th, td { padding: .15rem .8rem .15rem 0; } td { text-align: right; } td.failed { text-align: left; }

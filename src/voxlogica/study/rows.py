@@ -50,6 +50,9 @@ class Row:
     def __iter__(self) -> Iterator[str]:
         return iter(("case", *self.parameters, *self.values))
 
+    def _repr_html_(self) -> str:
+        return Table.of([self], list(self.parameters), list(self.values)).html()
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -158,9 +161,11 @@ class Table:
         return polars.DataFrame(self.records(), schema=list(self.columns), infer_schema_length=None)
 
     def html(self) -> str:
-        """The table for a notebook."""
-        head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
-        lines = ["".join(f"<td>{escape(brief(value))}</td>" for value in record.values()) for record in self.records()]
+        """The table for a notebook, without columns in which nothing is."""
+        records = self.records()
+        columns = [name for name in self.columns if any(record[name] not in (None, "") for record in records)]
+        head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+        lines = ["".join(f"<td>{escape(brief(record[name]))}</td>" for name in columns) for record in records]
         return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
     _repr_html_ = html

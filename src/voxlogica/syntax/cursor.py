@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from voxlogica.errors import Diagnostic, Source, Span
+from voxlogica.syntax import messages
 from voxlogica.syntax.lexer import COMMANDS, is_capital, tokenize, words
 
 _NEXT = {
@@ -65,7 +66,7 @@ class Cursor:
 
     def first_on_line(self, index: int) -> bool:
         """Whether only blanks stand before a token on its line."""
-        return index == 0 or "\n" in self.source.text[self.ends[index - 1] : self.starts[index]]
+        return index == 0 or self.source.text.find("\n", self.ends[index - 1], self.starts[index]) >= 0
 
     def next_line(self) -> int:
         """The first token after the line where the cursor is."""
@@ -86,7 +87,8 @@ class Cursor:
     def begins_definition(self, index: int) -> bool:
         """Whether a definition without `let` begins at a token: its left side stands at the start of a line (C3)."""
         return (
-            self.kinds[index + 1 : index + 2] in (["("], ["="])
+            self.kinds[index] in ("name", "operator")
+            and self.kinds[index + 1] in ("(", "=")
             and self.first_on_line(index)
             and self.left_side(index) > 0
         )
@@ -126,6 +128,8 @@ class Cursor:
         """The `let`s that have an `in`."""
         found: set[int] = set()
         waiting: list[int] = []
+        if "in" not in self.kinds:
+            return found
         for index, kind in enumerate(self.kinds):
             if kind in ("let", "for", "filter"):
                 waiting.append(index)
@@ -134,6 +138,12 @@ class Cursor:
             elif kind in COMMANDS:
                 waiting.clear()
         return found
+
+    def comma_outside(self, comma: Span) -> Diagnostic:
+        """What is wrong with the comma at the cursor, outside all brackets: perhaps it is that of `0,95`."""
+        at = self.at
+        number = self.kinds[at - 1] == self.kinds[at + 1] == "number" and self.touch(at) and self.touch(at + 1)
+        return messages.comma_outside(comma, f"{self.texts[at - 1]}.{self.texts[at + 1]}" if number else "")
 
     def recover(self, fault: Fault, start: int) -> None:
         """Note what is wrong with the command that begins at `start`, and go to the next one."""

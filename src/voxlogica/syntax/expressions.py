@@ -140,11 +140,11 @@ class _Reader:
 
     def goes_on(self) -> bool:
         """After an operand, read on to where the next one is wanted; False at the end of the expression."""
-        cursor = self.cursor
+        cursor, kinds, texts = self.cursor, self.cursor.kinds, self.cursor.texts
         while True:
-            kind, level = cursor.kind, self.level
+            kind, level = kinds[cursor.at], self.level
             if kind == "operator" and not cursor.begins_definition(cursor.at):
-                text = cursor.texts[cursor.at]
+                text = texts[cursor.at]
                 if text == "." and self.field():
                     continue
                 if text == ":" and level.form == "index":
@@ -196,6 +196,8 @@ class _Reader:
         if not operators:
             return last.expression
         level.operators = []
+        if len(operators) == 1:
+            return version_1(operators, last).expression
         dialect = self.cursor.dialect
         if dialect is None:
             return self.both(operators, last)
@@ -205,14 +207,12 @@ class _Reader:
 
     def both(self, operators: Sequence[Operator], last: Operand) -> Expression:
         """The tree of a chain that must mean the same by levels and to version 1 (C3b)."""
-        n = disagreement(operators) if len(operators) > 1 else None
+        n = disagreement(operators)
         made = by_levels(operators, last).expression
         if n is None:
             self.bracket(operators, last, made)
         else:
-            source = self.cursor.source
-            chain = [o._replace(left=o.left and _shortened(o.left, source)) for o in operators]
-            end = _shortened(last, source)
+            chain, end = _around(operators, n, last, self.cursor.source)
             readings = [show(read(chain, end).expression, True) for read in (by_levels, version_1)]
             self.cursor.problems.append(messages.two_readings(operators[n - 1].span, operators[n].span, *readings))
         return made
@@ -483,6 +483,8 @@ class _Reader:
             return Fault(messages.reserved(span))
         if before in cursor.faults:  # the string that has no end has taken the expression
             return Fault(None)
+        if cursor.texts[before] == ";":
+            return Fault(messages.semicolon(cursor.span(before)))
         operators = self.level.operators
         if operators and operators[-1].extra:
             return Fault(messages.only_extra(operators[-1].span))
@@ -522,7 +524,7 @@ class _Reader:
         form = self.level.form
         if form in ("index", "slice"):
             return messages.comma_in_index(comma, opener)
-        return messages.comma_in_brackets(comma, opener) if form else messages.comma_outside(comma)
+        return messages.comma_in_brackets(comma, opener) if form else self.cursor.comma_outside(comma)
 
     def two_operands(self, second: Span) -> Fault:
         """Two operands side by side: perhaps a comment of another language, or a comma or a line end is missing."""
@@ -541,7 +543,16 @@ class _Reader:
             call = f"{cursor.texts[level.head]}(…, …)"
         elif level.form in ("extra", "list"):
             call = f"{cursor.texts[level.head] if level.form == 'extra' else ''}[…, …]"
-        return Fault(messages.missing_operator(cursor.gap, second, call))
+        return Fault(messages.missing_operator(cursor.gap, second, call, cursor.texts[cursor.at - 1]))
+
+
+def _around(operators: Sequence[Operator], n: int, last: Operand, source: Source) -> tuple[list[Operator], Operand]:
+    """A chain as it is written, in a few words; of a long one what stands around its n-th operator."""
+    chain = [o._replace(left=o.left and _shortened(o.left, source)) for o in operators[max(0, n - _MANY) : n + _MANY]]
+    dots = Operand(Name("…", last.expression.span), 0, 0)
+    if n > _MANY and chain[0].left:
+        chain[0] = chain[0]._replace(left=dots)
+    return chain, dots if n + _MANY < len(operators) else _shortened(last, source)
 
 
 def _shortened(operand: Operand, source: Source) -> Operand:
@@ -554,3 +565,4 @@ def _shortened(operand: Operand, source: Source) -> Operand:
 
 
 _SHORT = 40
+_MANY = 6

@@ -53,8 +53,10 @@ _CHARACTERS = {
 
 def bad_character(span: Span) -> Diagnostic:
     """A character that begins no token."""
-    shown = f"{span.text} (U+{ord(span.text):04X})" if span.text.isprintable() else f"U+{ord(span.text):04X}"
-    return _error(f"the character {shown} has no meaning in a program", span, help=_CHARACTERS.get(span.text, ""))
+    visible = span.text.isprintable()
+    shown = f"{span.text} (U+{ord(span.text):04X})" if visible else f"U+{ord(span.text):04X}"
+    help = _CHARACTERS.get(span.text, "") if visible else "it is invisible: delete it, or write the line anew"
+    return _error(f"the character {shown} has no meaning in a program", span, help=help)
 
 
 def bad_escape(span: Span) -> Diagnostic:
@@ -140,11 +142,12 @@ def comma_in_brackets(comma: Span, opener: Span) -> Diagnostic:
     )
 
 
-def comma_outside(span: Span) -> Diagnostic:
-    """A comma outside all brackets."""
-    return _error(
-        'a "," stands outside all brackets', span, help="a comma separates the arguments of a function:   name(…, …)"
-    )
+def comma_outside(span: Span, fraction: str) -> Diagnostic:
+    """A comma outside all brackets; `fraction` is the number that it seems to be part of, "" if there is none."""
+    help = "a comma separates the arguments of a function:   name(…, …)"
+    if fraction:
+        help = f"a number has a point and no comma:   {fraction}"
+    return _error('a "," stands outside all brackets', span, help=help)
 
 
 def empty_call(name: str, brackets: Span) -> Diagnostic:
@@ -157,6 +160,9 @@ def empty_call(name: str, brackets: Span) -> Diagnostic:
 
 # Expressions
 
+_SIGNS = {"and": "a & b   or   and(a, b)", "or": "a | b   or   or(a, b)", "not": "!a   or   not(a)"}
+"""How the words of logic are written, which are operators in other languages and functions here."""
+
 
 def missing_expression(gap: Span, after: str, command: Span | None) -> Diagnostic:
     """Nothing where an operand is wanted; `command` is the word that begins there instead."""
@@ -164,15 +170,27 @@ def missing_expression(gap: Span, after: str, command: Span | None) -> Diagnosti
     return _error(f"there is no expression after {after}", gap, _EXPRESSION, *marks)
 
 
+def semicolon(sign: Span) -> Diagnostic:
+    """A `;` at the end of a command."""
+    help = "a command ends where the next one begins, and needs no sign"
+    return _error(f"`{sign.text}` does not end a command", sign, "remove it", help=help)
+
+
 def begins(command: Span) -> str:
     """What the first word of a command begins."""
     return f"a new {'command' if command.text in ('load', 'save', 'print', 'import') else 'definition'} begins"
 
 
-def missing_operator(gap: Span, value: Span, call: str) -> Diagnostic:
-    """Two operands side by side; `call` is how arguments of the innermost function are written, "" if there is none."""
+def missing_operator(gap: Span, value: Span, call: str, before: str) -> Diagnostic:
+    """Two operands side by side; `call` is how arguments of the innermost function are written, "" if there is none.
+
+    `before` is the last word of the first one.
+    """
     message = 'a "," or an operator is missing' if call else "an operator is missing"
     help = f"arguments are separated by commas:   {call}" if call else "for example   image >. 100   or   mask & mask"
+    for word, sign in _SIGNS.items():
+        if word in (value.text, before):
+            help = f"`{word}` is written   {sign}"
     label = "another value begins here"
     if gap.start == value.start:
         return _error(message, value, label, help=help)
@@ -337,9 +355,11 @@ def no_command_but_loop(span: Span) -> Diagnostic:
 # Commands and definitions
 
 
-def no_command(span: Span, words: tuple[str, ...]) -> Diagnostic:
-    """A text that begins no command, where one is wanted."""
+def no_command(span: Span, words: tuple[str, ...], defined: str) -> Diagnostic:
+    """A text that begins no command, where one is wanted; `defined` is the left side of a definition after it."""
     help = "a program is made of   let, load, save, print   and   import"
+    if defined:
+        help = f"a definition is written   let {defined} = …"
     if close := close_matches(span.text.lower(), words, 0.7):
         help = f"did you mean   {close[0]}"
     shown = f"`{span.text}`" if len(span.text) <= 40 else "this"
@@ -366,9 +386,14 @@ def comment(span: Span) -> Diagnostic:
     return _error(f"`{span.text}` does not begin a comment", span, help="comments begin with   //")
 
 
-def no_string(gap: Span, what: str, after: str, example: str) -> Diagnostic:
-    """No string where a command wants one."""
-    return _error(f"there is no {what} after `{after}`", gap, _STRING, help=f"for example   {example}")
+def no_string(gap: Span, what: str, after: str, example: str, written: str) -> Diagnostic:
+    """No string where a command wants one, but something `written`."""
+    help = f"for example   {example}"
+    if written[:1] == "'":
+        help = 'strings stand between double quotes:   "…"'
+    elif written == "(":
+        help = f"a command has no brackets:   {example}"
+    return _error(f"there is no {what} after `{after}`", gap, _STRING, help=help)
 
 
 def no_name(gap: Span, after: str, example: str = "") -> Diagnostic:
@@ -439,12 +464,12 @@ def missing_comma(gap: Span) -> Diagnostic:
     return _error('a "," is missing between two parameters', gap, '"," is expected here')
 
 
-def missing_equals(gap: Span, command: str, left: str) -> Diagnostic:
-    """A definition or a `load` whose left side no `=` follows."""
+def missing_equals(gap: Span, command: str, left: str, perhaps: str) -> Diagnostic:
+    """A definition or a `load` whose left side no `=` follows; `perhaps` is what was meant with what does."""
     what, right = (f"in the definition of `{left}`", "0.95")
     if command == "load":
         what, right = (f"after `load {left}`", '"brain.nii.gz"')
-    help = f"for example   {command} {left} = {right}"
+    help = perhaps or f"for example   {command} {left} = {right}"
     return _error(f"an `=` is missing {what}", gap, "`=` is expected here", help=help)
 
 

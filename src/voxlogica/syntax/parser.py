@@ -124,12 +124,11 @@ class _Parser:
     def doc(self) -> str:
         """The block of `///` lines that ends on the line before the next token."""
         cursor = self.cursor
-        start = cursor.ends[cursor.at - 1] if cursor.at else 0
-        between = cursor.source.text[start : cursor.starts[cursor.at]]
-        if "///" not in between:
+        start, end = cursor.ends[cursor.at - 1] if cursor.at else 0, cursor.starts[cursor.at]
+        if cursor.source.text.find("///", start, end) < 0:
             return ""
         block: list[str] = []
-        above = between.split("\n")[1 if cursor.at else 0 : -1]
+        above = cursor.source.text[start:end].split("\n")[1 if cursor.at else 0 : -1]
         while above and (line := above.pop().strip(" \t\r\ufeff")).startswith("///") and not line.startswith("////"):
             block.append(line[3:].removeprefix(" "))
         return "\n".join(reversed(block))
@@ -141,7 +140,8 @@ class _Parser:
         cursor.refuse_bad()
         if cursor.kind != "string":
             what = "label" if cursor.kinds[before] == "print" else "file name"
-            raise Fault(messages.no_string(cursor.gap, what, cursor.texts[before], example))
+            after, written = cursor.texts[before : before + 2]
+            raise Fault(messages.no_string(cursor.gap, what, after, example, written))
         cursor.at += 1
         return String(string_value(cursor.texts[before + 1]), cursor.span(before + 1))
 
@@ -154,10 +154,23 @@ class _Parser:
         """Make sure that a `=` follows the left side of the command that begins at the token `first`."""
         cursor = self.cursor
         cursor.refuse_bad()
-        if cursor.kind == "operator" and cursor.texts[cursor.at][0] == "=":
+        text = cursor.texts[cursor.at]
+        if cursor.kind == "operator" and (text[0] == "=" or text == ":="):
             cursor.problems.append(messages.glued_equals(cursor.span(cursor.at)))
         elif cursor.kind != "=":
-            raise Fault(messages.missing_equals(cursor.gap, cursor.kinds[first], cursor.since(first + 1).text))
+            command, left = cursor.kinds[first], cursor.since(first + 1).text
+            raise Fault(messages.missing_equals(cursor.gap, command, left, self.other_left_side(left)))
+
+    def other_left_side(self, left: str) -> str:
+        """How the left side of a definition is written that another language writes as it is here, with no `=` yet."""
+        cursor, after = self.cursor, self.cursor.at
+        while cursor.kinds[after] == "name" and not cursor.first_on_line(after):
+            after += 1
+        if after > cursor.at and cursor.kinds[after] == "=":
+            return f"parameters stand in brackets:   let {left}({', '.join(cursor.texts[cursor.at : after])}) = …"
+        if cursor.kind == "operator" and cursor.touch(cursor.at) and cursor.touch(cursor.at + 1):
+            return "a name consists of letters, digits and _ alone"
+        return ""
 
     def parameters(self, function: str) -> tuple[Parameter, ...]:
         cursor, opener = self.cursor, self.cursor.at
@@ -241,10 +254,15 @@ class _Parser:
         if kind in (")", "]"):
             return Fault(messages.extra_bracket(span))
         if kind == ",":
-            return Fault(messages.comma_outside(span))
+            return Fault(cursor.comma_outside(span))
         if kind in ("for", "filter", "fold"):
             return Fault(messages.no_command_but_loop(span))
         for sign in _COMMENTS:
             if kind == "operator" and text.startswith(sign):
                 return Fault(messages.comment(span._replace(end=span.start + len(sign))), cursor.next_line())
-        return Fault(messages.no_command(self.word(), COMMANDS))
+        after = cursor.at + 1
+        if cursor.texts[after] == ":=":
+            return Fault(messages.glued_equals(cursor.span(after)))
+        equals = 0 if kind == "end" or cursor.first_on_line(after) else cursor.left_side(after)
+        left = cursor.source.text[cursor.starts[after] : cursor.ends[equals - 1]] if equals else ""
+        return Fault(messages.no_command(self.word(), COMMANDS, left))

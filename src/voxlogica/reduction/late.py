@@ -1,0 +1,346 @@
+"""Sequences whose length follows from an image: formulas for them, and the tasks that wait for what must be known.
+
+A loop's body is a formula with a hole. A late sequence is a *shape*: formulas of the operators `range`, `for`, `filter`
+and their like, over such bodies; nobody computes a shape. What a program asks of one (an element, a fold, the list of
+all) is a task: its arguments are the numbers and truth values that must be known next, and it returns the formula that
+it is then, the one that had been written by hand, or the same question about a shape of which more is known. So an
+element that nobody asks for is never made, and what an element computes is a task of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from functools import cache
+from types import MappingProxyType
+
+from voxlogica.formula import NUMBER, Builder, Formula, Formulas, Hole, Late, Operator, Origin, Type
+from voxlogica.identity import Id, Plain
+from voxlogica.operators.sequences import items, refuse
+from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, listed, run
+from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, too_many
+from voxlogica.values import Space
+
+RANGE, EACH, TOGETHER, SIFT, CUT = "range", "for", "for together", "filter", "slice"
+"""Shapes."""
+PICK, FOLD, GREATEST, LIST = "index", "fold", "argmax", "list"
+"""What is asked of them."""
+QUESTIONS = (PICK, FOLD, GREATEST, LIST)
+
+
+@cache
+def _operator(name: str, result: Type) -> Operator:
+    return Operator(
+        name=f"sequence.{name}", symbol=name, version=1, parameters=(), result=result, body=_resume,
+        doc="A sequence that is not known yet.", cost="", hidden=True, dynamic=True, replayed=True,
+    )  # fmt: skip
+
+
+def _resume(builder: Builder, *values: Scalar) -> Formula:
+    """The formula that a task is, now that its arguments have these values."""
+    task = builder.task
+    assert isinstance(task, Late)
+    known = {argument.id: value for argument, value in zip(task.arguments, values, strict=True)}
+    made = run(Unfolding(builder.table, known).resumed(task))
+    assert isinstance(made, Formula)
+    return made
+
+
+def late(
+    table: Formulas,
+    name: str,
+    parts: tuple[Formula, ...],
+    result: Type,
+    space: Space | None,
+    origin: Origin | None,
+    *,
+    parameters: tuple[Plain, ...] = (),
+    bodies: int = 0,
+    bound: range = range(0),
+    word: str = "",
+) -> Late:
+    """A formula of late sequences; the last `bodies` parts have the holes `bound`."""
+    made = Late(
+        _operator(name, result), parts, parameters, (), space, origin, bodies=bodies, bound=bound, word=word or name
+    )
+    return table.interned(made)
+
+
+def close(table: Formulas, bodies: Sequence[tuple[Formula, Sequence[Hole]]]) -> tuple[tuple[Formula, ...], range]:
+    """Bodies with their holes, as many each, numbered as `Late` says; and the numbers."""
+    inside = [formula for body, holes in bodies for formula in over(body, {hole.number for hole in holes})]
+    start = max([formula.bound.stop for formula in inside if isinstance(formula, Late)], default=0)
+    bound = range(start, start + len(bodies[0][1]))
+    unfolding, found = Unfolding(table), []
+    for body, holes in bodies:
+        numbered = {hole.number: Hole(n, hole.type, hole.space) for hole, n in zip(holes, bound, strict=True)}
+        found.append(_formula(run(unfolding.rebuilt(body, numbered, asked=False))))
+    return tuple(found), bound
+
+
+def _formula(slot: Slot) -> Formula:
+    assert isinstance(slot, Formula)
+    return slot
+
+
+def over(body: Formula, numbers: Set[int]) -> list[Formula]:
+    """The formulas at and below a body that have holes of these numbers below, arguments before what uses them."""
+    has: dict[Formula, bool] = {}
+    order: list[Formula] = []
+    stack = [body]
+    while stack:
+        here = stack[-1]
+        if here in has:
+            stack.pop()
+        elif isinstance(here, Hole) or not here.open:
+            has[here] = isinstance(here, Hole) and here.number in numbers
+        elif missing := [part for part in _visible(here, numbers) if part not in has]:
+            stack += missing
+        else:
+            has[here] = any(has[part] for part in _visible(here, numbers))
+            if has[here]:
+                order.append(here)
+    return order
+
+
+def _visible(formula: Formula, numbers: Set[int]) -> tuple[Formula, ...]:
+    """The parts in which holes of these numbers are those from around: not bodies that have their own."""
+    if isinstance(formula, Late) and not numbers.isdisjoint(formula.bound):
+        return formula.parts[: len(formula.parts) - formula.bodies]
+    return formula.parts
+
+
+class Unfolding(Loops):
+    """Late sequences looked at with what is known: `waits` collects the numbers and truth values that are lacking."""
+
+    def __init__(self, table: Formulas, known: Mapping[Id, Scalar] = MappingProxyType({})) -> None:
+        super().__init__(table)
+        self.known = known
+        self.waits: dict[Id, Formula] = {}
+        self._sequences: dict[Id, Slot] = {}
+        self._over: dict[tuple[Formula, frozenset[int]], list[Formula]] = {}
+
+    def scalar(self, formula: Formula) -> Scalar | None:
+        value = self.known.get(formula.id)
+        if value is None:
+            value = super().scalar(formula)
+            if value is None:
+                self.waits[formula.id] = formula
+        return value
+
+    # Shapes
+
+    def sequence(self, formula: Formula) -> Process:
+        """The elements of a shape; `UNDECIDED` if they cannot be told yet."""
+        if formula.id not in self._sequences:
+            made = yield self._sequence(formula)
+            if made is UNDECIDED:
+                return made
+            self._sequences[formula.id] = made
+        return self._sequences[formula.id]
+
+    def _sequence(self, formula: Formula) -> Process:
+        operator, origin = formula.operator, formula.origin
+        if operator is None:
+            return UNDECIDED  # a hole
+        if not isinstance(formula, Late):
+            if operator.name == "refuse":
+                message, help = (str(argument.value) for argument in formula.arguments)
+                return Absent(message, help, origin)
+            assert operator.name == "items", f"{formula} is no sequence that can be looked into"
+            return listed(formula.arguments, formula.space)
+        parts = formula.parts
+        match operator.symbol:
+            case "range":
+                return self.range(parts[0], parts[1], origin)
+            case "index" | "fold":
+                made = yield self.value(formula)
+                return (yield self.sequence(made)) if isinstance(made, Formula) else made
+            case "for together":
+                return (yield self._together(formula))
+        source = yield self.sequence(parts[0])
+        if operator.symbol == "slice":
+            return self._cut(formula, source)
+        if not isinstance(source, Elements):
+            return source
+        match operator.symbol:
+            case "for":
+                return self.each(source, self.turn(formula), formula.space)
+            case "filter":
+                return (yield self.sift(source, self.turn(formula), origin))
+        return source  # the list of all
+
+    def _together(self, formula: Late) -> Process:
+        sources = []
+        for part in formula.parts[:-1]:
+            sources.append((yield self.sequence(part)))
+        for source in sources:
+            if not isinstance(source, Elements):
+                return source
+        return self.together(sources, self.turn(formula), formula.space, formula.word, formula.origin)
+
+    def _cut(self, formula: Late, source: Slot) -> Slot:
+        has_start, has_stop, clamped = formula.parameters
+        bounds = list(formula.parts[1:])
+        start, stop = bounds[0] if has_start else None, bounds[-1] if has_stop else None
+        if isinstance(source, Elements):
+            return self.cut(source, (start, stop), bool(clamped), formula.origin)
+        for bound in bounds:
+            self.whole(bound, "a bound", formula.origin)
+        return source
+
+    # What is asked of them
+
+    def value(self, formula: Late) -> Process:
+        """The formula that a question is; `UNDECIDED` if that cannot be told yet."""
+        assert formula.operator is not None
+        origin, parts = formula.origin, formula.parts
+        source = yield self.sequence(parts[0])
+        if formula.operator.symbol == PICK:
+            if not isinstance(source, Elements):
+                self.whole(parts[1], "an index", origin)
+                return source
+            return (yield self.pick(source, parts[1], origin))
+        if not isinstance(source, Elements):
+            return source
+        match formula.operator.symbol:
+            case "fold":
+                first, rest = self.turn(formula, 0), self.turn(formula, 1)
+                begin = parts[1] if len(parts) == 4 else None
+                return (yield self.fold(source, begin, first, rest, formula.word, origin))
+            case "argmax":
+                return (yield self.greatest(source, origin))
+        return (yield self._listed(formula, source))
+
+    def _listed(self, formula: Late, source: Elements) -> Process:
+        if source.length > MOST:
+            return too_many("print", source, formula.origin)
+        found: list[Formula] = []
+        for number in range(source.length):
+            element = yield source.element(number)
+            assert isinstance(element, Formula)
+            made = yield self.gathered(element)
+            assert isinstance(made, Formula)
+            found.append(made)
+        kinds = tuple([each.type for each in found])
+        return self.table.apply(items(kinds, formula.type.element), tuple(found), formula.space, formula.origin)
+
+    def gathered(self, formula: Formula) -> Process:
+        """A formula whose value can be computed: of a shape the list of its elements."""
+        if formula.type.element is None:
+            return formula
+        made = late(self.table, LIST, (formula,), formula.type, formula.space, formula.origin)
+        return (yield self.asked(made))
+
+    def asked(self, question: Late) -> Process:
+        """The formula for a question: what it is if that is certain, else the task that finds out.
+
+        Nothing that this unfolding knows is used, so that it is the formula that had been written by hand.
+        """
+        inside = Unfolding(self.table)
+        made = yield inside.value(question)
+        if made is UNDECIDED:
+            question.arguments = tuple(inside.waits.values())
+            return question
+        return self.formula(made, question.type, question.space)
+
+    def formula(self, made: Slot, kind: Type, space: Space | None) -> Formula:
+        """What was made, as a formula: one that fails, with its reason, for what cannot be had."""
+        if isinstance(made, Absent):
+            reason = (self.table.constant(made.message), self.table.constant(made.help))
+            kind = kind if space is not None or not kind.spatial else NUMBER
+            return self.table.apply(refuse(kind), reason, space if kind.spatial else None, made.origin)
+        assert isinstance(made, Formula)
+        return made
+
+    # Tasks
+
+    def resumed(self, task: Late) -> Process:
+        """What a task returns."""
+        made = yield self.value(task)
+        if made is UNDECIDED:
+            return (yield self._known_better(task))
+        return (yield self.gathered(self.formula(made, task.type, task.space)))
+
+    def _known_better(self, task: Late) -> Process:
+        """The same question about a shape in which what is known is said."""
+        made: dict[Formula, Formula] = {}
+        stack: list[Formula] = [task]
+        while stack:
+            here = stack[-1]
+            if here in made:
+                stack.pop()
+            elif not isinstance(here, Late) or here.id in self.known:
+                known = self.known.get(here.id)
+                made[here] = here if known is None else self.table.constant(known, here.origin)
+            elif missing := [part for part in _spine(here) if part not in made]:
+                stack += missing
+            else:
+                made[here] = _formula((yield self._said(here, made)))
+        return made[task]
+
+    def _said(self, formula: Late, made: Mapping[Formula, Formula]) -> Process:
+        if formula.operator is _operator(SIFT, formula.type):
+            found = yield self.sequence(formula)
+            if isinstance(found, Elements):
+                return (yield self._items(found, formula))
+        spine = _spine(formula)
+        return (yield self._again(formula, (*[made[part] for part in spine], *formula.parts[len(spine) :])))
+
+    def _items(self, found: Elements, formula: Formula) -> Process:
+        elements = []
+        for number in range(found.length):
+            elements.append(_formula((yield found.element(number))))
+        operator = items(tuple([each.type for each in elements]), formula.type.element)
+        return self.table.apply(operator, tuple(elements), formula.space, formula.origin)
+
+    # Bodies
+
+    def turn(self, formula: Late, number: int = 0) -> Turn:
+        """One of the bodies of a formula, given its holes."""
+        body = formula.parts[len(formula.parts) - formula.bodies + number]
+
+        def turn(given: list[Slot]) -> Process:
+            return self.rebuilt(body, dict(zip(formula.bound, map(_formula, given), strict=True)))
+
+        return turn
+
+    def rebuilt(self, body: Formula, given: Mapping[int, Formula], asked: bool = True) -> Process:
+        """The body with these formulas for its holes; questions that are certain then are answered, if `asked`."""
+        numbers = frozenset(given)
+        inside = self._over.get((body, numbers))
+        if inside is None:
+            inside = self._over[body, numbers] = over(body, numbers)
+        made: dict[Formula, Formula] = {}
+
+        def now(part: Formula) -> Formula:
+            return given[part.number] if isinstance(part, Hole) and part.number in given else made.get(part, part)
+
+        for here in inside:
+            if isinstance(here, Late):
+                visible = _visible(here, numbers)
+                parts = (*map(now, visible), *here.parts[len(visible) :])
+                made[here] = _formula((yield self._again(here, parts, asked)))
+            else:
+                arguments = tuple([now(argument) for argument in here.arguments])
+                space = here.space if all(argument.space is None for argument in arguments) else None
+                assert here.operator is not None
+                made[here] = self.table.apply(here.operator, arguments, space, here.origin)
+        return now(body)
+
+    def _again(self, formula: Late, parts: tuple[Formula, ...], asked: bool = True) -> Process:
+        """The formula with other parts."""
+        assert formula.operator is not None
+        name = formula.operator.symbol
+        made = late(
+            self.table, name, parts, formula.type, formula.space, formula.origin,
+            parameters=formula.parameters, bodies=formula.bodies, bound=formula.bound, word=formula.word,
+        )  # fmt: skip
+        return (yield self.asked(made)) if asked and name in QUESTIONS else made
+
+
+def _spine(formula: Late) -> tuple[Formula, ...]:
+    """The shapes and numbers on which it depends which elements there are."""
+    assert formula.operator is not None
+    if formula.operator.symbol == FOLD:
+        return formula.parts[:1]
+    return formula.parts[: len(formula.parts) - formula.bodies]

@@ -1,0 +1,190 @@
+"""What is made of sequences, once it is known how long they are: the one meaning of loops, slices and folds.
+
+Who makes formulas from code does it at once where lengths and conditions follow from numbers that are known, and so
+does a task that has waited for them: then `scalar` knows more. Where a number is not known the answer is `UNDECIDED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from voxlogica.errors import Refusal
+from voxlogica.formula import Formula, Formulas, Origin
+from voxlogica.operators.sequences import argmax
+from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, listed, part
+from voxlogica.values import Space
+
+Scalar = bool | float | str
+
+MOST = 100_000
+"""How many elements may be drawn together, sifted or printed."""
+
+Turn: TypeAlias = Callable[[list[Slot]], Process]
+"""The work of a loop's body for the values of its holes."""
+
+
+class Loops:
+    """The operations; formulas are made in a table."""
+
+    def __init__(self, table: Formulas) -> None:
+        self.table = table
+        self.scalars: dict[Formula, Scalar | None] = {}
+
+    def scalar(self, formula: Formula) -> Scalar | None:
+        """The value of a formula that only scalar operators and constants make; None for any other."""
+        known, stack = self.scalars, [formula]
+        while stack:
+            here = stack[-1]
+            operator = here.operator
+            if here in known:
+                stack.pop()
+            elif operator is None:
+                known[here] = here.value
+            elif operator.cost != "scalar" or here.type.element is not None:
+                known[here] = None
+            elif missing := [argument for argument in here.arguments if argument not in known]:
+                stack += missing
+            else:
+                values = [known[argument] for argument in here.arguments]
+                known[here] = None if None in values else _computed(here, values)
+        return known[formula]
+
+    def whole(self, slot: Slot, what: str, origin: Origin | None) -> int | Slot:
+        """The whole number that a formula is."""
+        if not isinstance(slot, Formula):
+            return slot
+        value = self.scalar(slot)
+        if value is None:
+            return UNDECIDED
+        assert isinstance(value, float)
+        if not value.is_integer():
+            return Absent(f"{what} is a whole number, and {value!r} is not", "", origin)
+        return int(value)
+
+    def range(self, start: Slot, stop: Slot, origin: Origin | None) -> Slot:
+        """The whole numbers from a bound up to another."""
+        first = self.whole(start, "a bound of `range`", origin)
+        last = self.whole(stop, "a bound of `range`", origin)
+        if not isinstance(first, int):
+            return first
+        if not isinstance(last, int):
+            return last
+        return Elements(max(0, last - first), lambda n: done(self.table.constant(float(first + n), origin)))
+
+    def each(self, source: Elements, turn: Turn, space: Space | None) -> Elements:
+        """What is made of each element."""
+
+        def make(number: int) -> Process:
+            element = yield source.element(number)
+            return (yield turn([element]))
+
+        return Elements(source.length, make, space)
+
+    def together(
+        self, sources: Sequence[Slot], turn: Turn, space: Space | None, word: str, origin: Origin | None
+    ) -> Slot:
+        """What is made of the elements of several sequences; what is no sequence is the same for all of them."""
+        lengths = {source.length: None for source in sources if isinstance(source, Elements)}
+        if len(lengths) > 1:
+            first, second = list(lengths)[:2]
+            message = f"`{word}` stands between sequences of {first} and of {second} elements"
+            return Absent(message, "both must have the same number", origin)
+
+        def make(number: int) -> Process:
+            holes = []
+            for source in sources:
+                holes.append((yield source.element(number)) if isinstance(source, Elements) else source)
+            return (yield turn(holes))
+
+        return Elements(next(iter(lengths)), make, space)
+
+    def sift(self, source: Elements, turn: Turn, origin: Origin | None) -> Process:
+        """The elements for which a condition holds. All conditions are looked at, to know all that is not known."""
+        if source.length > MOST:
+            return too_many("filter", source, origin)
+        found, undecided = [], False
+        for number in range(source.length):
+            element = yield source.element(number)
+            condition = yield turn([element])
+            if not isinstance(condition, Formula):
+                return condition
+            holds = self.scalar(condition)
+            undecided |= holds is None
+            if holds:
+                found.append(element)
+        return UNDECIDED if undecided else listed(found, source.space)
+
+    def cut(self, source: Elements, bounds: Sequence[Slot], clamped: bool, origin: Origin | None) -> Slot:
+        """The elements between two bounds; None is an open one."""
+        found = [None if bound is None else self.whole(bound, "a bound", origin) for bound in bounds]
+        for bound in found:
+            if bound is not None and not isinstance(bound, int):
+                return bound
+        start, stop, _ = slice(*[max(0, b) if isinstance(b, int) and clamped else b for b in found]).indices(
+            source.length
+        )
+        return part(source, start, max(0, stop - start))
+
+    def pick(self, source: Elements, number: Slot, origin: Origin | None) -> Process:
+        """The element with a number."""
+        at = self.whole(number, "an index", origin)
+        if not isinstance(at, int):
+            return at
+        if 0 <= at < source.length:
+            return (yield source.element(at))
+        message = f"there is no element {at}: the sequence is empty"
+        if source.length:
+            message = f"there is no element {at}: the sequence has {source.length}, from 0 to {source.length - 1}"
+        return Absent(message, "the last one is   [-1:][0]" if at < 0 and source.length else "", origin)
+
+    def fold(self, source: Elements, begin: Slot, first: Turn, rest: Turn, word: str, origin: Origin | None) -> Process:
+        """A sequence drawn together from the left, from a value or, if that is None, from its first element."""
+        if source.length > MOST:
+            return too_many("fold", source, origin)
+        made, number = begin, 0
+        if made is None:
+            if not source.length:
+                message = f"there is nothing to begin with: `fold {word}` was given an empty sequence"
+                return Absent(message, f"give it a value to begin with:   fold({word}, …, …)", origin)
+            made, number = (yield source.element(0)), 1
+        turn = first
+        for n in range(number, source.length):
+            element = yield source.element(n)
+            made = yield turn([made, element])
+            turn = rest
+        return made
+
+    def greatest(self, source: Elements, origin: Origin | None) -> Process:
+        """The number of the largest element."""
+        if source.length > MOST:
+            return too_many("argmax", source, origin)
+        if not source.length:
+            return Absent("`argmax` was given an empty sequence, which has no largest element", "", origin)
+        found: list[Formula] = []
+        for number in range(source.length):
+            element = yield source.element(number)
+            if not isinstance(element, Formula):
+                return element
+            found.append(element)
+        return self.table.apply(argmax(len(found)), tuple(found), None, origin)
+
+
+def too_many(what: str, source: Elements, origin: Origin | None) -> Absent:
+    """Why a sequence is not drawn together, sifted or printed."""
+    return Absent(
+        f"`{what}` was given a sequence of {source.length} elements, and takes {MOST} at most",
+        "take a part of it:   sequence[0:100]",
+        origin,
+    )
+
+
+def _computed(formula: Formula, values: Sequence[Scalar | None]) -> Scalar | None:
+    operator = formula.operator
+    assert operator is not None
+    try:
+        made = operator.body(*values)
+    except Refusal:  # said when the formula is computed
+        return None
+    assert isinstance(made, (bool, float, str))
+    return made

@@ -1,0 +1,220 @@
+"""Programs with their settings, and their runs: results by the label of a `print` or the name of a definition."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voxlogica._dataclass import replace
+from voxlogica.errors import ComputationError, Diagnostic, InternalError, MachineError, Refusal, VoxLogicAError
+from voxlogica.execution.engine import Broken, Finished, find_operator
+from voxlogica.execution.planning import foreseen
+from voxlogica.formula import MASK, Formula, Leaf
+from voxlogica.plan import Workplan
+from voxlogica.session.binding import Bound, Options, Shared, bind, digests_of, outputs
+from voxlogica.session.running import EFFORT, Effort, Happening, Printed, Saved, Watcher, goals, happenings, provenance
+from voxlogica.session.settings import Settings
+from voxlogica.session.volumes import Shown, shown
+from voxlogica.values import Mask, Printable
+
+if TYPE_CHECKING:
+    from voxlogica.session import Program
+    from voxlogica.session.why import Reason
+
+
+def raised(diagnostics: Sequence[Diagnostic]) -> VoxLogicAError | ExceptionGroup[VoxLogicAError]:
+    """The exception for what failed while computing; a group when there are several kinds."""
+    kinds: dict[type[VoxLogicAError], list[Diagnostic]] = {}
+    for diagnostic in diagnostics:
+        kinds.setdefault(_KINDS.get(diagnostic.code, ComputationError), []).append(diagnostic)
+    errors = [kind(*found) for kind, found in kinds.items()]
+    return errors[0] if len(errors) == 1 else ExceptionGroup("several things failed", errors)
+
+
+_KINDS: Mapping[str, type[VoxLogicAError]] = {
+    "machine": MachineError,
+    "output": MachineError,
+    "internal": InternalError,
+}
+
+
+class Prepared:
+    """A program with its settings; nothing has been opened yet."""
+
+    def __init__(self, program: Program, settings: Settings, options: Options, save: bool = True) -> None:
+        self.program, self.settings = program, settings
+        if program.syntax.dialect is not None:
+            options = replace(options, dialect=program.syntax.dialect)
+        self.options = options
+        self.outputs = outputs(program.checked, settings, options) if save else {}
+
+    def bind(self, shared: Shared | None = None) -> Bound:
+        """Opens the inputs and compares grids. Raises `InputError` with all that is unfit.
+
+        Runs of one program on the same files may share what is known of them.
+        """
+        session = self.program.session
+        memo = None
+        if session.records is not None:
+            from voxlogica.session.store import Files
+
+            memo = Files(session.records, session.storage)
+        shared = shared or Shared()
+        shared.files.update(self.program.held)
+        return bind(self.program.checked, self.settings, self.options, self.outputs, memo, shared)
+
+
+class Run:
+    """A run of a program and its results, by the label of a `print` or the name of a definition that a goal needs."""
+
+    def __init__(self, prepared: Prepared, bound: Bound, effort: Effort = EFFORT) -> None:
+        self.program, self.settings, self.bound, self.effort = prepared.program, prepared.settings, bound, effort
+        name = Path(self.program.source.name).name
+        self.goals = goals(bound, self.program.checked, self.settings, name)
+        self._prepared = prepared
+        self.printed: dict[str, Printable] = {}
+        self.saved: list[Path] = []
+        self.number: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<Run of {self.program.source.name}: {self.printed}, saved {[str(path) for path in self.saved]}>"
+
+    def _repr_html_(self) -> str:
+        from voxlogica.session.display import run_html
+
+        return run_html(self)
+
+    def happenings(self, watcher: Watcher | None = None) -> Iterator[Happening]:
+        """Computes the goals; yields what happens, as it does."""
+        self._note()
+        program = self.program
+        for each in happenings(self.goals, program.session.engine, watcher, self.effort):
+            if isinstance(each, Printed):
+                self.printed[each.label] = each.value
+            elif isinstance(each, Saved):
+                self.saved.append(each.path)
+            else:
+                program.session.note(each)
+            yield each
+
+    @cached_property
+    def names(self) -> Mapping[str, Formula]:
+        """What the run can be asked for or does: definitions by name, goals as the program has them."""
+        return {**self._definitions, **{goal.words: goal.formula for goal in self.goals}}
+
+    @property
+    def wanted(self) -> list[Formula]:
+        """The formulas that are computed."""
+        return [formula for goal in self.goals for formula in (goal.formula, goal.clamped) if formula is not None]
+
+    @property
+    def _settings(self) -> dict[str, object]:
+        return {**self.settings.parameters, **self.settings.names, **self.settings.files}
+
+    def plan(self) -> Workplan:
+        """What would be computed now."""
+        storage, again = self.program.session.storage, self.effort.retry_failed
+        return foreseen(storage, self.wanted, find_operator, retry_failed=again)
+
+    def why(self) -> list[Reason]:
+        """For each task that would be computed, the one thing that changed since the latest run of this program.
+
+        Compared with the latest one of the same settings, if there is one. Empty without a store.
+        """
+        records = self.program.session.records
+        if records is None:
+            return []
+        earlier = records.latest(self.program.key, self._settings) or records.latest_of(self.program.key)
+        tasks = [task.formula for task in self.plan().tasks]
+        digests = digests_of(self.bound)
+        from voxlogica.session.why import reasons
+
+        return reasons(records, earlier.goals if earlier is not None else {}, self.names, tasks, digests)
+
+    def _note(self) -> None:
+        """Enters the run in the store's history; the formulas only when something is to be computed."""
+        records = self.program.session.records
+        if records is not None:
+            self.note_formulas()
+            from voxlogica.session import store as stores
+
+            self.number = stores.note(records, self.program.key, self._settings, self.names, time.time())
+
+    def note_formulas(self) -> None:
+        """Enters the formulas in the store, if something is to be computed, for questions of where values are from."""
+        records = self.program.session.records
+        if records is None:
+            return
+        wanted = self.wanted
+        known = self.program.session.storage.known([formula.id for formula in wanted])
+        new = [formula for formula in wanted if formula.id not in known]
+        if new:
+            from voxlogica.session import store as stores
+
+            stores.note_formulas(records, new, digests_of(self.bound))
+
+    @cached_property
+    def _definitions(self) -> Mapping[str, Formula]:
+        found = {}
+        for name, each in self.program.checked.definitions.items():
+            formula = self.bound.slots[each.slot]
+            if formula is not None:
+                found[name] = formula
+        return found
+
+    def __getitem__(self, name: str) -> Shown:
+        """What a `print` showed or a definition stands for, a sequence as a tuple; computed, or found, when asked for.
+
+        A definition need not be one that a goal needs. Raises `KeyError` for an unknown name, `ProgramError` for a
+        definition that is wrong, and `ComputationError` when it cannot be computed.
+        """
+        if name in self.printed:
+            return self.printed[name]
+        if name in self._definitions:
+            return self._value(name)
+        if name not in self.program.definitions:
+            known = ", ".join(dict.fromkeys([*self.printed, *self.program.definitions]))
+            raise KeyError(f"{self.program.source.name} has no print and no definition {name!r}; it has {known}")
+        return self._besides(name)._value(name)
+
+    def _besides(self, name: str) -> Run:
+        """This run as if a goal had needed a definition, on the files that it has bound."""
+        prepared = Prepared(self.program._wanting(name), self.settings, self._prepared.options, save=False)
+        paths = [self.settings.path(each) for each in self.program.checked.inputs]
+        files: dict[str, Leaf | Refusal] = dict(zip(paths, self.bound.leaves, strict=True))
+        return Run(prepared, prepared.bind(Shared(files=files)))
+
+    def masks(self) -> Mapping[str, Mask]:
+        """The masks that the program saves, by their paths as written, whether or not this run has saved them."""
+        goals = [each for each in self.program.checked.goals if each.word == "save" and each.type is MASK]
+        formulas = {
+            self.settings.replace(each.text.value, each.text.span): self.bound.slots[each.slot] for each in goals
+        }
+        wanted = [formula for formula in formulas.values() if formula is not None]
+        outcomes = dict(self.program.session.engine.run(wanted))
+        found = {path: outcomes[formula] for path, formula in formulas.items() if formula is not None}
+        return {
+            path: each.value
+            for path, each in found.items()
+            if isinstance(each, Finished) and isinstance(each.value, Mask)
+        }
+
+    def _value(self, name: str) -> Shown:
+        formula = self._definitions[name]
+        ((_, outcome),) = self.program.session.engine.run([formula])
+        if isinstance(outcome, Finished):
+            checked, title = self.program.checked, Path(self.program.source.name).name
+            origin = (
+                provenance(self.bound, checked, self.settings, title, formula, name) if formula.type.spatial else ""
+            )
+            return shown(outcome.value, name, origin)
+        assert isinstance(outcome, Broken)
+        error, origin_ = outcome.error, outcome.formula.origin
+        span, chain = (origin_.span, origin_.chain) if origin_ is not None else (None, ())
+        raise raised([Diagnostic("compute", error.message, span, chain=chain, details=error.details, help=error.help)])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self.printed, *self.program.definitions)))

@@ -1,0 +1,151 @@
+"""Values with voxels as people have them: they turn into arrays, nibabel's and SimpleITK's images, files, pictures.
+
+What is computed knows nothing of this: `plain` is the value itself.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from voxlogica import images, values
+from voxlogica._dataclass import dataclass, field
+from voxlogica.errors import MachineError, ProgramError, Refusal
+from voxlogica.formula import IMAGE, MASK
+from voxlogica.values import Space
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Plain: TypeAlias = "values.Mask | values.Image | values.Model"
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """What all values with voxels can do. `name` is that of the definition, if it is one's."""
+
+    space: Space
+    data: memoryview
+    name: str = field(default="", kw_only=True)
+    origin: str = field(default="", kw_only=True)
+    """What a file says of itself, as JSON; "" when nothing is known."""
+
+    @property
+    def plain(self) -> Plain:
+        """The value as operators have it."""
+        raise NotImplementedError
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Where it comes from: software, program, expression, id, parameters, and the digest of each input."""
+        found: dict[str, Any] = json.loads(self.origin or "{}")
+        return found
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """From [i, j, k] to Right, Anterior, Superior, in mm, as nibabel has it; `space` is in LPS, as ITK has it."""
+        return images.affine(self.space)
+
+    def nibabel(self) -> Any:
+        """A NIfTI image of nibabel, with the geometry of the file that was read."""
+        return images.to_nibabel(self.plain)
+
+    def sitk(self) -> Any:
+        """An image of SimpleITK; a mask has the numbers 0 and 1."""
+        return images.to_sitk(self.plain)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the file that a `save` of the program would write, in one step.
+
+        Raises `ProgramError` for a name or format that cannot be, `MachineError` when it cannot be written. Warns when
+        numbers do not fit into a picture's 8 bits.
+        """
+        value = self.plain
+        try:
+            format = images.format_of(path)
+            images.check_writable(format, MASK if isinstance(value, values.Mask) else IMAGE, self.space, str(path))
+            data = images.encode(format, value, self.origin)
+        except Refusal as refusal:
+            raise ProgramError.of("output", refusal.message, help=refusal.help) from refusal
+        try:
+            images.write(path, data)
+            if self.origin and format in images.WITHOUT_TEXT:
+                images.write(f"{path}.json", f"{self.origin}\n".encode())
+        except Refusal as refusal:
+            raise MachineError.of("output", refusal.message, help=refusal.help) from refusal
+        if format in images.FLAT and (outside := images.clamped(value)):
+            warnings.warn(f"{path} holds numbers from 0 to 255, and {outside} are outside", stacklevel=2)
+        return Path(path)
+
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self.space.size))
+        return f"<{type(self).__name__} {self.name}{': ' if self.name else ''}{size} voxels>"
+
+    def _repr_html_(self) -> str:
+        from voxlogica.session.display import volume_html
+
+        return volume_html(self.plain, self.name)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Mask(Volume, values.Mask):
+    """A truth value at each voxel; `numpy()` is of bool."""
+
+    @property
+    def plain(self) -> values.Mask:
+        return values.Mask(self.space, self.data)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Image(Volume, values.Image):
+    """A number at each voxel; `numpy()` is of float32."""
+
+    @property
+    def plain(self) -> values.Image:
+        return values.Image(self.space, self.data)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Labels(Image, values.Labels):
+    """Numbered regions, 0 outside."""
+
+    @property
+    def plain(self) -> values.Labels:
+        return values.Labels(self.space, self.data)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Model(Volume, values.Model):
+    """What a file holds: a number, or a colour of three or four, at each voxel."""
+
+    @property
+    def plain(self) -> values.Model:
+        return values.Model(self.space, self.data, self.components)
+
+
+Shown: TypeAlias = "values.Scalar | values.Record | Mask | Image | Model | tuple[Shown, ...]"
+"""What a run gives to people: numbers, truth values, texts, records, volumes, and sequences of them as tuples."""
+
+
+def shown(value: values.Value, name: str = "", origin: str = "") -> Shown:
+    """A value as people have it."""
+    match value:
+        case tuple():
+            return tuple([shown(each, name, origin) for each in value])
+        case values.Record():
+            return values.Record({field: shown(each, name, origin) for field, each in value.items()})
+        case values.Mask():
+            return Mask(value.space, value.data, name=name, origin=origin)
+        case values.Labels():
+            return Labels(value.space, value.data, name=name, origin=origin)
+        case values.Image():
+            return Image(value.space, value.data, name=name, origin=origin)
+        case values.Model():
+            return Model(value.space, value.data, value.components, name=name, origin=origin)
+        case bytes():
+            raise TypeError("no name of a program stands for a file")
+    return value

@@ -1,0 +1,94 @@
+"""Long and deep programs: the work from text to graph grows in proportion, and Python's stack bounds nothing.
+
+Work is counted in calls of functions, Python's and C's, which is the same on every machine and every day.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import pytest
+
+from voxlogica.check import check
+from voxlogica.errors import ProgramError, Source
+from voxlogica.formula import Leaf
+from voxlogica.reduction import reduce
+from voxlogica.reduction.code import DEFAULT
+from voxlogica.syntax import parse
+from voxlogica.values import Space
+
+SPACE = Space.grid(4, 4)
+IMAGE = 'load m = "m"\nlet i = intensity(m)\nlet a = i > 1\n'
+
+
+def lines(one: str, count: int) -> str:
+    """So many lines, in which `{n}` is the line's number and `{after}` the next one's."""
+    return "".join([one.format(n=n, after=n + 1) + "\n" for n in range(count)])
+
+
+SHAPES: dict[str, Callable[[int], str]] = {
+    "definitions": lambda n: "let x0 = 1\n" + lines("let x{after} = x{n} .+. {n}", n) + f'print "v" x{n}',
+    "the same name": lambda n: "let x = 1\n" + "let x = x .+. 1\n" * n + 'print "v" x',
+    "functions": lambda n: "let f0(x) = x\n" + lines("let f{after}(x) = f{n}(x) .+. 1", n) + f'print "v" f{n}(1)',
+    "functions of masks": lambda n: (
+        IMAGE + "let f0(x) = x\n" + lines("let f{after}(x) = f{n}(x) & a", n) + f'save "v.nii" f{n}(a)'
+    ),
+    "unused": lambda n: lines("let x{n} = 1", n) + 'print "v" 1',
+    "goals": lambda n: IMAGE + lines('print "v{n}" volume(i > {n})', n),
+    "calls": lambda n: f'{IMAGE}save "v.nii" ' + "near(" * n + "a" + ")" * n,
+    "calls of a library": lambda n: f'{IMAGE}save "v.nii" ' + "grow(" * n + "a" + ", a)" * n,
+    "brackets": lambda n: 'print "v" ' + "(" * n + "1" + ")" * n,
+    "nested": lambda n: 'print "v" ' + "1 .+. (" * n + "1" + ")" * n,
+    "chain": lambda n: f'{IMAGE}save "v.nii" a' + " & a" * n,
+    "prefixes": lambda n: f'{IMAGE}save "v.nii" ' + "! " * n + "a",
+    "lets": lambda n: 'print "v" let x = 1 in ' + "let x = x .+. 1 in " * n + "x",
+    "list": lambda n: 'print "v" [' + "1, " * n + "1]",
+    "turns": lambda n: f'print "v" fold + for k in range({n}) do k .*. 2',
+    "unknown names": lambda n: lines("let x{n} = y{n}", n) + 'print "v" x1',
+    "wrong types": lambda n: IMAGE + lines("let x{n} = near({n})", n) + 'save "v.nii" x1',
+    "wrong lines": lambda n: "let x = (\n" * n + 'print "v" 1',
+}
+
+
+def work(text: str) -> int:
+    """How many functions are called from a text to the formulas of its goals, or to its errors."""
+    count = 0
+
+    def counted(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(counted)
+    try:
+        made(text)
+    except ProgramError:
+        pass
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def made(text: str) -> int:
+    """Makes the formulas of a program's goals; how many."""
+    checked = check(parse(Source("t", text)))
+    leaves = [Leaf("", b"m", "test", 1, SPACE) for _ in checked.inputs]
+    slots = reduce(checked.code, leaves, dict.fromkeys([*checked.grids, DEFAULT], SPACE), {}, lambda text, _: text)
+    return sum(slots[goal.slot] is not None for goal in checked.goals)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_twice_the_text_is_twice_the_work(shape: str) -> None:
+    make = SHAPES[shape]
+    work(make(1))  # what is done once in a process
+    least, one, two = (work(make(size)) for size in (150, 300, 450))
+    assert two - one <= 1.1 * (one - least) + 10, f"{one - least} more calls for 150 more, and {two - one} for as many"
+
+
+@pytest.mark.parametrize(
+    "shape", ["calls", "calls of a library", "brackets", "nested", "chain", "prefixes", "lets", "functions of masks"]
+)
+def test_ten_thousand_levels_are_no_depth(shape: str) -> None:
+    assert made(SHAPES[shape](10_000)) == 1
