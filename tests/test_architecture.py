@@ -101,7 +101,7 @@ def test_importing_the_package_imports_nothing_of_it() -> None:
 
 
 SLOW = {"concurrent", "dataclasses", "difflib", "email", "inspect", "logging", "shutil", "subprocess"}
-"""Modules of Python that take longer to import than all of ours together; no run needs them unless something is wrong."""
+"""Modules of Python that take as long to import as many of ours; no run needs them unless something is wrong."""
 
 
 def test_running_a_program_imports_nothing_slow(tmp_path: Path) -> None:
