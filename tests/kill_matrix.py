@@ -222,7 +222,7 @@ def examine(directory: Path, tally: Tally, overlap: int, executions: int) -> Non
     path = directory / "store"
     for file in lock_files(path):
         locks = file.locks()
-        tally.left_locked += not locks.take(0, 2 * ALL)
+        tally.left_locked += not locks.take(0, ALL + 2)
         locks.close()
     for name in ("write.next", "write.lock"):
         descriptor = os.open(path / name, os.O_RDWR)

@@ -10,9 +10,23 @@ import tempfile
 from pathlib import Path
 
 from voxlogica.storage import Claim, Failed, Missing, Outcome, StoreFull, TaskError
-from voxlogica.storage.conformance import CIRCUMSTANCE, DEFINITE, MADE, task
+from voxlogica.storage.conformance import CIRCUMSTANCE, DEFINITE, MADE, taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
 from voxlogica.values import Value
+
+BIG = bytes(range(256)) * 100
+"""A value that is a blob."""
+
+
+def stored(store: EmbeddedStorage, name: str, value: float | bytes = BIG) -> None:
+    """Claims a task and stores its value."""
+    store.store(taken(store.claim(task(name))), value, MADE)
+
+
+def blob(store: EmbeddedStorage) -> Path:
+    """The only blob file there is."""
+    [path] = (store.directory / "blobs").glob("*/*")
+    return path
 
 
 class Peer:

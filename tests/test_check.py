@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxlogica.check import Checked, check
+from voxlogica.check import Checked, check, read_text
 from voxlogica.errors import Diagnostic, ProgramError, Source, render
 from voxlogica.formula import Formula, Formulas, Leaf, below
 from voxlogica.reduction import reduce
@@ -235,3 +235,10 @@ def test_imports_come_once_and_before_what_follows(tmp_path: Path, monkeypatch: 
     each = check(parse(Source("main.imgql", main.read_text())), main, "main.imgql")
     slots = reduce(each.code, [], {}, {}, lambda text, span: text)
     assert slots[each.goals[0].slot].id == ids('print "v" (2 .+. 1) .+. 2')[0]  # type: ignore[union-attr]
+
+
+def test_lines_may_end_as_they_once_did(tmp_path: Path) -> None:
+    (tmp_path / "old.imgql").write_bytes(b'\xef\xbb\xbf// a comment\rprint "v" 1\r')
+    assert read_text(tmp_path / "old.imgql", "old") == '// a comment\nprint "v" 1\n'
+    (tmp_path / "new.imgql").write_bytes(b'print "v" 1\r\n')
+    assert read_text(tmp_path / "new.imgql", "new") == 'print "v" 1\r\n'

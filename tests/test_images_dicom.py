@@ -7,8 +7,9 @@ each side must be found again at the same place of the patient, whatever the ori
 from __future__ import annotations
 
 import csv
+import locale
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -25,6 +26,16 @@ from voxlogica.errors import Refusal
 from voxlogica.images import dicom
 
 Voxels = NDArray[np.int16]
+
+
+@pytest.fixture(autouse=True)
+def own_locale() -> Iterator[None]:
+    """GDCM sets the process's locale when it writes, though not when it reads."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
+
+
 ROOT = "1.2.826.0.1.3680043.2.1125"
 ORIGIN = (-11.0, 22.0, -33.0)
 
@@ -169,6 +180,15 @@ def test_slopes_of_each_slice_are_taken(tmp_path: Path) -> None:
     numbers = images.read(leaf.file, leaf.space).numpy()[0, 0]
     assert numbers.tolist() == [5.0, 1.0, 15.0]
     assert leaf.space.size == (4, 5, 3)
+
+
+def test_reading_leaves_the_process_s_locale_alone(tmp_path: Path, own_locale: None) -> None:
+    before = locale.setlocale(locale.LC_ALL)
+    write(tmp_path / "s", phantom())
+    locale.setlocale(locale.LC_ALL, before)
+    leaf = images.bind(tmp_path / "s")
+    images.read(leaf.file, leaf.space)
+    assert locale.setlocale(locale.LC_ALL) == before
 
 
 def test_one_slice_is_a_plane(tmp_path: Path) -> None:

@@ -139,6 +139,7 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
         (CUBE.T, Space.grid(2, 3, 4)), "x has 4 x 3 x 2 voxels, and its space 2 x 3 x 4", "[i, j, k]",
     ),
     "nibabel 4d": (nib.Nifti1Image(np.zeros((2, 2, 2, 3), "f4"), EYE), "the image given for x has 4 axes", "[..., 0]"),
+    "nibabel vectors": (nib.Nifti1Image(np.zeros((2, 2, 2, 2, 3), "f4"), EYE), "has 5 axes", "[..., 0]"),
     "nibabel nan": (nib.MGHImage(CUBE, EYE), "an affine that has NaN in it", ""),
     "nibabel complex": (nib.Nifti1Image(np.zeros((2, 2, 2), "c8"), EYE), "the image given for x holds complex", ""),
     "sitk 4d": (sitk.Image([2, 2, 2, 3], sitk.sitkUInt8), "the image given for x has 4 axes", "[..., 0]"),
@@ -146,6 +147,7 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "sitk complex": (sitk.Image([2, 2], sitk.sitkComplexFloat32), "the image given for x holds complex numbers", ""),
 }  # fmt: skip
 REFUSED["nibabel nan"][0]._affine = EYE * np.nan
+REFUSED["nibabel vectors"][0].header.set_intent("vector")
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -155,3 +157,12 @@ def test_what_is_refused_is_told_with_what_to_do(case: str) -> None:
     with pytest.raises(Refusal, match=re.escape(message)) as caught:
         images.hold(name, wrong)
     assert help in caught.value.help
+
+
+def test_a_file_that_nibabel_cannot_read_to_its_end_is_refused(tmp_path: Path) -> None:
+    for name in ("x.nii", "x.nii.gz"):
+        nib.save(nib.Nifti1Image(np.random.default_rng(0).normal(size=(9, 9, 9)), EYE), tmp_path / name)
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(Refusal, match="the image given for x cannot be read"):
+            images.taken("the image given for x", nib.load(tmp_path / name))

@@ -77,12 +77,20 @@ def test_left_is_at_the_viewers_right_however_it_is_stored(order: tuple[int, ...
 
 def test_captions_say_what_it_is() -> None:
     run = vx.program(PROGRAM + "\nlet l = lcc(block | i <. 7)\nlet e = i >. 1000").run(save=False)
-    assert (
-        caption(run["block"]._repr_html_()) == "block: mask, 12 x 14 x 16 voxels of 2 x 2 x 2 mm, 27 voxels, 0.2160 ml"
+    assert caption(run["block"]._repr_html_()) == (
+        "block: mask, 12 x 14 x 16 voxels of 2 x 2 x 2 mm, 27 voxels, 0.2160 ml over scan"
     )
     assert caption(run["i"]._repr_html_()) == "i: image, 12 x 14 x 16 voxels of 2 x 2 x 2 mm, from 5 to 100"
     assert caption(run["l"]._repr_html_()) == "l: labels, 12 x 14 x 16 voxels of 2 x 2 x 2 mm, 2 regions"
-    assert caption(run["e"]._repr_html_()).endswith("0 voxels, 0 ml")
+    assert caption(run["e"]._repr_html_()).endswith("0 voxels, 0 ml over scan")
+
+
+def test_a_mask_that_no_run_has_made_is_drawn_alone() -> None:
+    mask = vx.program(PROGRAM).run(save=False)["block"]
+    alone = vx.Mask(mask.space, mask.data)
+    assert caption(alone._repr_html_()) == "mask, 12 x 14 x 16 voxels of 2 x 2 x 2 mm, 27 voxels, 0.2160 ml"
+    grey = np.ptp(picture(alone._repr_html_()), axis=2) < 3
+    assert {tuple(colour) for colour in np.unique(picture(alone._repr_html_())[grey], axis=0)} >= {(0, 0, 0)}
 
 
 def test_planes_colours_and_what_has_no_number() -> None:
@@ -91,7 +99,7 @@ def test_planes_colours_and_what_has_no_number() -> None:
     run = vx.program('load c = "c.png"\nlet m = red(c) >. 100\nprint "v" volume(m)').run()
     assert np.array_equal(picture(run["c"]._repr_html_()), colours)
     assert "3 numbers at each voxel, 8 x 9 voxels of 1 x 1 mm" in caption(run["c"]._repr_html_())
-    assert caption(run["m"]._repr_html_()).endswith(f"{run['v']:g} voxels, {run['v']:g} mm²")
+    assert caption(run["m"]._repr_html_()).endswith(f"{run['v']:g} voxels, {run['v']:g} mm² over c")
     void = vx.program('load v = "v"\nlet i = intensity(v)\nprint "x" 1').run(v=(np.full((3, 3, 3), np.nan), np.eye(4)))
     assert caption(void["i"]._repr_html_()).endswith("no number")
 

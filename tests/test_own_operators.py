@@ -273,6 +273,7 @@ def test_a_function_that_cannot_be_an_operator(function: Callable[..., vx.Mask],
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({}, "the version of `fine` is a whole number from 1, not 0"),
         ({"version": 0}, "the version of `fine` is a whole number from 1, not 0"),
         ({"version": "1"}, "the version of `fine` is a whole number from 1, not '1'"),
         ({"version": 1, "library": "skimage"}, "`fine` is computed by the package 'skimage', which is not installed"),
@@ -291,6 +292,8 @@ def test_options_that_cannot_be(options: dict[str, Any], message: str) -> None:
 def test_what_is_no_function_or_declared_elsewhere() -> None:
     with pytest.raises(vx.ProgramError, match="is not a function with a name"):
         vx.operator(version=1)(lambda image: image)
+    with pytest.raises(vx.ProgramError, match=r"write   @voxlogica\.operator\(version=1\)"):
+        vx.operator(near)
     Path("one.py").write_text(FILE)
     Path("two.py").write_text(FILE)
     from voxlogica.session import own

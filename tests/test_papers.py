@@ -45,6 +45,15 @@ def test_the_make_targets_that_papers_name_exist() -> None:
     assert {"demo", "test"} <= targets
 
 
+def test_the_tests_that_papers_name_exist() -> None:
+    sources = [*(ROOT / "tests").glob("test_*.py"), ROOT / "src/voxlogica/storage/conformance.py"]
+    there = {path.name for path in sources}
+    there.update(name for path in sources for name in re.findall(r"def (test_\w+)", path.read_text()))
+    for paper in PAPERS:
+        named = set(re.findall(r"`(?:tests/)?(test_\w+(?:\.py)?)`", paper.read_text()))
+        assert named <= there, paper.name
+
+
 def anchors(paper: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", without_code(paper.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}

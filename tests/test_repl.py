@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
 import re
+import select
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +18,7 @@ import numpy as np
 import pytest
 
 from voxlogica.cli import main
+from voxlogica.cli.repl import completions
 
 Talk = Callable[..., tuple[list[str], str]]
 
@@ -117,3 +124,93 @@ def test_what_the_command_line_sets_stays(talk: Talk) -> None:
     loaded = "p.imgql: 1 definitions, 0 goals; `:run` runs them"
     assert err == ""
     assert answers == [loaded, "7", "8", "7", loaded, "7"]
+
+
+@pytest.mark.parametrize("word", [":load", ":type", ":why", ":set"])
+def test_a_command_without_what_it_needs_says_so(talk: Talk, word: str) -> None:
+    _, err = talk(word)
+    assert err.startswith(f"error[usage]: {word} needs something after it\n  help: for example   {word} ")
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "found"),
+    [
+        ("volume(tum", "tum", ["tumour"]),
+        ("vol", "vol", ["volume"]),
+        (":l", ":l", [":load"]),
+        (":load ", "", ["p.imgql", "sub/"]),
+        (":load sub/q", "q", ["q-1.imgql"]),
+        (":load sub/q-1", "1", ["1.imgql"]),
+        ('load s = "sub/', "", ["q-1.imgql"]),
+        ('load s = "none/', "", []),
+        ('print "a" tum', "tum", ["tumour"]),
+    ],
+)
+def test_names_and_paths_are_completed(
+    line: str, text: str, found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sub").mkdir()
+    for name in ("p.imgql", ".hidden", "sub/q-1.imgql"):
+        Path(name).touch()
+    assert list(completions(line, text, ["volume", ":load", "let"], ["tumour"])) == found
+
+
+def test_at_a_terminal_ctrl_c_ends_the_computation_and_not_the_talk(tmp_path: Path) -> None:
+    """What would take for ever is interrupted; then a name of one's own is completed, and the history kept."""
+    with Terminal(tmp_path) as terminal:
+        terminal.wait("> ")
+        terminal.type("let tumour = 41\n")
+        terminal.wait("\r\n> ")
+        terminal.type("fold .+. for k in range(9000) do fold .+. for m in range(9000) do k .*. m\n")
+        terminal.wait(" m\r\n")
+        terminal.interrupt()
+        terminal.wait("interrupted\r\n> ")
+        terminal.type("tum\t .+. 1\n")
+        terminal.wait("\r\n42\r\n> ")
+        terminal.type(":quit\n")
+        assert terminal.end() == 0
+    assert (tmp_path / "state" / "voxlogica" / "history").read_text().splitlines()[-2:] == ["tumour .+. 1", ":quit"]
+
+
+REPL = """import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may have it ignored
+from voxlogica.cli import main
+sys.exit(main(["repl"]))"""
+
+
+class Terminal:
+    """A talk at a pseudo-terminal."""
+
+    def __init__(self, place: Path) -> None:
+        self._fd, end = pty.openpty()
+        settings = {"TERM": "xterm", "XDG_STATE_HOME": str(place / "state"), "INPUTRC": os.devnull, "NO_COLOR": "1"}
+        words = [sys.executable, "-c", REPL]
+        self._child = subprocess.Popen(words, stdin=end, stdout=end, stderr=end, env=os.environ | settings)
+        os.close(end)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def type(self, text: str) -> None:
+        os.write(self._fd, text.encode())
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does."""
+        self._child.send_signal(signal.SIGINT)
+
+    def wait(self, text: str) -> None:
+        """Reads until the text comes; what came before is forgotten."""
+        seen = ""
+        while text not in seen:
+            assert select.select([self._fd], [], [], 60)[0], f"{text!r} does not come after {seen!r}"
+            seen += os.read(self._fd, 4096).decode()
+
+    def end(self) -> int:
+        """The status with which it ends."""
+        return self._child.wait(60)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+        self._child.kill()
+        self._child.wait()

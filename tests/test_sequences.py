@@ -9,16 +9,21 @@ hundred goals are one program, for the sake of speed.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from random import Random
 from typing import Any, TypeAlias
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.language import Failure, arrays, value
 from tests.test_check import IMAGE, checked, goals, ids
 
 from voxlogica.errors import ProgramError
 from voxlogica.formula import Formula, below
+from voxlogica.operators.sequences import SUMMARIES
 
 Term: TypeAlias = "float | bool | tuple[Any, ...]"
 """A constant, or an operator's name and its terms."""
@@ -29,7 +34,7 @@ BODIES: dict[str, Callable[..., float | bool]] = {
     "add_numbers": lambda a, b: a + b, "subtract_numbers": lambda a, b: a - b, "multiply_numbers": lambda a, b: a * b,
     "larger_number": max, "less": lambda a, b: a < b, "at_least": lambda a, b: a >= b,
     "equal_numbers": lambda a, b: a == b, "unequal_numbers": lambda a, b: a != b,
-    "argmax": lambda *xs: float(xs.index(max(xs))),
+    "argmax": lambda *xs: float(xs.index(max(xs))), **{word: SUMMARIES[word] for word in SUMMARIES if word != "argmax"},
 }  # fmt: skip
 
 
@@ -372,3 +377,50 @@ def test_grids_in_loops() -> None:
     first, second = goals(text, GRID, OTHER)
     spaces = [{f.space.size for f in below([goal]) if f.space is not None} for goal in (first, second)]
     assert spaces == [{GRID.size}, {OTHER.size}]
+
+
+# Numbers from numbers
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12), st.floats(0, 1))
+def test_summaries_are_numpy_s(numbers: list[float], share: float) -> None:
+    text = f"[{', '.join(map(repr, numbers))}]"
+    words = (f"mean({text})", f"median({text})", f"quantile({text}, {share!r})", f"std({text})")
+    mean, median, quantile, std = (number(term(formula, {})) for formula in goals("\n".join(map(printed, words))))
+    scale = max(map(abs, numbers)) * 1e-12
+    assert mean == math.fsum(numbers) / len(numbers)
+    assert median == pytest.approx(np.median(numbers), abs=scale)
+    assert quantile == pytest.approx(np.quantile(numbers, share), abs=scale)
+    if len(numbers) == 1:
+        assert math.isnan(std)
+    else:
+        assert std == pytest.approx(np.std(numbers, ddof=1), rel=1e-9, abs=scale)
+
+
+def printed(expression: str) -> str:
+    return f'print "v" {expression}'
+
+
+def test_summaries_of_what_is_no_number_and_of_nothing() -> None:
+    assert [str(value(f"{word}([1, nan, 3])")) for word in ("mean", "std", "median")] == ["nan"] * 3
+    assert value("mean([1, inf])") == math.inf
+    assert value("quantile([2, nan], 0.5) == 0") is False
+    for word in ("mean", "std", "median"):
+        with pytest.raises(Failure, match=f"`{word}` was given an empty sequence, which has no {word}"):
+            value(f"{word}([])")
+    with pytest.raises(Failure, match=r"a share is between 0 and 1, and 1.5 is not"):
+        value("quantile([1, 2], 1.5)")
+    with pytest.raises(ProgramError, match="`mean` takes a sequence of numbers"):
+        value("mean([true])")
+    with pytest.raises(ProgramError, match="a number is wanted here, and this is a bool"):
+        value("quantile([1], true)")
+
+
+def test_summaries_of_late_sequences() -> None:
+    late = "(for k in range(max(i)) do k * k)"
+    words = ("mean({})", "std({})", "median({})", "quantile({}, 0.25)", "argmax({})")
+    for word in words:
+        assert value(word.format(late), i=[5, 1]) == value(word.format("[0, 1, 4, 9, 16]")), word
+    with pytest.raises(Failure, match="`mean` was given an empty sequence, which has no mean"):
+        value("mean(range(max(i)))", i=[0])

@@ -110,6 +110,8 @@ def test_replace_makes_another_program() -> None:
     assert [row["voxels"] for row in other.sweep().table()] == [19]
     with pytest.raises(vx.ProgramError, match="has no parameter `kk`"):
         program.replace(kk=1)
+    with pytest.raises(vx.InputError, match="the array given for scan does not say where its voxels are"):
+        program.replace(scan=VOXELS)
 
 
 def test_a_session_is_that_of_the_programs_inside() -> None:
@@ -194,6 +196,27 @@ def test_a_volume_that_cannot_be_saved(path: str, kind: type[Exception], message
 def test_sequences_of_volumes_are_tuples_of_them() -> None:
     run = vx.program(f'{FLAT}\nlet both = [bright, image >. 100]\nprint "n" volume(both[1])').run(CASE="a", save=False)
     assert [each.numpy().sum() for each in run["both"]] == [59, 19]
+
+
+def test_a_record_has_volumes_and_numbers_as_a_run_gives_them() -> None:
+    text = f'{FLAT}\nlet c = confusion_matrix(bright, image >. 100)\nprint "c" c'
+    run = vx.program(text).run(CASE="a", save=False)
+    assert (run["c"].tp, run["c"]["fp"]) == (19, 40)
+    assert run.printed["c"] == run["c"]
+
+
+def test_runs_on_images_in_memory_are_compared_to_the_voxel(tmp_path: Path) -> None:
+    with vx.Session(store=tmp_path / "store"):
+        program = vx.program(FLAT)
+        one, two = (program.run(scan=(VOXELS + more, AFFINE), save=False) for more in (0, 2))
+        difference = vx.diff(one, two)
+        assert [(each.label, each.before, each.after) for each in difference.numbers] == [("voxels", 59, 61)]
+        assert [(each.name, each.only_before, each.only_after, each.both) for each in difference.masks] == [
+            ("bright", 0, 2, 59)
+        ]
+        assert not vx.diff(one, "r1")
+        sweep = program.sweep(scan=(VOXELS, AFFINE), k=[60])
+        assert "<img" in sweep.report("page.html").read_text()
 
 
 # asyncio

@@ -18,16 +18,12 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from tests.storage_peer import Peer, until_waited_for
+from tests.storage_peer import BIG, Peer, blob, stored, until_waited_for
 
 from voxlogica.errors import MachineError
 from voxlogica.storage import Claim, Done, Failed, Missing, StoreFull, locks, size
-from voxlogica.storage.blobs import Blobs
 from voxlogica.storage.conformance import CIRCUMSTANCE, DEFINITE, MADE, gather, opened, taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
-from voxlogica.storage.live import Live
-
-BIG = bytes(range(256)) * 100
 
 
 @pytest.fixture
@@ -39,16 +35,6 @@ def said() -> list[str]:
 def store(tmp_path: Path, said: list[str]) -> Iterator[EmbeddedStorage]:
     with EmbeddedStorage(tmp_path / "store", tell=said.append) as store:
         yield store
-
-
-def stored(store: EmbeddedStorage, name: str, value: float | bytes = BIG) -> None:
-    store.store(taken(store.claim(task(name))), value, MADE)
-
-
-def blob(store: EmbeddedStorage) -> Path:
-    """The only blob file there is."""
-    [path] = (store.directory / "blobs").glob("*/*")
-    return path
 
 
 # Damage
@@ -247,6 +233,57 @@ def test_a_catalogue_the_disk_does_not_take_fails_the_batch_and_recovers(store: 
     assert opened(store.lookup(task("a"))) == 1.0
     assert opened(store.lookup(task("b"))) == 2.0
     assert store.verify().whole
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_disk_that_is_full_takes_nothing_loses_nothing_and_goes_on_when_there_is_room(
+    small_disk: Path, said: list[str]
+):
+    """Blobs first; then, with not a byte left, the catalogue."""
+    rest = small_disk / "rest"
+    value = bytes(5_000_000)
+    with EmbeddedStorage(small_disk / "store", limit=10**9, tell=said.append) as store, Peer(store.directory) as peer:
+        refused = 0
+        for name in "abcdefgh":
+            try:
+                stored(store, name, value)
+            except StoreFull:
+                refused += 1
+                assert not store.accepts(len(value))
+                assert peer.ask("claim", name, 0) == "claim", "its claim has ended"
+                assert peer.ask("release", name) == "released"
+        assert refused == 8 - store.stats().outcomes >= 3
+        with rest.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(4096)) == 4096:
+                pass
+        failed = 0
+        for number in range(20):
+            try:
+                stored(store, str(number), bytes(4000))
+            except StoreFull:
+                failed += 1
+        assert failed
+        assert opened(store.lookup(task("a"))) == value
+        assert sum("memory only" in sentence for sentence in said) == 1
+        rest.unlink()
+        assert store.verify().whole
+        assert store.collect(5_500_000).outcomes
+        stored(store, "last", value)
+        assert opened(store.lookup(task("last"))) == value
+        assert store.cleanup_failed_executions().orphans == 0
+        assert list((store.directory / "tmp").iterdir()) == []
 
 
 def test_a_blob_whose_row_is_not_taken_is_removed(store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch):
@@ -500,6 +537,70 @@ if os.fork():
         assert [opened(store.lookup(task(name))) for name in "ab"] == [1.0, 2.0]
 
 
+C_FORK = """
+import ctypes, os, signal, sys
+from voxlogica.storage.conformance import DEFINITE, MADE, task
+from voxlogica.storage.embedded import EmbeddedStorage
+store = EmbeddedStorage(sys.argv[1])
+claim = store.claim(task("a"))
+if ctypes.CDLL(None).fork() == 0:
+    for use in (
+        lambda: store.lookup(task("a")), lambda: store.claim(task("b")), lambda: store.wait_for_completion(task("b")),
+        lambda: store.store(claim, 1.0, MADE), lambda: store.mark_failed(claim, DEFINITE), store.records.runs,
+        lambda: store.offer(task("b"), 1.0, MADE),
+    ):
+        try:
+            use()
+            print("done", flush=True)
+        except (RuntimeError, ValueError) as error:
+            print(error, flush=True)
+    if sys.argv[2] == "stay":
+        print(os.getpid(), flush=True)
+        signal.pause()
+    sys.exit()
+if sys.argv[2] == "stay":
+    sys.stdin.read()
+os.wait()
+store.store(claim, 1.0, MADE)
+assert store.live.token in os.listdir(store.directory / "live")
+"""
+
+
+def in_child(lines: list[str]) -> None:
+    assert (
+        lines
+        == ["the store is closed"] * 3
+        + [f"the claim on task {task('a').hex()[:10]} has ended"] * 2
+        + ["the store is closed"] * 2
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="that C has forked is noticed by what Linux does to memory")
+def test_a_child_that_c_has_forked_has_no_store_and_ends_without_harm(tmp_path: Path):
+    """Nobody asks Python what to do when C forks; the child finds out when it comes to the store, or ends."""
+    command = [sys.executable, "-W", "ignore", "-c", C_FORK, str(tmp_path / "store"), "go"]
+    in_child(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout.splitlines())
+    with EmbeddedStorage(tmp_path / "store") as store:
+        assert opened(store.lookup(task("a"))) == 1.0
+        assert store.verify().whole
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="that C has forked is noticed by what Linux does to memory")
+def test_a_child_that_c_has_forked_holds_no_claim_when_its_parent_is_killed(tmp_path: Path):
+    command = [sys.executable, "-W", "ignore", "-c", C_FORK, str(tmp_path / "store"), "stay"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        in_child([parent.stdout.readline().rstrip() for _ in range(7)])
+        child = int(parent.stdout.readline())
+        parent.kill()
+        parent.wait()
+        try:
+            with EmbeddedStorage(tmp_path / "store") as store:
+                taken(store.claim(task("a")))
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
 def test_exit_with_fifty_blocked_helpers_does_not_hang(tmp_path: Path):
     script = """
 import sys
@@ -531,6 +632,17 @@ def test_what_a_killed_process_was_running_is_suspect(tmp_path: Path):
         assert [store.killed(task("b")) for _ in range(3)] == [1, 2, 3]
 
 
+def test_what_ran_when_the_machine_went_down_is_not_suspect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with EmbeddedStorage(tmp_path / "store") as store:
+        with Peer(store.directory) as peer:
+            assert peer.ask("run 3 a") == "running"
+            peer.kill()
+        monkeypatch.setattr("voxlogica.storage.embedded.boot_id", lambda: "another start")
+        store.bury()
+        assert store.suspects() == {}
+        assert len(store.processes()) == 1, "its file is gone all the same"
+
+
 def test_no_decision_uses_the_clock_of_the_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A day in the past: claims, waiting and failures are as ever."""
     with Peer(tmp_path / "store") as peer, EmbeddedStorage(tmp_path / "store") as store:
@@ -547,192 +659,41 @@ def test_no_decision_uses_the_clock_of_the_wall(tmp_path: Path, monkeypatch: pyt
         assert peer.ask("lookup a") == "done 1.0"
 
 
-# Putting in order
+def test_a_look_leaves_no_snapshot_behind(store: EmbeddedStorage):
+    """Behind an unfinished cursor, what others commit would not be seen, and the log could not be cut."""
+    for number in range(2000):
+        store.offer(task(str(number)), float(number), MADE)
+    assert len(store.known([task(str(number)) for number in range(2000)])) == 2000
+    assert isinstance(store.lookup(task("1")), Done)
+    assert store.provenance(task("1")) is not None
+    script = (
+        "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('pragma wal_checkpoint(truncate)').fetchone())"
+    )
+    command = [sys.executable, "-c", script, str(store.directory / "catalog.db")]
+    assert subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout == "(0, 0, 0)\n", (
+        "nobody reads"
+    )
+    assert not store._catalogue._connection.in_transaction
 
 
-def test_clean_up_removes_orphans_and_leftovers_but_not_what_is_being_written(store: EmbeddedStorage):
-    stored(store, "a")
-    orphan = blob(store).with_name(f"{task('b').hex()}-000000000000")
-    orphan.write_bytes(b"x")
-    other = store.directory / "blobs" / "notes.txt"
-    (store.directory / "tmp" / "0123456789abcdef-0").write_bytes(b"x")
-    assert store.live is not None
-    mine = store.directory / "tmp" / f"{store.live.token}-77"
-    mine.write_bytes(b"x")
-    with store.pin([task("b")]):
-        report = store.cleanup_failed_executions()
-        assert (report.orphans, report.leftovers) == (0, 1), "in use: it may be being published"
-    assert store.cleanup_failed_executions().orphans == 1
-    assert not orphan.exists()
-    assert not other.exists()
-    assert mine.exists()
-    assert opened(store.lookup(task("a"))) == BIG
-
-
-def test_who_is_taken_for_dead_while_it_starts_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Another has its file locked to remove it, before it was locked by its owner (found by the soak)."""
-    take, refused = locks.ByteLocks.take, list[int]()
-
-    def once_refused(self: locks.ByteLocks, *arguments: int, **more: bool) -> bool:
-        if not refused:
-            refused.append(1)
-            return False
-        return take(self, *arguments, **more)
-
-    monkeypatch.setattr(locks.ByteLocks, "take", once_refused)
-    live = Live(tmp_path, locks.LockFile)
-    lock = locks.LockFile(tmp_path / live.token).locks()
-    assert refused
-    assert not lock.take(0), "its owner has it"
-    lock.close()
-    live.close()
-
-
-def test_who_starts_while_leftovers_are_looked_for_loses_nothing(tmp_path: Path):
-    """Its file in `tmp/` is not there yet when the living are asked for (found by the soak)."""
-    (tmp_path / "tmp").mkdir()
-    (tmp_path / "tmp" / "dead-0").touch()
-
-    def living() -> frozenset[str]:
-        (tmp_path / "tmp" / "new-0").touch()
-        return frozenset()
-
-    assert [path.name for path in Blobs(tmp_path, "mine").leftovers(living)] == ["dead-0"]
-
-
-def test_collection_removes_what_is_cheapest_for_its_size(tmp_path: Path):
-    with EmbeddedStorage(tmp_path / "store", limit=10**9) as store:
-        for name, seconds, size in (("dear", 100.0, 10_000), ("cheap", 0.1, 10_000), ("large", 1.0, 1_000_000)):
-            made = type(MADE)("f", 1, seconds=seconds)
-            store.store(taken(store.claim(task(name))), bytes(size), made)
-        assert store.collect(100_000).outcomes == 1
-        assert [store.lookup(task(name)) is not None for name in ("dear", "cheap", "large")] == [True, True, False]
-        assert store.collect(15_000).outcomes == 1
-        assert store.lookup(task("dear")) is not None
-        assert store.stats().collected == 2
-
-
-def test_what_is_gone_below_a_value_counts_as_its_cost(tmp_path: Path):
-    """The input of `kept` took long and has been collected, so that `kept` is dearer than it seems."""
-    with EmbeddedStorage(tmp_path / "store", limit=10**9) as store:
-        made = type(MADE)
-        store.store(taken(store.claim(task("input"))), bytes(900_000), made("f", 1, seconds=50.0))
-        store.store(
-            taken(store.claim(task("kept"))), bytes(10_000), made("g", 1, arguments=(task("input"),), seconds=1.0)
-        )
-        store.store(taken(store.claim(task("other"))), bytes(10_000), made("h", 1, seconds=2.0))
-        store.collect(25_000)
-        assert store.lookup(task("input")) is None
-        store.collect(15_000)
-        assert store.lookup(task("kept")) is not None
-        assert store.lookup(task("other")) is None
-
-
-def test_what_is_pinned_or_in_use_is_not_collected(store: EmbeddedStorage):
-    for name in ("pinned", "used", "free"):
-        stored(store, name)
-    store.records.keep("paper", [task("pinned")])
-    assert store.records.kept() == {"paper": (task("pinned"),)}
-    with Peer(store.directory) as peer, store.pin([task("used")]):
-        assert peer.ask("collect 0") == "collected 1"
-    assert [store.lookup(task(name)) is not None for name in ("pinned", "used", "free")] == [True, True, False]
-    assert store.records.let_go("paper") == 1
-    assert store.collect(0).outcomes == 2
-
-
-def test_many_pins_are_one_lock(store: EmbeddedStorage):
-    stored(store, "a")
-    with store.pin([task(str(number)) for number in range(2000)]):
-        assert store.collect(0).outcomes == 0
-    assert store.collect(0).outcomes == 1
-
-
-def test_the_limit_is_kept_by_itself_and_said_once(tmp_path: Path):
-    said: list[str] = []
-    with EmbeddedStorage(tmp_path / "store", limit=100_000, tell=said.append) as store:
-        for number in range(60):
-            stored(store, str(number), bytes(10_000))
-            assert store.stats().bytes <= 110_000
-        assert len([sentence for sentence in said if "is full" in sentence]) == 1
-        assert store.verify().whole
-
-
-def test_what_is_used_outlives_what_is_not(tmp_path: Path):
-    """The level rises with each collection, and being read lifts a value to it: cost alone would keep neither."""
-    with EmbeddedStorage(tmp_path / "store", limit=10**9) as store:
-        for name in ("used", "unused"):
-            store.store(taken(store.claim(task(name))), bytes(10_000), replace(MADE, seconds=0.6))
-        for number in range(20):
-            stored(store, str(number), bytes(10_000))
-            opened(store.lookup(task("used")))
-            store.collect(50_000)
-        assert store.lookup(task("used")) is not None
-        assert store.lookup(task("unused")) is None
-
-
-def test_what_earlier_processes_added_counts(tmp_path: Path):
-    """Each adds less than would make it look at the whole store."""
-    for number in range(100):
-        with EmbeddedStorage(tmp_path / "store", limit=1_000_000) as store:
-            stored(store, str(number), bytes(15_000))
-    with EmbeddedStorage(tmp_path / "store", limit=1_000_000) as store:
-        assert store.stats().bytes <= 1_030_000
-
-
-def test_old_values_are_removed_on_request(store: EmbeddedStorage):
-    store.store(taken(store.claim(task("a"))), BIG, replace(MADE, when=time.time()))
-    assert store.collect(older_than=3600).outcomes == 0
-    assert store.collect(older_than=0).outcomes == 1
-
-
-# Durability
-
-
-@pytest.mark.parametrize(("durability", "goal", "expected"), [
-    ("none", True, 0), ("goals", False, 0), ("goals", True, 4), ("all", False, 4),
-])  # fmt: skip
-def test_what_is_durable_is_flushed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: str, goal: bool, expected: int
-):
-    """The file, its directory and, for the first blob in it, the directory above; and SQLite is told to flush."""
-    flushed: list[int] = []
-    monkeypatch.setattr(os, "fsync", flushed.append)
-    with EmbeddedStorage(tmp_path / "store", durability=durability) as store:  # type: ignore[arg-type]
-        store.store(taken(store.claim(task("a"))), BIG, MADE, goal=goal)
-        assert len(flushed) == (3 if expected else 0)
-        assert store._catalogue._durable == bool(expected)
-        stored_plain = store.store(taken(store.claim(task("b"))), 1.0, MADE)
-        assert isinstance(stored_plain, Done)
-        assert store._catalogue._durable == (durability == "all")
-
-
-# Records
-
-
-def test_records_come_back_as_they_were_written(store: EmbeddedStorage):
-    from voxlogica.storage.records import FormulaRow, Memo, Stamp
-
-    formula = FormulaRow(task("f"), "near", 1, task("space"), (task("a"), task("b")), b"\x00p")
-    store.records.add_formulas([formula, formula])
-    assert store.records.formula(task("f")) == formula
-    assert store.records.formula(task("g")) is None
-    file, memo = Stamp("/a/b.nii", 1, 2, 3, 4, 5), Memo(b"d" * 32, "{}", True)
-    store.records.remember(file, memo)
-    assert store.records.memo(file) == memo
-    assert store.records.memo(file._replace(mtime_ns=6)) is None
-    assert store.records.paths(b"d" * 32) == ["/a/b.nii"]
-    goals = {"z": task("z"), "a": task("a")}
-    number = store.records.add_run("a.imgql", {"hi": 0.9, "NAME": "c7"}, goals, 12.0)
-    later = store.records.add_run("a.imgql", {"hi": 0.8}, {}, 13.0)
-    run = store.records.run(number)
-    assert run is not None
-    assert list(run.goals.items()) == list(goals.items()), "in the program's order"
-    assert store.records.latest("a.imgql", {"NAME": "c7", "hi": 0.9}) == run
-    assert [row.number for row in store.records.runs()] == [later, number]
-
-
-def test_provenance_can_be_asked_from_another_process_too(store: EmbeddedStorage):
-    stored(store, "a", 1.0)
-    with EmbeddedStorage(store.directory) as other:
-        assert other.provenance(task("a")) == replace(MADE, bytes=size(1.0))
-        assert other.provenance(task("b")) is None
+def test_nothing_but_sqlite_opens_the_catalogue(tmp_path: Path):
+    """A descriptor of somebody else's, when it is closed, would take SQLite's locks along."""
+    script = """
+import sys
+found = []
+def look(event, given):
+    if event == "open" and "catalog.db" in str(given[0]):
+        found.append(given[0])
+sys.addaudithook(look)
+from voxlogica.storage.conformance import MADE, task
+from voxlogica.storage.embedded import EmbeddedStorage
+for _ in range(2):
+    with EmbeddedStorage(sys.argv[1]) as store:
+        store.offer(task("a"), 1.0, MADE)
+        store.offer(task("b"), bytes(10_000), MADE)
+        store.lookup(task("b")).ref.open()
+        store.verify(repair=True), store.stats(), store.cleanup_failed_executions(), store.collect(0)
+print(found)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "store")]
+    assert subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout == "[]\n"

@@ -199,3 +199,24 @@ def test_a_stopped_owner_keeps_its_claim_and_who_waits_is_told_in_time(store: Em
     peer.signal(signal.SIGCONT)
     assert peer.ask("store a 1.0") == "done 1.0"
     assert opened(store.wait_for_completion(task("a"))) == 1.0
+
+
+def test_closing_lets_the_claims_go_and_wakes_who_waits(directory: Path, peer: Peer):
+    store = EmbeddedStorage(directory)
+    taken(store.claim(task("mine")))
+    assert peer.ask("claim a 0") == "claim"
+    answers: list[object] = []
+    threads = [
+        Thread(target=lambda: answers.append(store.wait_for_completion(task("a")))),
+        Thread(target=lambda: answers.append(store.claim(task("a"), timeout=None))),
+    ]
+    for thread in threads:
+        thread.start()
+    until_waited_for(directory)
+    while not (entry := store._claims._entries[task("a")]).heirs or not entry.waiting:
+        os.sched_yield()
+    store.close()
+    for thread in threads:
+        thread.join(60)
+    assert answers == [None, None]
+    assert peer.ask("claim mine 0") == "claim"

@@ -24,13 +24,13 @@ from scipy.ndimage import distance_transform_edt
 
 import voxlogica as vx
 from voxlogica.cli import main
+from voxlogica.images.patterns import Pattern
 from voxlogica.kernels import fields
 from voxlogica.session.history import recorded
 from voxlogica.session.studies import Study
 from voxlogica.storage import MemoryStorage
 from voxlogica.study.axes import Axis
 from voxlogica.study.cases import ONLY, find
-from voxlogica.study.patterns import Pattern
 from voxlogica.study.rows import Row, Summary, Table, brief, check_table
 
 NAMES = ("ann", "bob", "cat")
@@ -332,6 +332,17 @@ def test_memory_does_not_depend_on_how_many_cases_there_are(
     assert few["Formula"] > 10, "what is counted is there"
     for name in many:
         assert many[name] <= 1.5 * few[name] + 4, f"{name}: {few[name]} for 4 cases, {many[name]} for 16"
+
+
+def test_what_fails_alike_in_all_cells_of_a_case_is_shown_once(voxlogica_: Voxlogica) -> None:
+    Path("data/bob/bob_seg.nii.gz").write_bytes(b"spoilt")
+    arguments = ("sweep", "p.imgql", "--cases", CASES, "-p", "k=55,60,65", "--table", "t.csv", "-q")
+    status, out, err = voxlogica_(*arguments)
+    assert status == 1
+    assert sum("failed  data/bob" in line for line in out.splitlines()) == 1
+    assert "6 done, 3 failed" in out
+    assert err.startswith("\nbob (3 rows): error[input]: data/bob/bob_seg.nii.gz is damaged")
+    assert sum(bool(row["error"]) for row in read_csv()) == 3
 
 
 def test_a_sweep_computes_what_its_cells_share_once(voxlogica_: Voxlogica) -> None:

@@ -74,8 +74,7 @@ def test_runs_are_listed_latest_first(voxlogica_: Voxlogica) -> None:
 
 
 def test_a_run_that_was_left_or_failed_says_so_in_the_list(voxlogica_: Voxlogica) -> None:
-    study = vx.load("p.imgql").sweep("data/{case}.nii.gz", k=[50, 60], jobs=1)
-    with study:
+    with vx.Session() as session, session.load("p.imgql").sweep("data/{case}.nii.gz", k=[50, 60], jobs=1) as study:
         next(iter(study))
     Path("data/bob.nii.gz").write_bytes(b"spoilt")
     voxlogica_("sweep", "p.imgql", "--cases", "data/{case}.nii.gz", "-p", "k=50,60")

@@ -82,8 +82,8 @@ class Operator:
     says that the body takes it first, without the user giving it. `cost` names the class of its running time; `isolate`
     has the body run in a process of its own, for what may crash or must be killable; `dynamic` says that the body
     returns formulas (see `Builder`), and `replayed` that it does so quickly, from numbers and truth values: these are
-    then stored in the formulas' place. `library` is the package that computes it, if not ours: its version is in the
-    ids.
+    then stored in the formulas' place. The arguments of one that is `apart` may lie on several grids. `library` is the
+    package that computes it, if not ours: its version is in the ids.
     """
 
     name: str
@@ -101,6 +101,7 @@ class Operator:
     isolate: bool = False
     dynamic: bool = False
     replayed: bool = False
+    apart: bool = False
     library: str = ""
     also: tuple[str, ...] = ()
 
@@ -155,10 +156,11 @@ class Formula:
     """A node of the graph: a constant (`value`), a leaf (`file`), or an operator over `arguments`.
 
     Made only by `Formulas`, which interns: within one table equal formulas are the same object. `origin` is where the
-    text first asked for it, and has no part in the id. An `open` one has a hole somewhere below.
+    text first asked for it, and has no part in the id. `free` are the numbers of the holes below it that nothing below
+    it binds, and of those on whose unknown grid something lies.
     """
 
-    __slots__ = ("__weakref__", "arguments", "file", "id", "open", "operator", "origin", "space", "type", "value")
+    __slots__ = ("__weakref__", "arguments", "file", "free", "id", "operator", "origin", "space", "type", "value")
 
     def __init__(
         self,
@@ -173,7 +175,7 @@ class Formula:
     ) -> None:
         self.id, self.type, self.space, self.operator = id, type, space, operator
         self.arguments, self.value, self.file, self.origin = arguments, value, file, origin
-        self.open: bool = any(argument.open for argument in arguments)
+        self.free = _free(arguments, space)
 
     @property
     def parts(self) -> tuple[Formula, ...]:
@@ -191,6 +193,17 @@ class Formula:
         return f"<{self.label} {self.id.hex()[:10]}: {self.type}>"
 
 
+_NOTHING: frozenset[int] = frozenset()
+
+
+def _free(parts: tuple[Formula, ...], space: Space | None) -> frozenset[int]:
+    free = _NOTHING
+    for part in parts:
+        if part.free:
+            free |= part.free
+    return free | {space.hole} if space is not None and space.hole is not None else free
+
+
 class Hole(Formula):
     """The place in a formula that others are to take, one after the other: what the name bound by a loop stands for."""
 
@@ -198,7 +211,7 @@ class Hole(Formula):
 
     def __init__(self, number: int, type: Type, space: Space | None) -> None:
         super().__init__(identity.hole(number, space.id if space else None), type, space, None, (), None, None, None)
-        self.number, self.open = number, True
+        self.number, self.free = number, frozenset((number,))
 
 
 class Late(Formula):
@@ -230,7 +243,8 @@ class Late(Formula):
         id = identity.applied(operator.name, operator.version, space.id if space else None, ids, counts)
         super().__init__(id, operator.result, space, operator, arguments, None, None, origin)
         self.parts, self.parameters, self.bodies, self.bound, self.word = parts, parameters, bodies, bound, word
-        self.open = any(part.open for part in parts)
+        outside = len(parts) - bodies
+        self.free = _free(parts[:outside], space) | (_free(parts[outside:], None) - frozenset(bound))
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +326,10 @@ def _by_id(formula: Formula) -> Id:
     return formula.id
 
 
+class Apart(ValueError):
+    """Arguments that must lie on one grid, and do not, or on one that is not known."""
+
+
 def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | None) -> Space | None:
     """The one space an operator's arguments and result share; an ill-typed formula cannot be built."""
     if len(arguments) != len(operator.parameters):
@@ -322,11 +340,19 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
         here = argument.space
         if here is not space and here is not None:
             if space is not None and here.id != space.id:
-                raise ValueError(f"{operator}: its arguments are in different spaces")
+                if operator.apart:
+                    return None
+                raise Apart(f"{operator}: its arguments are in different spaces")
             space = here
-    if space is None and (operator.result.spatial or operator.needs_space):
-        raise ValueError(f"{operator} needs a space")
+    if space is None and (operator.result.spatial or operator.needs_space) and not _is_unknown(operator, arguments):
+        known = not any(argument.type.spatial for argument in arguments)
+        raise (ValueError if known else Apart)(f"{operator} needs a space")
     return space
+
+
+def _is_unknown(operator: Operator, arguments: tuple[Formula, ...]) -> bool:
+    """Whether the space may be known later: that of a hole, or of what holds things on several grids."""
+    return operator.apart or any(a.free and a.type.spatial for a in arguments)
 
 
 def below(goals: Sequence[Formula], parts: bool = False) -> Iterator[Formula]:
@@ -383,7 +409,7 @@ def returned(task: Formula, result: object) -> tuple[Formula, ...]:
     if single:
         (formula,) = formulas
         here, there = task.space, formula.space
-        if not task.type.accepts(formula.type) or (here and here.id) != (there and there.id):
+        if not task.type.accepts(formula.type) or (here is not None and here.id != (there and there.id)):
             raise TypeError(f"{task.operator} is to return a {task.type} in its space, not {formula}")
     return formulas
 

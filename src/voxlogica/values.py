@@ -36,6 +36,8 @@ class Space:
     origin: tuple[float, ...]
     direction: tuple[float, ...]
     native: tuple[Plain, ...] = ()
+    hole: int | None = field(default=None, compare=False, repr=False)
+    """The number of the hole in a formula, if it stands for the space of what takes its place."""
 
     def __post_init__(self) -> None:
         n = len(self.size)

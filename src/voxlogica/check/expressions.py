@@ -35,7 +35,6 @@ from voxlogica.check.strings import has_names
 from voxlogica.errors import Diagnostic, Mark, Span
 from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type, signature
 from voxlogica.operators import by_symbol, own
-from voxlogica.operators.records import field
 from voxlogica.reduction.code import Apply, Constant, Invoke, Read, Text
 from voxlogica.syntax.ast import (
     Binder,
@@ -99,11 +98,10 @@ class Expressions:
         stack: list[Expression | _Begun] = [expression]
         operands: list[Operand] = []
         hidden: list[tuple[str, sequences.Hidden]] = []
-        as_functions: set[int] = set()  # names beside an operator that does not exist, such as `|>`
         while stack:
             node = stack.pop()
             if isinstance(node, Name):
-                operands.append(self.name(body, node, id(node) in as_functions))
+                operands.append(self.name(body, node, stack))
             elif isinstance(node, (Number, Boolean, String)):
                 operands.append(self.literal(body, node))
             elif isinstance(node, Binder):
@@ -112,8 +110,6 @@ class Expressions:
                 inner = self.inner(body, node)
                 stack.append(_Begun(node, len(inner)))
                 stack += inner[::-1]
-                if isinstance(node, Call) and self.is_no_operator(body, node.name):
-                    as_functions |= {id(argument) for argument in node.arguments}
             elif isinstance(whole := node.whole, Binder):
                 if node.parts == 2:
                     sequences.unbind(body, *hidden.pop())
@@ -157,10 +153,6 @@ class Expressions:
                 return self.field(body, node, given)
         raise TypeError(f"{node} is no expression")
 
-    def is_no_operator(self, body: Body, symbol: str) -> bool:
-        """Whether a symbol means nothing."""
-        return self.scope.find(symbol, body.moment) is None and built_in(symbol) is None and messages.is_symbol(symbol)
-
     # Names
 
     def literal(self, body: Body, node: Number | Boolean | String) -> Operand:
@@ -169,8 +161,8 @@ class Expressions:
             return Operand(body.emit(Text(node.value, node.span)), STRING)
         return Operand(body.emit(Constant(node.value, node.span)), literal_type(node))
 
-    def name(self, body: Body, node: Name, perhaps_function: bool = False) -> Operand:
-        """A name used as a value."""
+    def name(self, body: Body, node: Name, around: Sequence[Expression | _Begun]) -> Operand:
+        """A name used as a value; the last expression that has begun `around` it is the one that it stands in."""
         if node.name[0] == "$":
             return Operand(body.emit(Text(f"${{{node.name[1:]}}}", node.span)), STRING)
         local = body.local(node.name)
@@ -183,9 +175,14 @@ class Expressions:
             return self.apply(body, meaning, (), node.span)
         if meaning is None:
             self.report(body, self.unknown_name(body, node.name, node.span, ()), node.span)
-        elif not perhaps_function:
+        elif not self.is_beside_nothing(body, around):
             self.report(body, self.wrong_arity(body, node, meaning, 0), node.span)
         return BAD
+
+    def is_beside_nothing(self, body: Body, around: Sequence[Expression | _Begun]) -> bool:
+        """Whether a name stands beside an operator that does not exist, such as `|>`: it may well be a function."""
+        begun = next((each.whole for each in reversed(around) if isinstance(each, _Begun)), None)
+        return isinstance(begun, Call) and messages.is_symbol(begun.name) and self.meaning(body, begun.name) is None
 
     def value(self, body: Body, value: Value) -> Operand:
         """What a definition of the main code stands for, in the main code or seen from a function."""
@@ -213,8 +210,8 @@ class Expressions:
             return BAD
         if record.slot < 0 or body.general:
             return Operand(min(record.slot, 0), found)
-        read = Read(field(kind, node.name), record.slot, node.name, node.name_span)
-        return Operand(body.emit(read), found, record.grid if found.spatial else -1)
+        slot = body.emit(Read(kind, record.slot, node.name, node.name_span))
+        return Operand(slot, found, record.grid if found.spatial else -1)
 
     # Calls
 

@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 from voxlogica.check.names import Form
 
+_MANY = tuple([("pattern", *[f"pattern{n}" for n in range(2, count + 1)]) for count in range(1, 9)])
+
 _ALL = (
     Form(
         "range",
@@ -63,6 +65,55 @@ Negative bounds count from the end (C6).
 
 >>> value("argmax([3, 8, 8])")
 1.0""",
+    ),
+    Form(
+        "dataset",
+        _MANY,
+        "sequence of records",
+        """A record for each case that patterns describe: its parts as strings, and the file of each pattern.
+
+`dataset("flair={case}/{case}_flair.nii.gz", "seg={case}/{case}_seg.nii.gz")` has the fields `case`, `flair` and `seg`;
+the file of a pattern without a name is `image`. Cases are sorted, and may lie on different voxel grids. A file is
+opened when its record is needed; one that is lacking or unfit fails what needs that record.
+
+>>> value('for c in dataset("nowhere/{case}.nii.gz")[0:0] do c.case')
+()""",
+    ),
+    Form(
+        "mean",
+        (("xs",),),
+        "number",
+        """The mean of a sequence of numbers, rounded once. Of an empty one there is none.
+
+>>> value("mean([1, 2, 6])")
+3.0""",
+    ),
+    Form(
+        "std",
+        (("xs",),),
+        "number",
+        """The standard deviation of a sample of numbers: squares over one less than there are; of a single one nan.
+
+>>> value("std([1, 3, 3, 5])")
+1.632993161855452""",
+    ),
+    Form(
+        "median",
+        (("xs",),),
+        "number",
+        """The number in the middle of a sequence of numbers, or the mean of the two there; nan if one of them is.
+
+>>> value("median([3, 1, 8, 2])")
+2.5""",
+    ),
+    Form(
+        "quantile",
+        (("xs", "share"),),
+        "number",
+        """The number below which a share of a sequence of numbers lies, interpolated between neighbours as NumPy does.
+
+>>> value("quantile([0, 10, 20, 30, 40], 0.9)")
+36.0""",
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from voxlogica.check.names import Kind, known
 from voxlogica.errors import Diagnostic, Mark, Span, close_matches
@@ -33,8 +33,8 @@ def several(kind: Type) -> str:
 
 
 def is_symbol(name: str) -> bool:
-    """Whether a name is written between or before its arguments."""
-    return not (name[0].islower() or name[0] == "_")
+    """Whether a name is written between or before its arguments: it is no word, or one in capitals alone."""
+    return name[0] != "_" and (name.isupper() or not name[0].isalpha())
 
 
 def number_of(count: int, noun: str) -> str:
@@ -51,8 +51,11 @@ def text_of(expression: Expression) -> str:
 # Names
 
 
-def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate most like a name that was perhaps meant."""
+def nearest(name: str, candidates: Collection[str]) -> str | None:
+    """The candidate most like a name that was perhaps meant; capitals matter least."""
+    for word in candidates:
+        if word.lower() == name.lower():
+            return word
     words = [word for word in candidates if not is_symbol(word) and abs(len(word) - len(name)) <= 3]
     close = close_matches(name, words, 0.75)
     return close[0] if close else None
@@ -65,9 +68,14 @@ def bare(symbol: str) -> str:
 
 
 def related(
-    symbol: str, candidates: Iterable[str], kinds: Sequence[Kind | None], variants: Callable[[str], Variants]
+    symbol: str, candidates: Sequence[str], kinds: Sequence[Kind | None], variants: Callable[[str], Variants]
 ) -> str | None:
-    """The symbol that differs from an unknown one only in dots and doublings, and takes such arguments if one does."""
+    """The symbol that differs from an unknown one only in dots and doublings, and takes such arguments if one does.
+
+    Of a word in capitals, a name that has none.
+    """
+    if symbol.lower() in candidates:
+        return symbol.lower()
     alike = sorted(
         (other for other in candidates if is_symbol(other) and bare(other) == bare(symbol) and other != symbol),
         key=lambda other: (len(other), other.startswith("."), other),
@@ -332,9 +340,11 @@ def no_sequence(word: Span, argument: Expression, kind: Kind | None, takes: str,
     return Diagnostic("type", message, word, "", (Mark(argument.span, "", "~"), *marks), help=help)
 
 
-def no_number(word: Span, argument: Expression, kind: Kind | None, marks: tuple[Mark, ...]) -> Diagnostic:
-    """An index or a bound that is no number."""
-    message = f"a whole number is wanted here, and this is {one(kind)}"
+def no_number(
+    word: Span, argument: Expression, kind: Kind | None, marks: tuple[Mark, ...], whole: bool = True
+) -> Diagnostic:
+    """An index or a bound that is no number, or another number that is none."""
+    message = f"a {'whole ' * whole}number is wanted here, and this is {one(kind)}"
     return Diagnostic("type", message, argument.span, "", tuple(mark for mark in marks if mark.span != argument.span))
 
 
@@ -360,6 +370,18 @@ def no_function(word: Span, argument: Expression) -> Diagnostic:
     help = "for anything else write   for x in … do …"
     message = "`map` takes the name of a function first"
     return Diagnostic("type", message, word, "", (Mark(argument.span, "", "~"),), help=help)
+
+
+def no_pattern(argument: Expression) -> Diagnostic:
+    """`dataset` of what is no string: the fields of its records must be known without running."""
+    help = 'for example   dataset("data/{case}/{case}_flair.nii.gz")'
+    return Diagnostic("type", "`dataset` takes patterns in quotes", argument.span, help=help)
+
+
+def field_twice(argument: Expression, name: str) -> Diagnostic:
+    """Two patterns, or a pattern and a part, of one name."""
+    help = 'name the patterns:   dataset("flair={case}_flair.nii.gz", "seg={case}_seg.nii.gz")'
+    return Diagnostic("type", f"two fields would be called `{name}`", argument.span, help=help)
 
 
 def mixed_list(node: List, number: int, kind: Type, other: Type) -> Diagnostic:

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from voxlogica._dataclass import dataclass
+from voxlogica._dataclass import dataclass, replace
 from voxlogica.check import messages
 from voxlogica.check.bodies import BAD, Body, Checking, Local, Operand, Request, instance, join_grids, type_of
 from voxlogica.check.names import Form, Instance, Kind, Overloaded, Problem, Unknown, fits, known
 from voxlogica.check.spaces import Place
-from voxlogica.errors import Span
-from voxlogica.formula import BOOL, NOTHING, NUMBER, Type, sequence
+from voxlogica.check.strings import without_names
+from voxlogica.errors import ProgramError, Span
+from voxlogica.formula import BOOL, MODEL, NOTHING, NUMBER, STRING, Type, record, sequence
+from voxlogica.images.patterns import Pattern, named
 from voxlogica.reduction import Code
-from voxlogica.reduction.code import Constant, Cut, Each, Folding, Greatest, Items, Pick, Range, Sift, Together
-from voxlogica.syntax.ast import Binder, Call, Expression, Field, Fold, Index, List, Name, Number, Slice
+from voxlogica.reduction.code import Constant, Cut, Dataset, Each, Folding, Items, Pick, Range, Sift, Summary, Together
+from voxlogica.syntax.ast import Binder, Call, Expression, Field, Fold, Index, List, Name, Number, Slice, String
 
 if TYPE_CHECKING:
     from voxlogica.check.expressions import Expressions
@@ -313,14 +315,16 @@ def _cut(
     return Operand(body.emit(Cut(kind, source.slot, slots[0], slots[1], clamped, word)), source.kind, source.grid)
 
 
-def _is_number(checker: Expressions, body: Body, argument: Expression, operand: Operand, word: Span) -> bool:
-    """Whether an operand is a whole number, as far as can be seen; says so when it is not."""
+def _is_number(
+    checker: Expressions, body: Body, argument: Expression, operand: Operand, word: Span, whole: bool = True
+) -> bool:
+    """Whether an operand is a number, a whole one unless said, as far as can be seen; says so when it is not."""
     if operand.kind is not None and not fits(NUMBER, operand.kind):
         marks, traces = checker.marks(body, argument, operand.kind)
-        problem = messages.no_number(word, argument, operand.kind, tuple(marks))
+        problem = messages.no_number(word, argument, operand.kind, tuple(marks), whole)
         body.problems.append(Problem(problem, Place(word), tuple(traces)))
         return False
-    if isinstance(argument, Number) and not argument.value.is_integer():
+    if whole and isinstance(argument, Number) and not argument.value.is_integer():
         checker.report(body, messages.no_whole_number(argument), argument.span)
         return False
     return True
@@ -346,20 +350,54 @@ def form(checker: Expressions, body: Body, node: Call, meaning: Form, given: lis
         case "subsequence":
             bounds = arguments if len(arguments) == 3 else (arguments[0], None, arguments[1])
             return _cut(checker, body, bounds, word, given, clamped=True)
-        case "argmax":
-            return _argmax(checker, body, node, given[0])
-    return _range(checker, body, node, given)
+        case "range":
+            return _range(checker, body, node, given)
+        case "dataset":
+            return _dataset(checker, body, node)
+    return _summary(checker, body, node, given)
 
 
-def _argmax(checker: Expressions, body: Body, node: Call, source: Operand) -> Operand:
-    word, (values,) = node.name_span, node.arguments
-    element = _element(checker, body, values, source, word, "`argmax` takes a sequence of numbers")
-    if element.kind is None or source.slot < 0:
+def _summary(checker: Expressions, body: Body, node: Call, given: Sequence[Operand]) -> Operand:
+    """A number from a sequence of numbers; `quantile` takes a share too."""
+    word, (values, *rest), (source, *more) = node.name_span, node.arguments, given
+    takes = f"`{node.name}` takes a sequence of numbers"
+    element = _element(checker, body, values, source, word, takes)
+    right = [_is_number(checker, body, *each, word, whole=False) for each in zip(rest, more, strict=True)]
+    if element.kind is None or not all(right) or any(operand.slot < 0 for operand in given):
         return Operand(-1, NUMBER)
     if not fits(NUMBER, element.kind):
-        _no_sequence(checker, body, values, source, word, "`argmax` takes a sequence of numbers")
+        _no_sequence(checker, body, values, source, word, takes)
         return Operand(-1, NUMBER)
-    return Operand(body.emit(Greatest(source.slot, word)), NUMBER)
+    made = Summary(node.name, source.slot, tuple([operand.slot for operand in more]), word)
+    return Operand(body.emit(made), NUMBER)
+
+
+def _dataset(checker: Expressions, body: Body, node: Call) -> Operand:
+    """`dataset("pattern", …)`: the fields are the parts of the patterns, and an image for each pattern."""
+    kinds: dict[str, Type] = {}
+    images: list[str] = []
+    for argument in node.arguments:
+        if not isinstance(argument, String):
+            checker.report(body, messages.no_pattern(argument), argument.span)
+            return BAD
+        name, pattern = named(argument.value)
+        try:
+            kinds |= dict.fromkeys(Pattern.of(without_names(pattern)).parts, STRING)
+        except ProgramError as error:
+            said = error.diagnostics[0]
+            checker.report(body, replace(said, code="input", span=argument.span), argument.span)
+            return BAD
+        images.append(name or "image")
+    for name, argument in zip(images, node.arguments, strict=True):
+        if name in kinds:
+            checker.report(body, messages.field_twice(argument, name), argument.span)
+            return BAD
+        kinds[name] = MODEL
+    kind = record(*kinds.items())
+    if body.general:
+        return Operand(0, sequence(kind))
+    texts = tuple([argument.value for argument in node.arguments if isinstance(argument, String)])
+    return Operand(body.emit(Dataset(kind, texts, node.name_span)), sequence(kind), body.spaces.new())
 
 
 def _range(checker: Expressions, body: Body, node: Call, given: Sequence[Operand]) -> Operand:

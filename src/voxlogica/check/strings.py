@@ -35,6 +35,11 @@ def replaced(text: str, value: Callable[[str], str]) -> str:
     return _NAMES.sub(one, text)
 
 
+def without_names(text: str) -> str:
+    """The string with a letter in the place of each name: the same pattern to the eye, whatever the names stand for."""
+    return replaced(text, lambda _: "x")
+
+
 def names(commands: Iterable[Command]) -> tuple[StringName, ...]:
     """Every name in the strings of some commands, in their order."""
     return tuple(StringName(name, span) for name, span in _found(commands) if name is not None)

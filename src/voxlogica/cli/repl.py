@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from math import prod
@@ -39,35 +39,42 @@ HELP = """  an expression shows its value; a command (let, load, import, print, 
 _COMMANDS = tuple(re.findall(r":\w+", HELP))
 _DEFINITION = re.compile(r"""(?:let|load|import)\b|[^\W\d]\w*\s*(?:\([^()]*\)\s*)?=(?![-#;:_'.|!$%&/^=*+<>?@~\\])""")
 """How a line begins that defines something; `let` may be left out."""
+_DEFINED = re.compile(r"(?:(?:let|load)\s+)?([^\W\d]\w*)")
+_EXAMPLES = {
+    ":load": ":load program.imgql", ":type": ":type 1 .+. 2", ":why": ":why volume(near(tt))", ":set": ":set CASE=anna"
+}  # fmt: skip
 
 
 def repl(options: Options) -> int:
     """Reads, evaluates and shows until there is no more."""
     memory.keep_freed()
     storage = MemoryStorage() if options.no_store else None
-    with Session(store=options.store, storage=storage, tell=notice) as session, _history():
+    with Session(store=options.store, storage=storage, tell=notice) as session:
         talk = _Talk(session, options)
-        if options.program:
-            talk.obey(f":load {options.program}")
-        interactive = sys.stdin.isatty()
-        while True:
-            try:
-                line = input("> " if interactive else "")
-            except EOFError:
-                return 0
-            except KeyboardInterrupt:
-                print()
-                continue
-            if line.strip() in (":quit", ":q"):
-                return 0
-            try:
-                talk.obey(line.strip())
-            except VoxLogicAError as error:
-                complain(error.diagnostics)
-            except KeyboardInterrupt:
-                print("interrupted", file=sys.stderr)
-            except Exception as error:  # noqa: BLE001  # a bug of ours is said, and ends no talk
-                complain([unexpected(error)])
+        with _editing(talk.names):
+            if options.program:
+                talk.obey(f":load {options.program}")
+            while _answered(talk):
+                pass
+    return 0
+
+
+def _answered(talk: _Talk) -> bool:
+    """Reads a line and does what it says; False when there is no more."""
+    try:
+        line = input("> " if sys.stdin.isatty() else "").strip()
+        if line in (":quit", ":q"):
+            return False
+        talk.obey(line)
+    except EOFError:
+        return False
+    except VoxLogicAError as error:
+        complain(error.diagnostics)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+    except Exception as error:  # noqa: BLE001  # a bug of ours is said, and ends no talk
+        complain([unexpected(error)])
+    return True
 
 
 class _Talk:
@@ -90,7 +97,7 @@ class _Talk:
         start = time.perf_counter()
         word, _, rest = line.partition(" ")
         if word.startswith(":"):
-            self._command(word)(rest.strip())
+            self._command(word, rest.strip())(rest.strip())
         elif re.match(r"(print|save)\b", line):
             self._do(self._program([line]))
         elif _DEFINITION.match(line):
@@ -100,13 +107,20 @@ class _Talk:
         if self._timed and word != ":time":
             print(f"{time.perf_counter() - start:.3f} s")
 
-    def _command(self, word: str) -> Callable[[str], None]:
+    def names(self) -> list[str]:
+        """What has been defined, as typing begins it."""
+        found = (_DEFINED.match(line) for line in self._definitions)
+        return [match[1] for match in found if match]
+
+    def _command(self, word: str, rest: str) -> Callable[[str], None]:
         commands: Mapping[str, Callable[[str], None]] = {
             ":load": self._load, ":run": self._run, ":show": self._show, ":type": self._type, ":why": self._why,
             ":time": self._time, ":set": self._set, ":reset": self._reset, ":help": lambda _: print(HELP),
         }  # fmt: skip
         if word not in commands:
             raise ProgramError.of("usage", f"there is no command {word}", help="`:help` lists them")
+        if not rest and word in _EXAMPLES:
+            raise ProgramError.of("usage", f"{word} needs something after it", help=f"for example   {_EXAMPLES[word]}")
         return commands[word]
 
     # The program
@@ -221,7 +235,7 @@ def described(value: Value) -> str:
 
 
 @contextmanager
-def _history() -> Iterator[None]:
+def _editing(names: Callable[[], Sequence[str]]) -> Iterator[None]:
     """Editing, completion and a history that is kept, where somebody types and the machine has readline."""
     if not sys.stdin.isatty():
         yield
@@ -232,10 +246,11 @@ def _history() -> Iterator[None]:
         yield
         return
     path = user_state_path("voxlogica") / "history"
-    words = sorted({*(entry.name for entry in entries()), "let", "load", "import", "print", "save", *_COMMANDS})
+    words = {*(entry.name for entry in entries()), "let", "load", "import", "print", "save", *_COMMANDS}
 
     def complete(text: str, number: int) -> str | None:
-        return next(islice((word for word in words if word.startswith(text)), number, None), None)
+        return next(islice(completions(readline.get_line_buffer()[: readline.get_endidx()], text, words, names()),
+                           number, None), None)  # fmt: skip
 
     readline.set_completer(complete)
     readline.set_completer_delims(' ()[],"&|!+-*/<>=')
@@ -249,3 +264,17 @@ def _history() -> Iterator[None]:
             path.parent.mkdir(parents=True, exist_ok=True)
             readline.set_history_length(1000)
             readline.write_history_file(path)
+
+
+def completions(line: str, text: str, words: Iterable[str], names: Iterable[str]) -> Iterator[str]:
+    """What may stand in the place of `text`, with which a line ends: paths after `:load` and in strings, else names."""
+    quoted = line.rpartition('"')[2] if line.count('"') % 2 else None
+    path = line.removeprefix(":load ") if line.startswith(":load ") else quoted
+    if path is None:
+        yield from sorted(word for word in {*words, *names} if word.startswith(text))
+        return
+    directory, _, begun = path.rpartition("/")
+    with suppress(OSError):
+        for entry in sorted(Path(directory or ("/" if path.startswith("/") else ".")).iterdir()):
+            if entry.name.startswith(begun) and (begun or not entry.name.startswith(".")):
+                yield text + entry.name[len(begun) :] + ("/" if entry.is_dir() else "")

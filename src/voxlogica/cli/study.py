@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
 from voxlogica.cli import STATUS
@@ -107,14 +108,18 @@ class _Lines:
         self._widths += [max(len(name), 7) for name in self._measures]
         self._colours = coloured(sys.stdout)
         self._begun = False
+        self._failed: set[tuple[str, str]] = set()
 
     def show(self, row: Row) -> None:
-        """Prints a row, and before the first the head."""
+        """Prints a row, and before the first the head; what fails alike in all cells of a case once."""
+        if row.error and (row.case, row.error) in self._failed:
+            return
         if not self._begun:
             self._begun = True
             self._print(_BOLD, "case", [*self._axes, *self._measures], "time")
         parameters = [shown(row.parameters[name]) for name in self._axes]
         if row.error:
+            self._failed.add((row.case, row.error))
             words = f"failed  {row.error}"
             if row.values:
                 words += f"  (known: {', '.join(f'{name}={brief(value)}' for name, value in row.values.items())})"
@@ -151,12 +156,11 @@ def _foot(study: Study, table: Table, options: Options) -> None:
     known = f"   run r{study.number}   voxlogica report r{study.number}" if study.number is not None else ""
     print(f"{len(table) - failed} done, {failed} failed{known}")
     sys.stdout.flush()
-    said: dict[str, list[str]] = {}
+    said: dict[str, Counter[str]] = {}
     for row in table.failed:
-        if row.case not in said.setdefault(row.trouble, []):
-            said[row.trouble].append(row.case)
+        said.setdefault(row.trouble, Counter())[row.case] += 1
     for trouble, cases in said.items():
-        names = ", ".join(case for case in cases if case)
+        names = ", ".join(case + (f" ({rows} rows)" if rows > 1 else "") for case, rows in cases.items() if case)
         print(f"\n{f'{names}: ' if names else ''}{trouble}", file=sys.stderr)
 
 

@@ -108,7 +108,11 @@ def _from_nibabel(name: str, image: Any) -> Model:
     file, the geometry is kept as it is there: the image and its file are on one grid to the last bit."""
     import numpy as np
 
-    array, components = _components(name, np.asanyarray(image.dataobj), image.header)
+    try:
+        data = np.asanyarray(image.dataobj)
+    except (OSError, EOFError, ValueError) as error:  # it reads its file only now
+        raise Refusal(f"{name} cannot be read", (str(error),), "copy or download its file again") from error
+    array, components = _components(name, data, image.header)
     sizes = _sizes(name, array.shape[:-1] if components > 1 else array.shape)
     if image.affine is None:
         raise Refusal(f"{name} has no affine", help="give   (array, affine)")
@@ -129,7 +133,8 @@ def _components(name: str, array: NDArray[Any], header: Any) -> tuple[NDArray[An
     colours = array.dtype.names
     if colours is not None and len(colours) in (3, 4) and {array.dtype[n].str for n in colours} == {"|u1"}:
         return array.view(("u1", len(colours))), len(colours)
-    if array.ndim == 5 and "intent_code" in header and int(header["intent_code"]) == nifti.VECTOR:
+    is_vector = "intent_code" in header and int(header["intent_code"]) == nifti.VECTOR
+    if is_vector and array.ndim == 5 and array.shape[3] == 1:
         check_components(name, array.shape[4])
         return _numbers(name, array[:, :, :, 0, :]), array.shape[4]
     return _numbers(name, array), 1

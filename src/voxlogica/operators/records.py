@@ -1,4 +1,7 @@
-"""What reads a record: an operator that the evaluator applies. Programs write `record.name`."""
+"""What makes a record of its fields, and what reads one: operators that the evaluator applies.
+
+Programs write `record.name`; no program makes a record but by an operator that returns one, and `dataset`.
+"""
 
 from __future__ import annotations
 
@@ -21,3 +24,15 @@ def field(record: Type, name: str) -> Operator:
 
 def _field(record: Record, name: str) -> Value:
     return record[name]
+
+
+@cache
+def fields(record: Type) -> Operator:
+    """The operator whose value is the record of its arguments."""
+    assert record.fields is not None
+    names = tuple(record.fields)
+    return Operator(
+        name="record", symbol="record", version=1, hidden=True, parameters=tuple(record.fields.items()),
+        result=record, body=lambda *values: Record(dict(zip(names, values, strict=True))), doc="A record.",
+        cost="scalar",
+    )  # fmt: skip

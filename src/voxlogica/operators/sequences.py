@@ -6,7 +6,10 @@ their own until they are printed.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import NoReturn
 
 from voxlogica.errors import Refusal
@@ -21,7 +24,7 @@ def items(kinds: tuple[Type, ...], element: Type | None = None) -> Operator:
     return Operator(
         name="items", symbol="[…]", version=1, hidden=True,
         parameters=tuple([(f"x{n}", kind) for n, kind in enumerate(kinds)]),
-        result=sequence(element), body=_items, doc="A sequence.",
+        result=sequence(element), body=_items, doc="A sequence.", apart=True,
         cost="voxels" if element.spatial else "scalar",
     )  # fmt: skip
 
@@ -31,17 +34,53 @@ def _items(*values: Value) -> Value:
 
 
 @cache
-def argmax(count: int) -> Operator:
-    """The operator whose value is the number of the largest of its arguments, from 0, the first of several."""
+def summary(word: str, count: int) -> Operator:
+    """The operator that makes one number of so many, at least one: that of a word of `SUMMARIES`."""
     return Operator(
-        name="argmax", symbol="argmax", version=1, hidden=True,
+        name=word, symbol=word, version=1, hidden=True,
         parameters=tuple([(f"x{n}", NUMBER) for n in range(count)]),
-        result=NUMBER, body=_argmax, doc="The number of the largest element.", cost="scalar",
+        result=NUMBER, body=SUMMARIES[word], doc="A number from a sequence of numbers.", cost="scalar",
     )  # fmt: skip
 
 
 def _argmax(*values: float) -> float:
     return float(values.index(max(values)))
+
+
+def _mean(*values: float) -> float:
+    return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else sum(values) / len(values)
+
+
+def _std(*values: float) -> float:
+    middle = _mean(*values)
+    return (
+        math.sqrt(_mean(*[(value - middle) ** 2 for value in values]) * len(values) / (len(values) - 1))
+        if len(values) > 1
+        else math.nan
+    )
+
+
+def _median(*values: float) -> float:
+    return _quantile(*values, 0.5)
+
+
+def _quantile(*given: float) -> float:
+    *values, share = given
+    if not 0 <= share <= 1:
+        raise Refusal(f"a share is between 0 and 1, and {share!r} is not")
+    if any(map(math.isnan, values)):
+        return math.nan
+    ordered = sorted(values)
+    at = share * (len(ordered) - 1)
+    low = math.floor(at)
+    part, high = at - low, min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * part if part else ordered[low]
+
+
+SUMMARIES: Mapping[str, Callable[..., float]] = MappingProxyType(
+    {"argmax": _argmax, "mean": _mean, "std": _std, "median": _median, "quantile": _quantile}
+)
+"""What makes one number of a sequence of them; for `quantile` the last argument is the share."""
 
 
 @cache

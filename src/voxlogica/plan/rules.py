@@ -348,10 +348,10 @@ def rewrite(order: Sequence[Formula], goals: Iterable[Id], seconds: Seconds) -> 
                     stack.append(argument)
         return sum(map(own, found))
 
-    def best(id: Id, free: Set[Id]) -> tuple[float, Chosen | None]:
-        """The cheapest way, each paying for what others do without, it does not, and is not free."""
+    def best(id: Id, free: Set[Id], also: Id | None = None) -> tuple[float, Chosen | None]:
+        """The cheapest way, each paying for what others do without, it does not, and is not free; `also` is."""
         ways = proposed[id]
-        parts = {part.id for chosen in ways for part in chosen.way.without} - free
+        parts = {part.id for chosen in ways for part in chosen.way.without} - free - {also}
         least, cheapest = own(id) + needs(formulas[id], parts), None
         for chosen in ways:
             way = chosen.way
@@ -371,7 +371,7 @@ def rewrite(order: Sequence[Formula], goals: Iterable[Id], seconds: Seconds) -> 
         if id in needed:
             alone, _ = best(id, needed)
             for part in {part.id for part in first[id].way.without} - needed:
-                gains[part] += alone - best(id, needed | {part})[0]
+                gains[part] += alone - best(id, needed, part)[0]
     prices = {part: best(part, needed)[0] if part in proposed else own(part) for part in gains}
     return choose(needed | {part for part, gain in gains.items() if gain > prices[part]})
 

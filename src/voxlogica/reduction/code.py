@@ -150,19 +150,29 @@ class Folding(NamedTuple):
     span: Span
 
 
-class Read(NamedTuple):
-    """A field of a record."""
+class Dataset(NamedTuple):
+    """The records of type `kind`, one for each case that patterns describe."""
 
-    operator: Operator
+    kind: Type
+    patterns: tuple[str, ...]
+    span: Span
+
+
+class Read(NamedTuple):
+    """A field of a record of type `kind`."""
+
+    kind: Type
     record: int
     name: str
     span: Span
 
 
-class Greatest(NamedTuple):
-    """The number of the largest element, the first of several."""
+class Summary(NamedTuple):
+    """The number that a word of `operators.sequences.SUMMARIES` makes of a sequence; `more` are its other arguments."""
 
+    word: str
     source: int
+    more: tuple[int, ...]
     span: Span
 
 
@@ -172,7 +182,7 @@ class Skip(NamedTuple):
 
 Step: TypeAlias = (
     Constant | Text | Setting | Input | Global | Outer | Apply | Invoke | Skip
-    | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Greatest | Read
+    | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Summary | Read | Dataset
 )  # fmt: skip
 
 DEFAULT = 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from voxlogica._collector import collector_paused
-from voxlogica.errors import Span
+from voxlogica.errors import Refusal, Span
 from voxlogica.formula import NOTHING, NUMBER, Formula, Formulas, Hole, Late, Leaf, Origin, Type, sequence
 from voxlogica.identity import Plain
+from voxlogica.operators.records import fields
 from voxlogica.operators.sequences import items
 from voxlogica.reduction.code import (
     DEFAULT,
@@ -17,10 +18,10 @@ from voxlogica.reduction.code import (
     Code,
     Constant,
     Cut,
+    Dataset,
     Each,
     Folding,
     Global,
-    Greatest,
     Input,
     Invoke,
     Items,
@@ -32,15 +33,15 @@ from voxlogica.reduction.code import (
     Sift,
     Skip,
     Step,
+    Summary,
     Text,
     Together,
 )
-from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, listed, run
+from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, listed, run
 from voxlogica.reduction.late import (
     CUT,
     EACH,
     FOLD,
-    GREATEST,
     PICK,
     QUESTIONS,
     RANGE,
@@ -48,10 +49,16 @@ from voxlogica.reduction.late import (
     TOGETHER,
     Unfolding,
     close,
+    hole,
     late,
 )
 from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, too_many
 from voxlogica.values import Space
+
+Found: TypeAlias = Callable[[str], "str | Leaf | Refusal"]
+"""A case: what each of its names is."""
+Finder: TypeAlias = Callable[[tuple[str, ...], Span], Sequence[Found]]
+"""Who finds the cases that patterns describe."""
 
 
 class Reduced:
@@ -77,15 +84,17 @@ def reduce(
     parameters: Mapping[str, Scalar],
     replace: Callable[[str, Span], str],
     table: Formulas | None = None,
+    cases: Finder | None = None,
 ) -> Reduced:
     """The formula in every slot of the main code.
 
     `leaves` are the inputs in order; `spaces` assigns the main code's space variables; `parameters` replaces defaults;
-    `replace` fills in a string's names. A slot is None when its space variable has no space (the checker has said so)
-    or when it needs such a slot. What cannot be had, an element past the end for example, is a formula that fails.
+    `replace` fills in a string's names; `cases` finds those of data sets. A slot is None when its space variable has no
+    space (the checker has said so) or when it needs such a slot. What cannot be had, an element past the end for
+    example, is a formula that fails.
     Linear in steps plus distinct calls plus turns of loops.
     """
-    reducer = _Reducer(table or Formulas(), leaves, spaces, parameters, replace)
+    reducer = _Reducer(table or Formulas(), leaves, spaces, parameters, replace, cases)
     with collector_paused():
         run(reducer.run(main, _Frame(main, reducer.main, None, None, None)))
     return Reduced(reducer)
@@ -113,10 +122,11 @@ class _Reducer(Loops):
         spaces: Mapping[int, Space],
         parameters: Mapping[str, Scalar],
         replace: Callable[[str, Span], str],
+        cases: Finder | None,
     ) -> None:
         super().__init__(table)
         self.leaves, self.spaces = leaves, spaces
-        self.parameters, self.replace = parameters, replace
+        self.parameters, self.replace, self.cases = parameters, replace, cases
         self.main: list[Slot] = []
         self.calls: dict[tuple[object, ...], Slot] = {}
         self.holes = 0
@@ -139,6 +149,8 @@ class _Reducer(Loops):
                 slots.append(self.main[step.slot])
             elif type(step) is Read:
                 slots.append(self.read(step, here))
+            elif type(step) is Dataset:
+                slots.append(self.dataset(step, here.origin(step.span)))
             elif type(step) is Skip:
                 slots.append(None)
             elif type(step) in _ATOMS:
@@ -171,14 +183,31 @@ class _Reducer(Loops):
             space = self.space(step.space, here)
             if space is None:
                 return None
-        return self.table.apply(step.operator, arguments, space, here.origin(step.span))  # type: ignore[arg-type]
+        return self.applied(step.operator, arguments, space, here.origin(step.span))  # type: ignore[arg-type]
 
     def read(self, step: Read, here: _Frame) -> Slot:
         """A field of a record."""
         record = here.slots[step.record]
         if not isinstance(record, Formula):
             return record
-        return self.table.apply(step.operator, (record, self.table.constant(step.name)), None, here.origin(step.span))
+        return self.field(record, step.name, step.kind, here.origin(step.span))
+
+    def dataset(self, step: Dataset, origin: Origin | None) -> Slot:
+        """The records of a data set; files are bound when their record is made."""
+        assert self.cases is not None, "nobody looks for cases"
+        found, names = self.cases(step.patterns, step.span), tuple(step.kind.fields or ())
+
+        def make(number: int) -> Process:
+            parts: list[Formula] = []
+            for name in names:
+                given = found[number](name)
+                if isinstance(given, Refusal):
+                    return done(Absent(given.message, given.help, origin))
+                made = self.table.leaf(given, origin) if isinstance(given, Leaf) else self.table.constant(given, origin)
+                parts.append(made)
+            return done(self.applied(fields(step.kind), tuple(parts), None, origin))
+
+        return Elements(len(found), make)
 
     def atom(self, step: Step) -> Formula:
         """The formula of a step that reads no slot."""
@@ -240,8 +269,8 @@ class _Reducer(Loops):
                 begin = slots[initial] if initial >= 0 else None
                 turns = self.turn(first, around, here), self.turn(rest, around, here)
                 return (yield self.fold(source, begin, *turns, symbol, here.origin(span)))
-            case Greatest(_, span):
-                return (yield self.greatest(source, here.origin(span)))
+            case Summary(word, _, more, span):
+                return (yield self.summary(word, source, [slots[n] for n in more], here.origin(span)))
         raise TypeError(f"{step} is no step")
 
     def turn(self, code: Code, space: Space | None, around: _Frame) -> Turn:
@@ -280,9 +309,9 @@ class _Reducer(Loops):
             case Pick(kind, source, number):
                 shape = yield self.shape(slots[source], sequence(kind))
                 return (yield self.later(PICK, [shape, slots[number]], kind, origin))
-            case Greatest(source):
+            case Summary(word, source, more):
                 shape = yield self.shape(slots[source], sequence(NUMBER))
-                return (yield self.later(GREATEST, [shape], NUMBER, origin))
+                return (yield self.later(word, [shape, *[slots[n] for n in more]], NUMBER, origin))
         raise TypeError(f"{step} makes no sequence")
 
     def together_later(self, step: Together, here: _Frame) -> Process:
@@ -355,7 +384,7 @@ class _Reducer(Loops):
     def hole(self, kind: Type, like: Slot, space: Space | None = None) -> Hole:
         """A hole for values of a type, on the grid of what such a value, or a sequence of them, is."""
         self.holes -= 1  # until the body is closed
-        return Hole(self.holes, kind, (like.space if isinstance(like, Formula) else space) if kind.spatial else None)
+        return hole(self.holes, kind, like.space if isinstance(like, Formula) else space)
 
     def body(self, code: Code, given: list[Slot], space: Space | None, here: _Frame) -> Process:
         """A loop's body as a formula, over holes."""

@@ -15,16 +15,27 @@ from types import MappingProxyType
 
 from voxlogica.formula import NUMBER, Builder, Formula, Formulas, Hole, Late, Operator, Origin, Type
 from voxlogica.identity import Id, Plain
-from voxlogica.operators.sequences import items, refuse
+from voxlogica.operators.sequences import SUMMARIES, items, refuse
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, listed, run
 from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, too_many
 from voxlogica.values import Space
 
 RANGE, EACH, TOGETHER, SIFT, CUT = "range", "for", "for together", "filter", "slice"
 """Shapes."""
-PICK, FOLD, GREATEST, LIST = "index", "fold", "argmax", "list"
-"""What is asked of them."""
-QUESTIONS = (PICK, FOLD, GREATEST, LIST)
+PICK, FOLD, LIST = "index", "fold", "list"
+"""What is asked of them, besides summaries."""
+QUESTIONS = frozenset({PICK, FOLD, LIST, *SUMMARIES})
+
+
+@cache
+def unknown(number: int) -> Space:
+    """What stands for the grid of what takes a hole's place, where each such thing has its own."""
+    return Space((1, 1), (1.0, 1.0), (0.0, 0.0), (1.0, 0.0, 0.0, 1.0), ("hole", number), hole=number)
+
+
+def hole(number: int, kind: Type, space: Space | None) -> Hole:
+    """A hole for values of a type, on a grid if it has voxels and they all share one."""
+    return Hole(number, kind, (space or unknown(number)) if kind.spatial else None)
 
 
 @cache
@@ -72,9 +83,14 @@ def close(table: Formulas, bodies: Sequence[tuple[Formula, Sequence[Hole]]]) -> 
     bound = range(start, start + len(bodies[0][1]))
     unfolding, found = Unfolding(table), []
     for body, holes in bodies:
-        numbered = {hole.number: Hole(n, hole.type, hole.space) for hole, n in zip(holes, bound, strict=True)}
+        numbered = {old.number: renumbered(old, n) for old, n in zip(holes, bound, strict=True)}
         found.append(_formula(run(unfolding.rebuilt(body, numbered, asked=False))))
     return tuple(found), bound
+
+
+def renumbered(old: Hole, number: int) -> Hole:
+    """The same hole with another number."""
+    return hole(number, old.type, None if old.space is unknown(old.number) else old.space)
 
 
 def _formula(slot: Slot) -> Formula:
@@ -84,22 +100,21 @@ def _formula(slot: Slot) -> Formula:
 
 def over(body: Formula, numbers: Set[int]) -> list[Formula]:
     """The formulas at and below a body that have holes of these numbers below, arguments before what uses them."""
-    has: dict[Formula, bool] = {}
-    order: list[Formula] = []
+    order: dict[Formula, None] = {}
     stack = [body]
     while stack:
         here = stack[-1]
-        if here in has:
+        if here in order or not _has(here, numbers):
             stack.pop()
-        elif isinstance(here, Hole) or not here.open:
-            has[here] = isinstance(here, Hole) and here.number in numbers
-        elif missing := [part for part in _visible(here, numbers) if part not in has]:
+        elif missing := [p for p in _visible(here, numbers) if p not in order and _has(p, numbers)]:
             stack += missing
         else:
-            has[here] = any(has[part] for part in _visible(here, numbers))
-            if has[here]:
-                order.append(here)
-    return order
+            order[here] = None
+    return list(order)
+
+
+def _has(formula: Formula, numbers: Set[int]) -> bool:
+    return not isinstance(formula, Hole) and not numbers.isdisjoint(formula.free)
 
 
 def _visible(formula: Formula, numbers: Set[int]) -> tuple[Formula, ...]:
@@ -207,9 +222,9 @@ class Unfolding(Loops):
                 first, rest = self.turn(formula, 0), self.turn(formula, 1)
                 begin = parts[1] if len(parts) == 4 else None
                 return (yield self.fold(source, begin, first, rest, formula.word, origin))
-            case "argmax":
-                return (yield self.greatest(source, origin))
-        return (yield self._listed(formula, source))
+            case "list":
+                return (yield self._listed(formula, source))
+        return (yield self.summary(formula.operator.symbol, source, parts[1:], origin))
 
     def _listed(self, formula: Late, source: Elements) -> Process:
         if source.length > MOST:
@@ -284,7 +299,8 @@ class Unfolding(Loops):
             if isinstance(found, Elements):
                 return (yield self._items(found, formula))
         spine = _spine(formula)
-        return (yield self._again(formula, (*[made[part] for part in spine], *formula.parts[len(spine) :])))
+        parts = (*[made[part] for part in spine], *formula.parts[len(spine) :])
+        return (yield self._again(formula, parts, True, formula.space))
 
     def _items(self, found: Elements, formula: Formula) -> Process:
         elements = []
@@ -311,6 +327,7 @@ class Unfolding(Loops):
         if inside is None:
             inside = self._over[body, numbers] = over(body, numbers)
         made: dict[Formula, Formula] = {}
+        grids = {unknown(number): each.space for number, each in given.items()}
 
         def now(part: Formula) -> Formula:
             return given[part.number] if isinstance(part, Hole) and part.number in given else made.get(part, part)
@@ -319,20 +336,32 @@ class Unfolding(Loops):
             if isinstance(here, Late):
                 visible = _visible(here, numbers)
                 parts = (*map(now, visible), *here.parts[len(visible) :])
-                made[here] = _formula((yield self._again(here, parts, asked)))
+                space = grids.get(here.space, here.space) if here.space is not None else None
+                made[here] = _formula((yield self._again(here, parts, asked, space)))
             else:
                 arguments = tuple([now(argument) for argument in here.arguments])
                 space = here.space if all(argument.space is None for argument in arguments) else None
-                assert here.operator is not None
-                made[here] = self.table.apply(here.operator, arguments, space, here.origin)
+                space = grids.get(space, space) if space is not None else None
+                made[here] = self._applied(here, arguments, space)
         return now(body)
 
-    def _again(self, formula: Late, parts: tuple[Formula, ...], asked: bool = True) -> Process:
-        """The formula with other parts."""
+    def _applied(self, formula: Formula, arguments: tuple[Formula, ...], space: Space | None) -> Formula:
+        """An ordinary formula with other arguments."""
+        operator, origin = formula.operator, formula.origin
+        assert operator is not None
+        if operator.name == "field":
+            made = self.field(arguments[0], str(arguments[1].value), operator.parameters[0][1], origin)
+        else:
+            made = self.applied(operator, arguments, space, origin)
+        grid = next((argument.space for argument in arguments if argument.space is not None), space)
+        return self.formula(made, formula.type, grid)
+
+    def _again(self, formula: Late, parts: tuple[Formula, ...], asked: bool, space: Space | None) -> Process:
+        """The formula with other parts, on a grid."""
         assert formula.operator is not None
         name = formula.operator.symbol
         made = late(
-            self.table, name, parts, formula.type, formula.space, formula.origin,
+            self.table, name, parts, formula.type, space, formula.origin,
             parameters=formula.parameters, bodies=formula.bodies, bound=formula.bound, word=formula.word,
         )  # fmt: skip
         return (yield self.asked(made)) if asked and name in QUESTIONS else made
@@ -341,6 +370,6 @@ class Unfolding(Loops):
 def _spine(formula: Late) -> tuple[Formula, ...]:
     """The shapes and numbers on which it depends which elements there are."""
     assert formula.operator is not None
-    if formula.operator.symbol == FOLD:
+    if formula.operator.symbol == FOLD or formula.operator.symbol in SUMMARIES:
         return formula.parts[:1]
     return formula.parts[: len(formula.parts) - formula.bodies]

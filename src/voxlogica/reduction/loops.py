@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from voxlogica.errors import Refusal
-from voxlogica.formula import Formula, Formulas, Origin
-from voxlogica.operators.sequences import argmax
+from voxlogica.formula import Apart, Formula, Formulas, Operator, Origin, Type
+from voxlogica.operators.records import field
+from voxlogica.operators.sequences import summary
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, listed, part
 from voxlogica.values import Space
 
@@ -80,6 +81,28 @@ class Loops:
             return (yield turn([element]))
 
         return Elements(source.length, make, space)
+
+    def applied(
+        self, operator: Operator, arguments: tuple[Formula, ...], space: Space | None, origin: Origin | None
+    ) -> Formula | Absent:
+        """An operator over formulas; of what lies on several grids there is none."""
+        try:
+            return self.table.apply(operator, arguments, space, origin)
+        except Apart:
+            sizes = " and ".join(
+                [" x ".join(map(str, each.size)) for each in dict.fromkeys(a.space for a in arguments if a.space)]
+            )
+            if any(a.type.spatial and a.space is None for a in arguments):
+                message = f"an image decides which case this is, and so on which voxel grid `{operator.symbol}` works"
+                return Absent(message, "go through the cases with a loop:   for c in … do …", origin)
+            message = f"`{operator.symbol}` was given images on different voxel grids, of {sizes} voxels"
+            return Absent(message, "the images of a data set are on grids of their own, case by case", origin)
+
+    def field(self, record: Formula, name: str, kind: Type, origin: Origin | None) -> Formula | Absent:
+        """A field of a record of a type: what it was made of, if that is seen."""
+        if record.operator is not None and record.operator.name == "record":
+            return record.arguments[list(record.type.fields or ()).index(name)]
+        return self.applied(field(kind, name), (record, self.table.constant(name)), None, origin)
 
     def together(
         self, sources: Sequence[Slot], turn: Turn, space: Space | None, word: str, origin: Origin | None
@@ -155,19 +178,24 @@ class Loops:
             turn = rest
         return made
 
-    def greatest(self, source: Elements, origin: Origin | None) -> Process:
-        """The number of the largest element."""
+    def summary(self, word: str, source: Elements, more: Sequence[Slot], origin: Origin | None) -> Process:
+        """The number that a word makes of the elements."""
         if source.length > MOST:
-            return too_many("argmax", source, origin)
+            return too_many(word, source, origin)
         if not source.length:
-            return Absent("`argmax` was given an empty sequence, which has no largest element", "", origin)
+            wanted = "largest element" if word == "argmax" else word
+            return Absent(f"`{word}` was given an empty sequence, which has no {wanted}", "", origin)
         found: list[Formula] = []
         for number in range(source.length):
             element = yield source.element(number)
             if not isinstance(element, Formula):
                 return element
             found.append(element)
-        return self.table.apply(argmax(len(found)), tuple(found), None, origin)
+        for each in more:
+            if not isinstance(each, Formula):
+                return each
+            found.append(each)
+        return self.table.apply(summary(word, len(found)), tuple(found), None, origin)
 
 
 def too_many(what: str, source: Elements, origin: Origin | None) -> Absent:

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from voxlogica import images
 from voxlogica.check import Checked, check, read_text
 from voxlogica.check import shown as shown_path
-from voxlogica.errors import Diagnostic, ProgramError, Refusal, Source, reason_of
+from voxlogica.errors import Diagnostic, InputError, ProgramError, Refusal, Source, reason_of
 from voxlogica.execution.engine import ExecutionEngine, Token
 from voxlogica.execution.limits import processors
 from voxlogica.execution.messages import Counts, Event
 from voxlogica.formula import Leaf
-from voxlogica.session.binding import Options
+from voxlogica.session.binding import Options, refused
 from voxlogica.session.running import Effort, Happening, Printed, Saved, Trouble, Watcher
 from voxlogica.session.runs import Prepared, Run, raised
 from voxlogica.session.settings import Given, Scalar, settable, settle
@@ -37,7 +37,7 @@ from voxlogica.syntax.ast import Program as Syntax
 from voxlogica.syntax.parser import parse
 
 if TYPE_CHECKING:
-    from voxlogica.session.history import Difference
+    from voxlogica.session.history import Difference, Recorded
     from voxlogica.session.studies import Progress, Study
     from voxlogica.storage.embedded import EmbeddedStorage
     from voxlogica.storage.records import Records
@@ -161,8 +161,10 @@ class Session:
         """
         from voxlogica.session.history import difference, recorded
 
-        names = [each if isinstance(each, str) else f"r{each.number or ''}" for each in (before, after)]
-        return difference(*(recorded(self, name) for name in names))
+        def found(run: str | Run | Study) -> Recorded:
+            return recorded(self, run) if isinstance(run, str) else recorded(self, f"r{run.number or ''}", run.program)
+
+        return difference(found(before), found(after))
 
     def note(self, trouble: Trouble) -> None:
         """Remembers whether a limit of time was reached: who sets one does not want to wait for kernels at the end."""
@@ -250,10 +252,14 @@ class Program:
     def replace(self, **settings: Setting) -> Program:
         """The program with other values of parameters, `$NAME`s and inputs; this one stays as it is.
 
-        Arrays and images are copied. Raises `ProgramError` for what cannot be set.
+        Arrays and images are copied. Raises `ProgramError` for what cannot be set, `InputError` for what is no image.
         """
         made = self._given(settings)
         settable(made.checked, made.syntax, made.path, made.given)
+        answers = [(each, made.held.get(made.files.get(each.name, ""))) for each in made.checked.inputs]
+        unfit = [refused("input", answer, each.path.span) for each, answer in answers if isinstance(answer, Refusal)]
+        if unfit:
+            raise InputError(*unfit)
         return made
 
     def _given(self, settings: Mapping[str, Setting]) -> Program:

@@ -6,10 +6,11 @@ Everything that is unfit is found here, all of it at once, before anything is wr
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from voxlogica import images
 from voxlogica._dataclass import dataclass, field, replace
@@ -23,6 +24,9 @@ from voxlogica.reduction import Reduced, reduce
 from voxlogica.reduction.code import DEFAULT
 from voxlogica.session.settings import Settings
 from voxlogica.values import Space
+
+if TYPE_CHECKING:
+    from voxlogica.study.cases import Case
 
 
 class Output(NamedTuple):
@@ -42,6 +46,40 @@ class Bound(NamedTuple):
     leaves: Sequence[Leaf]
     outputs: Mapping[int, Output]
     warnings: tuple[Diagnostic, ...]
+    read: Sequence[Leaf] = ()
+    """The files of data sets, as far as they have been needed."""
+
+
+class DataSets:
+    """The data sets of a program while it is reduced; a file is bound when somebody asks for it."""
+
+    def __init__(self, settings: Settings, memo: images.Memo | None, shared: Shared) -> None:
+        self._settings, self._memo, self._shared = settings, memo, shared
+        self.leaves: list[Leaf] = []
+
+    def find(self, patterns: tuple[str, ...], span: Span) -> Sequence[Callable[[str], str | Leaf | Refusal]]:
+        """The cases that patterns describe, each with what its names stand for. Raises `InputError`."""
+        from voxlogica.study.cases import find
+
+        texts = [self._settings.replace(pattern, span) for pattern in patterns]
+        try:
+            return [partial(self._part, case) for case in find(texts)]
+        except ProgramError as error:
+            raise InputError(*[replace(each, code="input", span=span) for each in error.diagnostics]) from None
+
+    def _part(self, case: Case, name: str) -> str | Leaf | Refusal:
+        if name in case.values:
+            return case.values[name]
+        name = name if name in case.files or name in case.lacking else ""
+        if name in case.lacking:
+            return Refusal(f"{case.name}: {case.lacking[name]}")
+        path = case.files[name]
+        if path not in self._shared.files:
+            self._shared.files[path] = _bind(self._memo, path)
+        found = self._shared.files[path]
+        if isinstance(found, Leaf):
+            self.leaves.append(found)
+        return found
 
 
 @dataclass(frozen=True)
@@ -126,16 +164,17 @@ def bind(
             spaces = {v: whole[n].space if n >= 0 else only for v, n in checked.grids.items()} | {DEFAULT: only}
             given = {variable: space for variable, space in spaces.items() if space is not None}
             table = shared.table
-            slots = reduce(checked.code, whole, given, settings.parameters, settings.replace, table)
+            sets = DataSets(settings, memo, shared)
+            slots = reduce(checked.code, whole, given, settings.parameters, settings.replace, table, sets.find)
             problems += _unfit(found, slots)
             if not problems:
-                return Bound(slots, table, whole, found, tuple(warnings))
+                return Bound(slots, table, whole, found, tuple(warnings), sets.leaves)
     raise InputError(*sorted(problems, key=_offset))
 
 
 def digests_of(bound: Bound) -> dict[Id, bytes]:
     """The digests of the files, by the ids of their leaves."""
-    return {bound.table.leaf(leaf).id: leaf.digest for leaf in bound.leaves}
+    return {bound.table.leaf(leaf).id: leaf.digest for leaf in (*bound.leaves, *bound.read)}
 
 
 def _offset(diagnostic: Diagnostic) -> int:
@@ -187,10 +226,7 @@ def _bound(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping
                     path = waiting.pop()
                 except IndexError:
                     return
-                try:
-                    answers[path] = images.bind(path, memo)
-                except Refusal as refusal:
-                    answers[path] = refusal
+                answers[path] = _bind(memo, path)
         except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that asked
             errors.append(error)
 
@@ -205,6 +241,13 @@ def _bound(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping
     if errors:
         raise errors[0]
     return answers
+
+
+def _bind(memo: images.Memo | None, path: str) -> Leaf | Refusal:
+    try:
+        return images.bind(path, memo)
+    except Refusal as refusal:
+        return refusal
 
 
 # Grids

@@ -8,7 +8,11 @@ from html import escape
 from math import prod
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from voxlogica import images
+from voxlogica.kernels import masks as kernels
+from voxlogica.study.pictures import COLOURS, slices
 from voxlogica.study.rows import brief
 from voxlogica.values import Image, Labels, Mask, Model, Space, shown
 
@@ -16,10 +20,15 @@ if TYPE_CHECKING:
     from voxlogica.session.runs import Run
 
 
-def volume_html(value: Mask | Image | Model, name: str = "") -> str:
-    """Three slices with the sides of the patient, and in words: what it is, its size, its spacing, what is in it."""
+def volume_html(value: Mask | Image | Model, name: str = "", under: tuple[str, Image | Model] | None = None) -> str:
+    """Three slices with the sides of the patient, and in words: what it is, its size, its spacing, what is in it.
+
+    A mask is drawn on the image `under` it, which comes with its name, if there is one.
+    """
     caption = ", ".join([_kind(value), _grid(value.space), _contents(value)])
     title = f"<b>{escape(name)}</b>: " if name else ""
+    if isinstance(value, Mask) and under is not None:
+        return _masks_html({name: value}, under, f"{title}{escape(caption)}")
     return _figure(_picture(value), f"{title}{escape(caption)}", name or caption)
 
 
@@ -30,24 +39,24 @@ def run_html(run: Run) -> str:
         for label, value in run.printed.items()
     )
     table = f"<table>{rows}</table>" if rows else ""
-    return table + _masks_html(run, dict(list(run.masks().items())[:3]))
+    masks = run.masks()
+    under = next((found for mask in masks.values() if (found := run.under(mask.space))), None)
+    if under is None:
+        return table
+    on = [(path, mask) for path, mask in masks.items() if mask.space.id == under[1].space.id]
+    drawn = list(zip(on, COLOURS, strict=False))  # as many as there are colours
+    legend = [
+        f'<span style="color: rgb{colour}">&#9632;</span> {escape(path)} ({_amount(mask)})'
+        for (path, mask), colour in drawn
+    ]
+    return table + _masks_html(dict(each for each, _ in drawn), under, ", ".join(legend))
 
 
-def _masks_html(run: Run, masks: Mapping[str, Mask]) -> str:
-    """Masks in one picture, those of a grid on which an image is loaded."""
-    from voxlogica.study.pictures import COLOURS, slices
-
-    for name, leaf in zip(run.program.inputs, run.bound.leaves, strict=True):
-        on = {path: mask for path, mask in masks.items() if mask.space.id == leaf.space.id}
-        over = run[name] if on else None
-        if isinstance(over, (Image, Model)):
-            legend = ", ".join(
-                f'<span style="color: rgb{colour}">&#9632;</span> {escape(path)} ({_amount(mask)})'
-                for (path, mask), colour in zip(on.items(), COLOURS, strict=False)
-            )
-            words = f"{', '.join(on)} over {name}"
-            return _figure(slices(over, list(on.values())), f"{legend} over <b>{escape(name)}</b>", words)
-    return ""
+def _masks_html(masks: Mapping[str, Mask], under: tuple[str, Image | Model], caption: str) -> str:
+    """Masks in one picture."""
+    name, image = under
+    words = f"{', '.join(masks)} over {name}"
+    return _figure(slices(image, list(masks.values())), f"{caption} over <b>{escape(name)}</b>", words)
 
 
 def _figure(png: bytes, caption: str, words: str) -> str:
@@ -57,14 +66,10 @@ def _figure(png: bytes, caption: str, words: str) -> str:
 
 
 def _picture(value: Mask | Image | Model) -> bytes:
-    from voxlogica.study.pictures import slices
-
     if isinstance(value, Mask):
         return slices(images.taken("", value), [value], whole=True)
     if isinstance(value, Labels):
-        from voxlogica.kernels import masks
-
-        return slices(value, [Mask.of(value.space, masks.compare(value.array(), ">", 0.0))], whole=True)
+        return slices(value, [Mask.of(value.space, kernels.compare(value.array(), ">", 0.0))], whole=True)
     if isinstance(value, Model) and value.components > 1 and value.space.dimensions == 2:
         return images.encode("png", value)
     return slices(value, [])
@@ -84,8 +89,6 @@ def _grid(space: Space) -> str:
 
 
 def _contents(value: Mask | Image | Model) -> str:
-    import numpy as np
-
     if isinstance(value, Mask):
         return _amount(value)
     numbers = value.array()
@@ -98,9 +101,7 @@ def _contents(value: Mask | Image | Model) -> str:
 
 def _amount(mask: Mask) -> str:
     """How many voxels are true, and what volume or area they have."""
-    from voxlogica.kernels import masks
-
-    count = masks.count(mask.words())
+    count = kernels.count(mask.words())
     size = count * prod(mask.space.spacing)
     how = f"{brief(size / 1000)} ml" if mask.space.dimensions == 3 else f"{brief(size)} mm\u00b2"
     return f"{count} voxel{'' if count == 1 else 's'}, {how}"

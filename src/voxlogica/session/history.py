@@ -41,6 +41,7 @@ class Recorded:
     table: Table
     rows: Mapping[int, StudyRow]
     axes: tuple[Axis, ...]
+    live: Program | None = None  # of a run of this process, with the images that it was given
 
     @property
     def name(self) -> str:
@@ -55,6 +56,8 @@ class Recorded:
     @cached_property
     def program(self) -> Program | None:
         """The program as it was, or, of a single run, as it is now; None when it is right no more."""
+        if self.live is not None:
+            return self.live
         path: Path | None = Path(self.run.program)
         text = self.run.about.get("text")
         try:
@@ -131,18 +134,21 @@ def _printable(value: object) -> Printable | None:
     return value if isinstance(value, (bool, int, float, str)) else None
 
 
-def recorded(session: Session, name: str) -> Recorded:
-    """The run that people call `r14` or `14`. Raises `ProgramError` when there is none."""
+def recorded(session: Session, name: str, live: Program | None = None) -> Recorded:
+    """The run that people call `r14` or `14`; `live` is its program, if it is of this process.
+
+    Raises `ProgramError` when there is none.
+    """
     records, number = _records(session), name.removeprefix("r")
     run = records.run(int(number)) if number.isdecimal() else None
     if run is None:
         raise ProgramError.of("usage", f"there is no run {name}", help="`voxlogica runs` shows the latest")
     if run.kind == "run":
-        return _single(session, run)
+        return _single(session, run, live)
     rows = {row.place: row for row in records.study_rows(run.number)}
     axes = tuple(Axis(name, tuple(values)) for name, values in run.about["axes"])  # type: ignore[attr-defined]
     table = Table.of(map(_row, rows.values()), [axis.name for axis in axes], run.about["measures"])  # type: ignore[arg-type]
-    return Recorded(session, run, table, rows, axes)
+    return Recorded(session, run, table, rows, axes, live)
 
 
 def runs(session: Session, most: int) -> list[RunRow]:
@@ -166,7 +172,7 @@ def _records(session: Session) -> Records:
     return records
 
 
-def _single(session: Session, run: RunRow) -> Recorded:
+def _single(session: Session, run: RunRow, live: Program | None) -> Recorded:
     """A run of one program on one case as a study of one row."""
     values: dict[str, Printable] = {}
     for name, id in run.goals.items():
@@ -176,7 +182,7 @@ def _single(session: Session, run: RunRow) -> Recorded:
             if (found := _printable(value)) is not None:
                 values |= columns(match[1], found)
     row = StudyRow(0, "", {}, {"values": values}, run.goals)
-    return Recorded(session, run, Table.of([_row(row)], (), tuple(values)), {0: row}, ())
+    return Recorded(session, run, Table.of([_row(row)], (), tuple(values)), {0: row}, (), live)
 
 
 def _row(row: StudyRow) -> Row:

@@ -81,7 +81,7 @@ class OwnOperator(Generic[P, R]):
 
 
 def operator(
-    *, version: int, cost: str = "", isolate: bool = False, library: str = ""
+    *function: object, version: int = 0, cost: str = "", isolate: bool = False, library: str = ""
 ) -> Callable[[Callable[P, R]], OwnOperator[P, R]]:
     """Declares the decorated function as an operator for the programs of this process.
 
@@ -93,6 +93,9 @@ def operator(
     A leading parameter `space: vx.Space` is filled with the grid. The same arguments must give the same result: nothing
     else may be read. Raises `ProgramError` when the signature cannot be an operator's.
     """
+    if function:
+        help = "write   @voxlogica.operator(version=1)"
+        raise ProgramError.of("operator", "an operator is declared with a version", help=help)
 
     def declare(function: Callable[P, R]) -> OwnOperator[P, R]:
         declaration = _declaration(function, version, cost, isolate, library)

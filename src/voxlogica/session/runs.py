@@ -17,8 +17,8 @@ from voxlogica.plan import Workplan
 from voxlogica.session.binding import Bound, Options, Shared, bind, digests_of, outputs
 from voxlogica.session.running import EFFORT, Effort, Happening, Printed, Saved, Watcher, goals, happenings, provenance
 from voxlogica.session.settings import Settings
-from voxlogica.session.volumes import Shown, shown
-from voxlogica.values import Mask, Printable
+from voxlogica.session.volumes import Image, Model, Shown, shown
+from voxlogica.values import Mask, Printable, Space
 
 if TYPE_CHECKING:
     from voxlogica.session import Program
@@ -187,6 +187,14 @@ class Run:
         files: dict[str, Leaf | Refusal] = dict(zip(paths, self.bound.leaves, strict=True))
         return Run(prepared, prepared.bind(Shared(files=files)))
 
+    def under(self, space: Space) -> tuple[str, Image | Model] | None:
+        """The first image that is loaded and lies on a grid, and its name."""
+        for name, leaf in zip(self.program.inputs, self.bound.leaves, strict=True):
+            if leaf.space.id == space.id:
+                found = self[name]
+                return (name, found) if isinstance(found, (Image, Model)) else None
+        return None
+
     def masks(self) -> Mapping[str, Mask]:
         """The masks that the program saves, by their paths as written, whether or not this run has saved them."""
         goals = [each for each in self.program.checked.goals if each.word == "save" and each.type is MASK]
@@ -210,7 +218,7 @@ class Run:
             origin = (
                 provenance(self.bound, checked, self.settings, title, formula, name) if formula.type.spatial else ""
             )
-            return shown(outcome.value, name, origin)
+            return shown(outcome.value, name, origin, self.under)
         assert isinstance(outcome, Broken)
         error, origin_ = outcome.error, outcome.formula.origin
         span, chain = (origin_.span, origin_.chain) if origin_ is not None else (None, ())

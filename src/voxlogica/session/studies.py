@@ -215,7 +215,7 @@ class Study:
         from voxlogica.session.reports import report, write
 
         self.table()
-        run = recorded(self.program.session, f"r{self.number or ''}")
+        run = recorded(self.program.session, f"r{self.number or ''}", self.program)
         return write(Path(path), report(run, over=over, masks=masks, pictures=pictures))
 
     def _repr_html_(self) -> str:

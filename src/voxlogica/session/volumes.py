@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Plain: TypeAlias = "values.Mask | values.Image | values.Model"
+Under: TypeAlias = "Callable[[Space], tuple[str, Image | Model] | None]"
+"""Finds an image to draw masks of a grid on, and its name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,7 @@ class Volume:
     name: str = field(default="", kw_only=True)
     origin: str = field(default="", kw_only=True)
     """What a file says of itself, as JSON; "" when nothing is known."""
+    under: Under | None = field(default=None, kw_only=True)
 
     @property
     def plain(self) -> Plain:
@@ -88,7 +91,8 @@ class Volume:
     def _repr_html_(self) -> str:
         from voxlogica.session.display import volume_html
 
-        return volume_html(self.plain, self.name)
+        is_mask = isinstance(self, values.Mask)
+        return volume_html(self.plain, self.name, self.under(self.space) if self.under and is_mask else None)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -131,15 +135,15 @@ Shown: TypeAlias = "values.Scalar | values.Record | Mask | Image | Model | tuple
 """What a run gives to people: numbers, truth values, texts, records, volumes, and sequences of them as tuples."""
 
 
-def shown(value: values.Value, name: str = "", origin: str = "") -> Shown:
+def shown(value: values.Value, name: str = "", origin: str = "", under: Under | None = None) -> Shown:
     """A value as people have it."""
     match value:
         case tuple():
-            return tuple([shown(each, name, origin) for each in value])
+            return tuple([shown(each, name, origin, under) for each in value])
         case values.Record():
-            return values.Record({field: shown(each, name, origin) for field, each in value.items()})
+            return values.Record({field: shown(each, name, origin, under) for field, each in value.items()})
         case values.Mask():
-            return Mask(value.space, value.data, name=name, origin=origin)
+            return Mask(value.space, value.data, name=name, origin=origin, under=under)
         case values.Labels():
             return Labels(value.space, value.data, name=name, origin=origin)
         case values.Image():

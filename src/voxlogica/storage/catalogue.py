@@ -22,7 +22,7 @@ import apsw
 
 from voxlogica.errors import MachineError
 from voxlogica.storage.interface import StoreFull
-from voxlogica.storage.locks import Gate, Replaced
+from voxlogica.storage.locks import Gate, Replaced, forked, here
 from voxlogica.storage.protocol import step
 
 Row: TypeAlias = tuple[Any, ...]
@@ -71,7 +71,7 @@ class Catalogue:
         self._using = Lock()  # one connection: what was just written is still in its cache when it is read
         self._queueing = Lock()
         self._queue: list[_Request] = []
-        self._led = False
+        self._led = self._abandoned = False
         self.fresh = False
         try:
             if gate is None:
@@ -150,6 +150,7 @@ class Catalogue:
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """All rows a statement yields."""
+        self._check_here()
         with self._using:
             try:
                 return self._execute(sql, parameters).fetchall()
@@ -165,6 +166,8 @@ class Catalogue:
 
     def row(self, sql: str, parameters: Sequence[Any]) -> Row | None:
         """The one row a statement yields, if any; it must have several columns."""
+        if self._abandoned or not here[0]:
+            self._check_here()
         with self._using:
             try:
                 return self._execute(sql, parameters).get  # type: ignore[no-any-return]
@@ -184,6 +187,7 @@ class Catalogue:
 
         Raises StoreFull when the transaction failed, whoever's operation was the reason.
         """
+        self._check_here()
         request = _Request(operation, durable)
         with self._queueing:
             self._queue.append(request)
@@ -270,6 +274,11 @@ class Catalogue:
                 execute("rollback")
             raise
 
+    def _check_here(self) -> None:
+        """Raises RuntimeError in a forked child. Before any lock: those who had them are not there to let them go."""
+        if forked() or self._abandoned:
+            raise RuntimeError("the store is closed")
+
     def check(self) -> str:
         """What SQLite finds wrong with the whole database; "ok" if nothing."""
         return str(self.read("pragma integrity_check(1)")[0][0])
@@ -278,10 +287,12 @@ class Catalogue:
         """Closes it, in the gate: the last to close copies the log into the database."""
         with suppress(Replaced), self._gate or nullcontext(), self._using:
             self._connection.close()
-        self._connection.close()  # where the gate is gone
+        with self._using:
+            self._connection.close()  # where the gate is gone
 
     def abandon(self) -> None:
         """In a forked child: the connection is the parent's, and not even freeing it is allowed."""
+        self._abandoned = True
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
 
 

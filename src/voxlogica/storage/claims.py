@@ -376,6 +376,10 @@ class Claims:
                 self._unlock(entry)
                 self._finish(entry, None)
 
+    def abandon(self) -> None:
+        """In a forked child none of the claims is ours, and who held the mutex is not there."""
+        self._mutex, self._entries, self.alone = Lock(), {}, True
+
     # The lock file
 
     def _open(self) -> Locks | None:

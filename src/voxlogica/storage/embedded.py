@@ -50,7 +50,7 @@ from voxlogica.storage.interface import (
 from voxlogica.storage.layout import found, lock_files, lockable
 from voxlogica.storage.listing import Listing
 from voxlogica.storage.live import Live, Process
-from voxlogica.storage.locks import ALL, Gate, Replaced, byte_of, close_registered, forget_in_child
+from voxlogica.storage.locks import ALL, Gate, Replaced, byte_of, close_registered, forget_in_child, forked
 from voxlogica.storage.protocol import step
 from voxlogica.storage.records import Records, failure_from_json, failure_to_json, split
 from voxlogica.values import Value
@@ -212,6 +212,7 @@ class EmbeddedStorage:
         """In a forked child the store is closed: its locks and its database belong to the parent."""
         self._closed = self._idle = True
         self._finalizer.detach()
+        self._claims.abandon()
         self._catalogue.abandon()
 
     # Looking
@@ -317,6 +318,7 @@ class EmbeddedStorage:
 
     def claim(self, id: TaskId, *, timeout: float | None = 0) -> Claim | Outcome | None:
         """The right to compute a task, or what became of it, or None while somebody else has it."""
+        forked()
         return self._claims.claim(id, timeout)
 
     def release(self, claim: Claim) -> None:
@@ -335,12 +337,14 @@ class EmbeddedStorage:
 
     def wait_for_completion(self, id: TaskId, timeout: float | None = None) -> Outcome | None:
         """What became of a task when its owner has finished, None when nobody owns it."""
+        forked()
         return self._claims.wait(id, timeout)
 
     # Publishing
 
     def store(self, claim: Claim, value: Value, made: Provenance, *, goal: bool = False) -> Done:
         """Publishes a value, then ends the claim. A `goal` is made durable unless the setting is "none"."""
+        forked()
         self._claims.held(claim)
         try:
             done = self._publish(claim.id, value, made, goal)
@@ -357,6 +361,7 @@ class EmbeddedStorage:
 
     def mark_failed(self, claim: Claim, error: TaskError) -> Failed:
         """Publishes a failure, unless a success is there, then ends the claim."""
+        forked()
         self._claims.held(claim)
         failed = Failed(error)
         outcome: Outcome | None = failed
@@ -595,6 +600,8 @@ def _execute_many(sql: str, rows: list[Row], cursor: apsw.Cursor) -> None:
 
 
 def _close(catalogue: Catalogue, room: collection.Room, gate: Gate | None, live: Live | None) -> None:
+    if forked():
+        return
     room.settle()
     catalogue.close()
     if gate is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import fcntl
+import mmap
 import os
 import struct
 import sys
@@ -16,6 +17,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -40,7 +42,27 @@ _descriptors: set[int] = set()
 _inherited: weakref.WeakSet[Forgettable] = weakref.WeakSet()
 
 
+here = mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+"""Its first byte is 1, and 0 in a child that C has forked, where nobody asks `os.register_at_fork`; see `forked`."""
+here[0] = 1
+if sys.platform == "linux":
+    with suppress(OSError):  # kernels before 4.14
+        here.madvise(18)  # MADV_WIPEONFORK, which `mmap` has no name for
+
+
+def forked() -> bool:
+    """Whether C has forked this process off since this was last asked; from now on it is as after `os.fork`."""
+    global _registry
+    if here[0]:
+        return False
+    _registry = threading.RLock()  # whoever had it is not here
+    _registry.acquire()
+    _in_child()
+    return True
+
+
 def _in_child() -> None:
+    here[0] = 1
     for descriptor in _descriptors:
         os.close(descriptor)
     _descriptors.clear()
@@ -50,7 +72,9 @@ def _in_child() -> None:
     _registry.release()
 
 
-os.register_at_fork(before=_registry.acquire, after_in_parent=_registry.release, after_in_child=_in_child)
+os.register_at_fork(
+    before=lambda: _registry.acquire(), after_in_parent=lambda: _registry.release(), after_in_child=_in_child
+)
 
 
 def forget_in_child(owner: Forgettable) -> None:

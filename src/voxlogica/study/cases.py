@@ -13,9 +13,8 @@ from pathlib import Path
 
 from voxlogica._dataclass import dataclass, field
 from voxlogica.errors import ProgramError
-from voxlogica.study.patterns import EXAMPLE, Pattern, suggestion
+from voxlogica.images.patterns import EXAMPLE, Pattern, named, suggestion
 
-_NAMED = re.compile(r"([A-Za-z_]\w*)=(.+)", re.DOTALL)
 _NAME_COLUMNS = ("case", "name", "id", "subject", "patient")
 
 
@@ -62,14 +61,14 @@ def find(given: Sequence[str]) -> Cases:
     cases = _find(given)
     if not cases.items:
         looked = ", ".join(text for text, _ in cases.looked)
-        why = [said for text, _ in cases.looked if "{" in text and (said := Pattern.of(_named(text)[1]).astray())]
+        why = [said for text, _ in cases.looked if "{" in text and (said := Pattern.of(named(text)[1]).astray())]
         raise ProgramError.of("usage", f"there is no case in {looked}", details=tuple(why))
     return cases
 
 
 def _find(given: Sequence[str]) -> Cases:
     text = " ".join(given)
-    if len(given) == 1 and not _named(given[0])[0]:
+    if len(given) == 1 and not named(given[0])[0]:
         path = Path(given[0]).expanduser()
         if path.suffix.lower() in (".csv", ".tsv") and "{" not in given[0]:
             return read_table(path)
@@ -77,7 +76,7 @@ def _find(given: Sequence[str]) -> Cases:
             return read_bids(path)
     patterns: dict[str, Pattern] = {}
     for each in given:
-        name, pattern = _named(each)
+        name, pattern = named(each)
         if "{" not in pattern:
             what = "is a file, not" if Path(pattern).is_file() else "is neither a directory, a table nor"
             raise ProgramError.of("usage", f"{pattern} {what} a pattern with named parts", help=EXAMPLE)
@@ -86,11 +85,6 @@ def _find(given: Sequence[str]) -> Cases:
             raise ProgramError.of("usage", whose, help="write   --cases INPUT=PATTERN   for each")
         patterns[name] = Pattern.of(pattern)
     return _joined(text, patterns)
-
-
-def _named(text: str) -> tuple[str, str]:
-    match = _NAMED.fullmatch(text)
-    return (match[1], match[2]) if match else ("", text)
 
 
 def _joined(text: str, patterns: Mapping[str, Pattern]) -> Cases:

@@ -360,23 +360,22 @@ class _Reader:
 
     def closed(self, level: _Level, arguments: tuple[Expression, ...]) -> Expression:
         """What the last token that was read has closed."""
-        cursor, head = self.cursor, level.head
+        cursor, form, head = self.cursor, level.form, level.head
+        if form == "group":
+            return arguments[0]
+        if form in ("call", "operator"):
+            name_span = Span(cursor.source, cursor.starts[head], cursor.ends[level.opener - 1])
+            return Call(name_span.text, arguments, "call", name_span, cursor.since(head))
         span = cursor.since(level.opener)
-        match level.form:
-            case "group":
-                return arguments[0]
-            case "list":
-                return List(arguments, span)
-            case "body":
-                name = Parameter(cursor.texts[head], cursor.span(head))
-                value, body = arguments
-                return Binder(cursor.texts[level.opener], name, value, body, span)
-            case "fold" | "fold(":
-                if len(arguments) > 2:
-                    raise Fault(messages.fold_arguments(span))
-                return Fold(cursor.texts[head], arguments, cursor.span(head), span)
-        name_span = Span(cursor.source, cursor.starts[head], cursor.ends[level.opener - 1])
-        return Call(name_span.text, arguments, "call", name_span, cursor.since(head))
+        if form == "list":
+            return List(arguments, span)
+        if form == "body":
+            name = Parameter(cursor.texts[head], cursor.span(head))
+            value, body = arguments
+            return Binder(cursor.texts[level.opener], name, value, body, span)
+        if len(arguments) > 2:
+            raise Fault(messages.fold_arguments(span))
+        return Fold(cursor.texts[head], arguments, cursor.span(head), span)
 
     # Operators, fields and numbers
 

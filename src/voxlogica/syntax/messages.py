@@ -356,10 +356,10 @@ def no_command_but_loop(span: Span) -> Diagnostic:
 
 
 def no_command(span: Span, words: tuple[str, ...], defined: str) -> Diagnostic:
-    """A text that begins no command, where one is wanted; `defined` is the left side of a definition after it."""
+    """A text that begins no command, where one is wanted; `defined` is the definition that seems to be meant."""
     help = "a program is made of   let, load, save, print   and   import"
     if defined:
-        help = f"a definition is written   let {defined} = …"
+        help = f"write   {defined}"
     if close := close_matches(span.text.lower(), words, 0.7):
         help = f"did you mean   {close[0]}"
     shown = f"`{span.text}`" if len(span.text) <= 40 else "this"
@@ -386,13 +386,15 @@ def comment(span: Span) -> Diagnostic:
     return _error(f"`{span.text}` does not begin a comment", span, help="comments begin with   //")
 
 
-def no_string(gap: Span, what: str, after: str, example: str, written: str) -> Diagnostic:
-    """No string where a command wants one, but something `written`."""
+def no_string(gap: Span, what: str, after: str, example: str, written: str, closed: bool) -> Diagnostic:
+    """No string where a command wants one, but something `written`, perhaps with a quote after it (`closed`)."""
     help = f"for example   {example}"
     if written[:1] == "'":
         help = 'strings stand between double quotes:   "…"'
     elif written == "(":
         help = f"a command has no brackets:   {example}"
+    elif closed:
+        help = f'the first quote is missing:   "{written}"'
     return _error(f"there is no {what} after `{after}`", gap, _STRING, help=help)
 
 

@@ -141,7 +141,8 @@ class _Parser:
         if cursor.kind != "string":
             what = "label" if cursor.kinds[before] == "print" else "file name"
             after, written = cursor.texts[before : before + 2]
-            raise Fault(messages.no_string(cursor.gap, what, after, example, written))
+            closed = cursor.source.text.startswith('"', cursor.ends[cursor.at])
+            raise Fault(messages.no_string(cursor.gap, what, after, example, written, closed))
         cursor.at += 1
         return String(string_value(cursor.texts[before + 1]), cursor.span(before + 1))
 
@@ -264,5 +265,8 @@ class _Parser:
         if cursor.texts[after] == ":=":
             return Fault(messages.glued_equals(cursor.span(after)))
         equals = 0 if kind == "end" or cursor.first_on_line(after) else cursor.left_side(after)
-        left = cursor.source.text[cursor.starts[after] : cursor.ends[equals - 1]] if equals else ""
-        return Fault(messages.no_command(self.word(), COMMANDS, left))
+        meant = cursor.source.text[cursor.starts[after] : cursor.ends[equals - 1]] if equals else ""
+        if meant:
+            string = cursor.kinds[equals + 1] == "string"
+            meant = f"load {meant} = {cursor.texts[equals + 1]}" if string else f"let {meant} = …"
+        return Fault(messages.no_command(self.word(), COMMANDS, meant))

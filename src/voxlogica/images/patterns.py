@@ -11,7 +11,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
@@ -20,10 +19,17 @@ from voxlogica.errors import ProgramError
 
 _TOKENS = re.compile(r"\{(?P<part>[^{}]*)\}|(?P<wild>[*?])|(?P<text>[^{}*?]+)|(?P<brace>[{}])")
 _PART = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAMED = re.compile(r"([A-Za-z_]\w*)=(.+)", re.DOTALL)
 EXAMPLE = "for example   'data/{case}/{case}_flair.nii.gz'"
 
 Found = tuple[str, dict[str, str]]
 """A path, and the text of each part in it."""
+
+
+def named(text: str) -> tuple[str, str]:
+    """The name before a pattern, as in `seg={case}_seg.nii.gz`, "" if there is none, and the pattern."""
+    match = _NAMED.fullmatch(text)
+    return (match[1], match[2]) if match else ("", text)
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ class Pattern:
             for path, parts in there:
                 if wanted != "**" and Path(path).is_dir():
                     name, names = _filled(wanted, parts), _names(path + "/")
+                    from difflib import get_close_matches
+
                     close = get_close_matches(name, names, 3, 0.5) or names[:3]
                     have = (
                         f"it has {', '.join(close)}{', …' if len(names) > len(close) else ''}"

@@ -1,0 +1,162 @@
+"""Data sets within a program: a record for each case, whose files are on grids of their own (C10, C20, C22)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from tests.test_check import checked
+
+from voxlogica.cli import main
+from voxlogica.errors import ProgramError
+
+SIZES = {"ann": (4, 3, 2), "bob": (5, 2, 3), "cat": (3, 3, 3)}
+DATA = 'dataset("flair=data/{case}/{case}_flair.nii.gz", "seg=data/{case}/{case}_seg.nii.gz")'
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def write(name: str, kind: str, voxels: np.ndarray) -> None:
+    Path("data", name).mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(voxels.astype(np.int16), np.eye(4)), f"data/{name}/{name}_{kind}.nii.gz")
+
+
+def flair(name: str) -> np.ndarray:
+    return np.arange(np.prod(SIZES[name])).reshape(SIZES[name]) % 7
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.chdir(tmp_path)
+    for name in SIZES:
+        write(name, "flair", flair(name))
+        write(name, "seg", flair(name) > 3)
+
+    def running(text: str, *words: str) -> tuple[int, str, str]:
+        Path("p.imgql").write_text(text)
+        status = main(["run", "p.imgql", "--store", "store", *words])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return running
+
+
+def dice(name: str, level: float) -> float:
+    a, b = flair(name) > level, flair(name) > 3
+    return 2 * float((a & b).sum()) / float(a.sum() + b.sum())
+
+
+def test_a_loop_measures_each_case_on_its_grid(run: Run) -> None:
+    text = f'let level = 4\nprint "dice" for c in {DATA} do dice(intensity(c.flair) > level, intensity(c.seg) > 0)\n'
+    text += f'print "case" for c in {DATA} do c.case\nprint "inside" for c in {DATA} do '
+    text += "volume((intensity(c.flair) > level) & !border)"
+    status, out, err = run(text)
+    assert (status, err) == (0, "")
+    found = dict(line.split("=") for line in out.splitlines())
+    assert eval(found["dice"]) == [dice(name, 4) for name in SIZES]
+    assert found["case"] == '["ann", "bob", "cat"]'
+    inside = [(flair(name) > 4)[1:-1, 1:-1, 1:-1].sum() for name in SIZES]
+    assert eval(found["inside"]) == inside
+    assert run(text) == (0, out, "")
+    assert run(text, "-n")[1].splitlines()[-1] == "nothing is to be computed: all results are stored"
+
+
+def test_cases_and_parameters_nest_and_records_go_through_functions(run: Run) -> None:
+    text = "measure(c, level) = confusion_matrix(intensity(c.flair) > level, intensity(c.seg) > 0)\n"
+    text += f'print "v" for c in {DATA} do for level in [2, 4] do measure(c, level).dice'
+    assert eval(run(text)[1].removeprefix("v=")) == [[dice(name, level) for level in (2, 4)] for name in SIZES]
+
+
+def test_what_a_pattern_without_a_name_finds_is_the_image(run: Run) -> None:
+    text = 'print "v" for c in dataset("data/{case}/{case}_{kind}.nii.gz") do max(intensity(c.image))\n'
+    text += 'print "k" for c in dataset("data/{case}/{case}_{kind}.nii.gz") do c.kind'
+    assert run(text)[1] == 'v=[6, 1, 6, 1, 6, 1]\nk=["flair", "seg", "flair", "seg", "flair", "seg"]\n'
+
+
+def test_cases_that_an_image_decides(run: Run) -> None:
+    """A filter over cases on different grids, whose condition must be computed."""
+    large = {name: float((flair(name) > 3).sum()) for name in SIZES}
+    least = sorted(large.values())[1]
+    text = f"let large = filter c in {DATA} do volume(intensity(c.seg) > 0) >= {least}\n"
+    text += (
+        'print "case" for c in large do c.case\nprint "near" for c in large do volume(near(intensity(c.flair) > 5))\n'
+    )
+    text += 'print "inside" for c in large do volume((intensity(c.flair) > 4) & !border)\n'
+    text += (
+        'print "nested" for c in large do for k in range(max(intensity(c.flair))) do volume((c2(c) > k) & !border)\n'
+    )
+    status, out, err = run("let c2(c) = intensity(c.flair)\n" + text)
+    assert err == ""
+    names = [name for name in SIZES if large[name] >= least]
+    assert len(names) < 3
+    case, near, inside, nested = out.splitlines()
+    assert case == f"case=[{', '.join(f'{chr(34)}{name}{chr(34)}' for name in names)}]"
+    assert near.count(",") == len(names) - 1
+    inner = [flair(name)[1:-1, 1:-1, 1:-1] for name in names]
+    assert eval(inside.removeprefix("inside=")) == [(each > 4).sum() for each in inner]
+    assert eval(nested.removeprefix("nested=")) == [[(each > k).sum() for k in range(6)] for each in inner]
+    status, _, err = run(text.splitlines()[0] + '\nprint "one" max(intensity(large[0].flair))')
+    assert status == 1
+    assert "an image decides which case this is, and so on which voxel grid `.flair` works" in err
+
+
+def test_one_case_s_failure_takes_no_other(run: Run) -> None:
+    Path("data/bob/bob_seg.nii.gz").write_bytes(b"oops")
+    Path("data/cat/cat_seg.nii.gz").unlink()
+    text = (
+        f'let v = for c in {DATA} do volume(intensity(c.seg) > 0)\nprint "ann" v[0]\nprint "bob" v[1]\nprint "cat" v[2]'
+    )
+    status, out, err = run(text)
+    assert (status, out) == (1, f"ann={(flair('ann') > 3).sum()}\n")
+    assert "data/bob/bob_seg.nii.gz is damaged" in err
+    assert "cat: seg: there is no file data/cat/cat_seg.nii.gz" in err
+    assert 'not done: print "bob"' in err
+
+
+def test_a_changed_file_changes_what_needs_it_alone(run: Run) -> None:
+    text = f'let v = for c in {DATA} do volume(intensity(c.seg) > 0)\nprint "ann" v[0]\nprint "bob" v[1]'
+    run(text)
+    write("bob", "seg", flair("bob") > 1)
+    assert [line.split()[0] for line in run(text, "-n")[1].splitlines()[:2]] == ["known", "compute"]
+    assert run(text)[1].splitlines()[1] == f"bob={(flair('bob') > 1).sum()}"
+
+
+def test_images_of_several_cases_do_not_go_together(run: Run) -> None:
+    status, out, err = run(f'print "v" max(fold + (for c in {DATA} do intensity(c.flair)))')
+    assert (status, out) == (1, "")
+    assert "`+` was given images on different voxel grids, of 4 x 3 x 2 and 5 x 2 x 3 voxels" in err
+    write("ann", "seg", flair("bob"))
+    _, _, err = run(f'print "v" for c in {DATA}[0:1] do c.case')
+    assert "was given images on different voxel grids" in err
+
+
+def test_where_there_is_no_case(run: Run) -> None:
+    status, _, err = run('print "v" for c in dataset("dat/{case}.nii.gz") do c.case')
+    assert status == 3
+    assert err.startswith("error[input]: there is no case in dat/{case}.nii.gz\n  p.imgql:1:20\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("1", "`dataset` takes patterns in quotes"),
+        ('"data/x.nii.gz"', "data/x.nii.gz has no named part that tells cases apart"),
+        ('"{a}/{b c}.nii"', "{a}/{b c}.nii: `{b c}` is no named part"),
+        ('"{a}.nii", "{a}.png"', "two fields would be called `image`"),
+        ('"a={a}.nii"', "two fields would be called `a`"),
+    ],
+)
+def test_mistakes(given: str, message: str) -> None:
+    with pytest.raises(ProgramError) as caught:
+        checked(f'print "v" for c in dataset({given}) do 1')
+    assert [each.message for each in caught.value.diagnostics] == [message]
+
+
+def test_what_a_record_of_a_data_set_has() -> None:
+    with pytest.raises(ProgramError, match="this record has no field `flare`"):
+        checked(f'print "v" for c in {DATA} do max(intensity(c.flare))')
+    with pytest.raises(ProgramError, match="is given a model"):
+        checked(f'print "v" for c in {DATA} do max(c.flair)')
