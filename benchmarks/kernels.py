@@ -28,7 +28,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlogica.kernels import balls, fields, masks
+from voxlogica.kernels import balls, fields, masks, memory
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 CASE = "BraTS19_CBICA_AAP_1"
@@ -353,6 +353,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--seconds", type=float, default=1.0, help="for each kernel and number of threads")
     arguments = parser.parse_args()
+    memory.keep_freed()  # as the commands do; libraries have the good of it too
     v = Volumes()
     copy = copy_speed(v.a)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")

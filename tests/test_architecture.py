@@ -29,7 +29,7 @@ ROOMS = (  # from the top; rooms on one line do not import each other
     ("values",),
     ("identity",),
     ("errors",),
-    ("_collector", "_version"),
+    ("_collector", "_dataclass", "_version"),
 )
 FLOOR = {room: len(ROOMS) - n for n, line in enumerate(ROOMS) for room in line}
 DOORS = {"__init__", "__main__"}  # the package's own: they lead to the rooms and are imported by none
@@ -98,3 +98,15 @@ def test_what_is_light_imports_nothing_heavy(statement: str) -> None:
 def test_importing_the_package_imports_nothing_of_it() -> None:
     own = {module for module in modules_after("import voxlogica") if module.startswith("voxlogica.")}
     assert own == {"voxlogica._version"}
+
+
+SLOW = {"concurrent", "dataclasses", "difflib", "email", "inspect", "logging", "shutil", "subprocess"}
+"""Modules of Python that take as long to import as many of ours; no run needs them unless something is wrong."""
+
+
+def test_running_a_program_imports_nothing_slow(tmp_path: Path) -> None:
+    program = tmp_path / "two.imgql"
+    program.write_text('print "two" 1 .+. 1\n')
+    loaded = modules_after(f"from voxlogica.cli import main; main(['run', '-q', '--no-store', {str(program)!r}])")
+    assert "voxlogica.session" in loaded
+    assert not loaded & SLOW

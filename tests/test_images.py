@@ -481,3 +481,23 @@ def test_volumes_of_the_fixtures_are_where_the_corpus_says(here: Path) -> None:
     assert shifted.space.origin == (0.5, 0, 0)
     array = images.read(brain.file, brain.space).array()
     assert (array.min(), array.max()) == (0, 567)
+
+
+# What was decompressed to bind a file is there for who reads it
+
+
+@pytest.mark.parametrize("limit", [1 << 25, 400, 1])
+def test_what_is_kept_of_a_bound_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    monkeypatch.setattr(images.files, "KEPT", limit)
+    path = tmp_path / "kept.nii.gz"
+    path.write_bytes(images.encode("nii.gz", RAMP))
+    leaf = images.bind(path)
+    assert isinstance(leaf.file, images.files.File)
+    assert bool(leaf.file.kept) == (limit > 352 + 60 * 4)
+    for _ in range(2):
+        assert (images.read(leaf.file, leaf.space).array()[..., 0] == RAMP.array()).all()
+        assert not leaf.file.kept
+    leaf = images.bind(path)
+    path.write_bytes(images.encode("nii.gz", RAMP, "other bytes"))
+    with pytest.raises(Refusal, match="changed while it was being used"):
+        images.read(leaf.file, leaf.space)

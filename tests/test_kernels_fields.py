@@ -259,6 +259,12 @@ def assert_correlation(
     """At all voxels, or at some, the result is the definition; and for any number of threads the same."""
     got = fields.correlation(a, b, masks.pack(phi), radius, low, high, k)
     again = fields.correlation(a, b, masks.pack(phi), radius, low, high, k, threads=3)
+    if fields.window_voxels(radius, a.shape) <= fields.MOST_WINDOW_VOXELS and k <= fields.MOST_WINDOW_BINS:
+        windows = fields.windows(a, radius, low, high, k, threads=2)
+        for other in [b] if a is not b else [b, None]:
+            assert same_bits(
+                fields.correlation_of(windows, other, masks.pack(phi), radius, low, high, k, threads=2), got
+            )
     assert got.tobytes() == again.tobytes()
     reference = np.bincount(binned(b, low, high, k)[phi], minlength=k + 1)[:k].tolist()
     bins = binned(a, low, high, k)

@@ -8,19 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voxlogica.formula import IMAGE, MASK, Formula, Formulas, Operator
 from voxlogica.identity import Id
 from voxlogica.operators import operators
-from voxlogica.plan import COSTS, plan, space_of
+from voxlogica.plan import COSTS, fused, plan, space_of
 from voxlogica.plan.rules import RULES, rewrite
 from voxlogica.values import Image, Mask, Space, Value
 
 OPERATORS = operators()
 NUMBERS = (0.0, 1.0, -1.0, 0.5, 2.0, math.sqrt(2.0), 3.0, 1e-45, -1e-45, 1.8446743e19, math.inf, -math.inf, math.nan)
 RADII = (0.0, 0.5, 1.0, math.sqrt(2.0), 2.0, 2.5, 3.0, -1.0, -math.sqrt(2.0), math.nan, math.inf, 1e30)
+ARITHMETIC = ("add_constant", "subtract_constant", "multiply_constant", "divide_constant")
 SPACINGS = (1.0, 0.5, 0.3, 2.0)
 
 Given = Mapping[Id, Value]
@@ -69,7 +70,15 @@ class Programs:
 
         image, mask, other, k = pick(self.images), pick(self.masks), pick(self.masks), pick(self.numbers)
         apply = self.apply
-        match int(self.rng.integers(10)):
+        match int(self.rng.integers(13)):
+            case 10:
+                number = self.table.constant
+                rho, bins = float(self.rng.choice([0.0, 0.5, 1.0, 2.0, 1e9])), float(self.rng.choice([1, 2.5, 7, 256]))
+                low, high = (number(float(v)) for v in self.rng.choice(NUMBERS, 2))
+                other_image = pick(self.images)
+                self.images.append(
+                    apply("crosscorrelation", number(rho), image, other_image, mask, low, high, number(bins))
+                )
             case 0:
                 self.images.append(apply("dt", mask))
             case 1:
@@ -82,7 +91,13 @@ class Programs:
             case 2:
                 self.images.append(apply("mask", image, mask))
             case 3:
-                self.images.append(apply(str(self.rng.choice(["add_constant", "multiply_constant"])), image, k))
+                self.images.append(apply(str(self.rng.choice(ARITHMETIC)), image, k))
+            case 11:
+                self.images.append(apply(str(self.rng.choice(["subtract_from", "divide_into"])), k, image))
+            case 12:
+                other_image = pick(self.images)
+                name = str(self.rng.choice(["add", "subtract", "multiply", "divide", "larger", "smaller"]))
+                self.images.append(apply(name, image, other_image))
             case 4 | 5:
                 name = str(self.rng.choice(["equal", "at_least_constant", "at_most_constant"]))
                 self.masks.append(apply(name, k, image))
@@ -125,7 +140,13 @@ def same(a: Value, b: Value) -> bool:
     return bytes(a.data) == bytes(b.data)
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.fixture(autouse=True)
+def small_slabs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that small images have several."""
+    monkeypatch.setattr(fused, "SLAB", 100)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32))
 def test_planned_programs_have_the_values_of_the_plain_evaluation(seed: int) -> None:
     programs = Programs(seed)
@@ -141,7 +162,7 @@ def test_planned_programs_have_the_values_of_the_plain_evaluation(seed: int) -> 
     assert {goal.id for goal in goals} <= values.keys()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32))
 def test_every_way_that_is_proposed_has_the_value_it_stands_for(seed: int) -> None:
     """Followed or not: of each rule all that it proposes."""
@@ -157,7 +178,7 @@ def test_every_way_that_is_proposed_has_the_value_it_stands_for(seed: int) -> No
     assert order
     for formula in everything:
         for chosen in proposed.get(formula.id, []):
-            assert same(evaluate(chosen.way.how, values), values[formula.id]), (formula, chosen.rule.name)
+            assert same(plain(chosen.way.how, values), values[formula.id]), (formula, chosen.rule.name)
 
 
 def test_random_programs_meet_every_rule() -> None:
@@ -167,7 +188,8 @@ def test_random_programs_meet_every_rule() -> None:
     met = {
         chosen.rule.name
         for seed in range(200)
-        for ways in rules._proposed(Programs(seed).masks).values()
+        for programs in [Programs(seed)]
+        for ways in rules._proposed([*programs.images, *programs.masks]).values()
         for chosen in ways
     }
     assert met == {rule.name for rule in RULES}
@@ -248,6 +270,43 @@ def test_a_comparison_is_one_pass_unless_its_parts_are_needed() -> None:
     assert made(on.apply("not", on.apply("not", equal))) == ["i", "compare"]
     parts = on.below(image, 5.0), equal, on.apply("at_most_constant", 5.0, image)
     assert sorted(made(*parts)) == ["at_most_constant", "difference", "equal", "i"]
+
+
+def test_a_chain_of_arithmetic_and_its_comparison_are_one_task() -> None:
+    on = Shapes()
+    image = on.table.apply(Operator("i", "i", 1, (), IMAGE, lambda: 0.0, ""), (), SPACE)
+    doubled = on.apply("multiply_constant", image, 2.0)
+    shifted = on.apply("add", on.apply("abs", on.apply("subtract_constant", doubled, 1.0)), image)
+    assert made(doubled) == ["i", "multiply_constant"]
+    assert made(on.below(doubled, 5.0)) == ["i", "voxelwise_mask"]
+    assert made(shifted) == ["i", "voxelwise"]
+    assert made(on.below(shifted, 5.0)) == ["i", "voxelwise_mask"]
+    assert made(on.below(shifted, 5.0), on.above(shifted, 9.0), shifted) == ["i", "voxelwise", "compare", "compare"]
+    assert made(on.apply("add_constant", image, 1.0)) == ["i", "add_constant"]
+    chain = image
+    for _ in range(40):
+        chain = on.apply("multiply_constant", chain, 2.0)
+    assert len(made(chain)) < 8
+
+
+def test_correlations_of_one_image_with_many_regions_share_its_windows() -> None:
+    on = Shapes()
+    image = on.table.apply(Operator("i", "i", 1, (), IMAGE, lambda: 0.0, ""), (), SPACE)
+    other = on.table.apply(Operator("j", "j", 1, (), IMAGE, lambda: 0.0, ""), (), SPACE)
+
+    def similar(rho: float, b: Formula, region: Formula, bins: float) -> Formula:
+        return on.apply("crosscorrelation", rho, image, b, region, 0.0, 5.0, bins)
+
+    regions = on.a, on.apply("near", on.a), on.apply("not", on.a)
+    assert made(*[similar(3.0, image, region, 20.0) for region in regions]) == [
+        "i", "windows", "a", "correlate", "near", "correlate", "not", "correlate",
+    ]  # fmt: skip
+    assert made(similar(3.0, other, on.a, 20.0)) == ["i", "windows", "j", "a", "correlate_other"]
+    assert made(similar(8.0, image, on.a, 20.0)) == ["i", "a", "crosscorrelation"]
+    assert made(similar(3.0, image, on.a, 256.0)) == ["i", "a", "crosscorrelation"]
+    bins = on.apply("volume", on.a)
+    computed = on.apply("crosscorrelation", 3.0, image, image, on.a, 0.0, 5.0, bins)
+    assert made(computed)[-1] == "crosscorrelation"
 
 
 def test_ids_and_publishing_are_those_of_formulas_and_goals() -> None:

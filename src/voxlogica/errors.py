@@ -15,9 +15,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 from unicodedata import combining, east_asian_width
+
+from voxlogica._dataclass import dataclass
+
+
+def close_matches(word: str, words: Iterable[str], cutoff: float = 0.6) -> list[str]:
+    """The one of the words that was probably meant, if there is one."""
+    from difflib import get_close_matches  # only who errs pays for its import
+
+    return get_close_matches(word, list(words), 1, cutoff)
 
 
 class Source:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from voxlogica import identity
+from voxlogica._dataclass import dataclass
 from voxlogica.errors import Frame, Span
 from voxlogica.identity import Id, Plain
 from voxlogica.values import Space, Value

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite, prod
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
 from voxlogica import identity
+from voxlogica._dataclass import dataclass, field
 from voxlogica.identity import Id, Plain
 
 if TYPE_CHECKING:

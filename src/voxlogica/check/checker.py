@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from voxlogica._dataclass import replace
 from voxlogica.check import messages
 from voxlogica.check.bodies import FIRST, Body, Checking, Operand, Request, circular, instance, ordered
 from voxlogica.check.expressions import Expressions, built_in, literal_type

@@ -7,10 +7,10 @@ other bodies is requested from `Checker._run`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from typing import NamedTuple, Protocol
 
+from voxlogica._dataclass import replace
 from voxlogica.check import messages, sequences
 from voxlogica.check.bodies import BAD, Body, Checking, Operand, Request, join_grids, type_of
 from voxlogica.check.families import apply_family, on_grid_of

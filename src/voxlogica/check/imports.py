@@ -7,13 +7,12 @@ under their whole names, if the program imports the namespace or names anything 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
 from voxlogica import library
-from voxlogica.errors import Diagnostic, Mark, ProgramError, Source, Span, reason_of
+from voxlogica._dataclass import dataclass, replace
+from voxlogica.errors import Diagnostic, Mark, ProgramError, Source, Span, close_matches, reason_of
 from voxlogica.operators import by_symbol, families
 from voxlogica.syntax.ast import Command, Import, Let, Load, Print, Program, Save
 from voxlogica.syntax.parser import parse
@@ -146,7 +145,7 @@ class _Gathering:
 
     def _missing(self, file: File, command: Import) -> Diagnostic:
         wanted = command.path.value
-        close = get_close_matches(wanted, [*library.names(), *library.NAMESPACES, *self._beside(file)], 1, 0.75)
+        close = close_matches(wanted, [*library.names(), *library.NAMESPACES, *self._beside(file)], 0.75)
         gone = "   (there is no such directory)"
         places = [f"  in {shown(directory)}{'' if directory.is_dir() else gone}" for directory in self.search]
         return Diagnostic(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 
 from voxlogica import library
+from voxlogica._dataclass import dataclass, field
 from voxlogica.check.checker import Checker
 from voxlogica.check.forms import FORMS
 from voxlogica.check.imports import File, members

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from difflib import get_close_matches
 
 from voxlogica.check.names import Kind, known
-from voxlogica.errors import Diagnostic, Mark, Span
+from voxlogica.errors import Diagnostic, Mark, Span, close_matches
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Type, signature
 from voxlogica.operators.families import Family
 from voxlogica.syntax.ast import Binder, Call, Expression, Field, Fold, List, Name
@@ -59,7 +58,7 @@ def nearest(name: str, candidates: Collection[str]) -> str | None:
         if word.lower() == name.lower():
             return word
     words = [word for word in candidates if not is_symbol(word) and abs(len(word) - len(name)) <= 3]
-    close = get_close_matches(name, words, 1, 0.75)
+    close = close_matches(name, words, 0.75)
     return close[0] if close else None
 
 
@@ -161,7 +160,7 @@ def namespace_alone(name: str, span: Span, known: Sequence[str]) -> Diagnostic:
 
 def no_member(namespace: str, word: str, span: Span, known: Sequence[str]) -> Diagnostic:
     """`namespace.word`, where the namespace has no such name."""
-    close = get_close_matches(word, known, 1, 0.6)
+    close = close_matches(word, known)
     label = f"did you mean `{namespace}.{close[0]}`?" if close else ""
     help = "" if label else f"`voxlogica operators {namespace}` lists what it has"
     return Diagnostic("name", f"there is no `{word}` in the namespace `{namespace}`", span, label, help=help)
@@ -178,7 +177,7 @@ def no_namespace(name: str, word: str, span: Span, kind: Kind | None) -> Diagnos
 def unknown_namespace(name: str, word: str, span: Span, known: Iterable[str]) -> Diagnostic:
     """`name.word(…)` of a name that means nothing."""
     names = list(known)
-    close = get_close_matches(name, names, 1, 0.6)
+    close = close_matches(name, names)
     label = f"did you mean `{close[0]}.{word}`?" if close else ""
     return Diagnostic(
         "name", f"there is no namespace `{name}`", span, label, help="" if label else f"there are {', '.join(names)}"

@@ -8,9 +8,9 @@ it sees without being told. All elements of a sequence have one type. They lie o
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from voxlogica._dataclass import dataclass, replace
 from voxlogica.check import messages
 from voxlogica.check.bodies import BAD, Body, Checking, Local, Operand, Request, instance, join_grids, type_of
 from voxlogica.check.names import Form, Instance, Kind, Overloaded, Problem, Unknown, fits, known

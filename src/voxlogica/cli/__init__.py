@@ -36,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # NumPy's linear algebra, which nothing here uses, would start threads as soon as NumPy is imported: 20 ms.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Threads that come back from a kernel or a decompressor want the interpreter for microseconds, and by default wait
+    # 5 ms for it while another one imports or plans.
+    sys.setswitchinterval(0.0005)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a stream's encoding lacks is shown by its number
             stream.reconfigure(errors="backslashreplace")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from voxlogica._dataclass import dataclass
 from voxlogica.cli.readers import choice, count, days, directories, millimetres, seconds, size
 
 Options = argparse.Namespace

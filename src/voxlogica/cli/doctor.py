@@ -8,11 +8,11 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from voxlogica._dataclass import asdict, dataclass
 from voxlogica._version import VERSION
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options

@@ -6,15 +6,18 @@ What is wrong with them is said as of a program, never by argparse alone.
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 from voxlogica.cli.arguments import COMMANDS, Options
 from voxlogica.cli.settings import SETTINGS, settings
-from voxlogica.errors import ProgramError
+from voxlogica.errors import ProgramError, close_matches
 
 
 class _Parser(argparse.ArgumentParser):
@@ -23,6 +26,23 @@ class _Parser(argparse.ArgumentParser):
         if match:
             message = f"{match[1]} needs a value"
         raise ProgramError.of("usage", message, help=f"`{self.prog} --help` shows the options")
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Finds the width of the terminal as argparse does, but without `shutil`: one is made for each argument."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_width() - 2)
+
+
+@cache
+def _width() -> int:
+    with suppress(ValueError):
+        if (columns := int(os.environ.get("COLUMNS", ""))) > 0:
+            return columns
+    with suppress(OSError, ValueError, AttributeError):
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    return 80
 
 
 _EXAMPLES = """examples:
@@ -95,7 +115,7 @@ def _member(rest: Sequence[str]) -> tuple[str, list[str]]:
               "`voxlogica store COMMAND --help` tells more.")  # fmt: skip
         return "", []
     if rest[0] not in members:
-        close = get_close_matches(rest[0], members, 1)
+        close = close_matches(rest[0], members)
         meant = f"did you mean `{close[0]}`? " if close else ""
         help = f"{meant}`voxlogica store --help` shows the commands"
         raise _usage(f"there is no command `store {rest[0]}`", help)
@@ -105,7 +125,7 @@ def _member(rest: Sequence[str]) -> tuple[str, list[str]]:
 def _no_command(name: str) -> ProgramError:
     if name.startswith("-"):
         return _usage(f"there is no option {name}", "`voxlogica --help` shows the commands and options")
-    close = get_close_matches(name, COMMANDS, 1)
+    close = close_matches(name, COMMANDS)
     if not close and (name.endswith(".imgql") or Path(name).is_file()):
         return _usage(f"there is no command `{name}`", f"to run a program:   voxlogica run {name}")
     meant = f"did you mean `{close[0]}`? " if close else ""
@@ -117,7 +137,7 @@ def _too_much(name: str, parser: argparse.ArgumentParser, word: str) -> ProgramE
         return _usage(f"`{word}` is one argument too many", f"`voxlogica {name} --help` shows what it takes")
     option = word.split("=")[0]
     options = [string for action in parser._actions for string in action.option_strings]
-    close = get_close_matches(option, options, 1)
+    close = close_matches(option, options)
     meant = f"did you mean {close[0]}? " if close else ""
     return _usage(f"there is no option {option}", f"{meant}`voxlogica {name} --help` shows the options")
 
@@ -151,5 +171,5 @@ def _overview() -> argparse.ArgumentParser:
 
 
 def _new(prog: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    settings: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+    settings: dict[str, Any] = {"formatter_class": _Formatter, "allow_abbrev": False}
     return _Parser(prog=prog, description=description, epilog=epilog, **settings)

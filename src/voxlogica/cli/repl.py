@@ -7,19 +7,20 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from itertools import islice
 from math import prod
 from pathlib import Path
 
 from platformdirs import user_state_path
 
+from voxlogica._dataclass import replace
 from voxlogica.check.manual import entries
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.text import complain, notice
 from voxlogica.errors import ProgramError, Source, VoxLogicAError
 from voxlogica.execution.engine import find_operator
 from voxlogica.execution.planning import foreseen
+from voxlogica.kernels import memory
 from voxlogica.session import Given, Program, Run, Saved, Session, Trouble, read
 from voxlogica.session import Options as RunOptions
 from voxlogica.session.running import unexpected
@@ -46,6 +47,7 @@ _EXAMPLES = {
 
 def repl(options: Options) -> int:
     """Reads, evaluates and shows until there is no more."""
+    memory.keep_freed()
     storage = MemoryStorage() if options.no_store else None
     with Session(store=options.store, storage=storage, library_path=options.library_path, tell=notice) as session:
         talk = _Talk(session, options)

@@ -6,11 +6,11 @@ import sys
 
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.forecast import explain
 from voxlogica.cli.progress import Progress
 from voxlogica.cli.text import complain, emit, notice, sorted_out
 from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, Diagnostic, InternalError
+from voxlogica.kernels import memory
 from voxlogica.session import Effort, Given, Printed, Run, Saved, Session, Trouble, Watcher
 from voxlogica.session import Options as RunOptions
 from voxlogica.storage import MemoryStorage
@@ -19,6 +19,7 @@ from voxlogica.values import plain
 
 def run(options: Options) -> int:
     """Runs a program."""
+    memory.keep_freed()
     given = [Given.text(setting) for setting in options.settings]
     dialect = int(options.dialect) if options.dialect else None
     # Without a store nothing needs to be kept in its place: what one run needs again is held by the engine.
@@ -51,6 +52,8 @@ def run(options: Options) -> int:
             running = Run(prepared, bound, effort)
             if options.why or options.dry_run:
                 progress.pause()
+                from voxlogica.cli.forecast import explain
+
                 explain(running, options)
             if options.dry_run:
                 return 0

@@ -10,13 +10,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from voxlogica._dataclass import replace
 from voxlogica.cli.readers import choice, count, directories, millimetres, seconds, size, yes
-from voxlogica.errors import Diagnostic, ProgramError, Source, Span, reason_of
+from voxlogica.errors import Diagnostic, ProgramError, Source, Span, close_matches, reason_of
 
 Value: TypeAlias = str | int | float | bool | Path | tuple[Path, ...]
 Reader: TypeAlias = Callable[[str], Callable[[str], Value]]
@@ -83,7 +82,7 @@ def _of_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Value]]:
         if name in keys:
             yield keys[name], SETTINGS[keys[name]](f"{variable}=")(text)
         # Others may have variables with this prefix; one that is nearly ours is a slip.
-        elif close := get_close_matches(name, keys, 1, 0.8):
+        elif close := close_matches(name, keys, 0.8):
             help = f"did you mean {_PREFIX}{close[0]}? docs/settings.md lists them"
             raise ProgramError(Diagnostic("usage", f"there is no setting {variable}", help=help))
 
@@ -109,7 +108,7 @@ def _of_file(program: Path | None) -> dict[str, Value]:
 
 def _read(file: _File, key: str, value: object) -> Value:
     if key not in SETTINGS:
-        close = get_close_matches(key.lower().replace("_", "-"), SETTINGS, 1)
+        close = close_matches(key.lower().replace("_", "-"), SETTINGS)
         meant = f"did you mean `{close[0]}`? " if close else ""
         help = f"{meant}docs/settings.md lists them"
         raise ProgramError(Diagnostic("usage", f"there is no setting `{key}`", help=help))

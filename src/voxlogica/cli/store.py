@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 
+from voxlogica._dataclass import asdict
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.text import emit, human_size, human_time, notice
 from voxlogica.errors import ProgramError

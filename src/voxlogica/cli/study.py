@@ -12,6 +12,7 @@ from voxlogica.cli.progress import Rows
 from voxlogica.cli.text import coloured, complain, emit, notice
 from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, ProgramError
+from voxlogica.kernels import memory
 from voxlogica.session import Effort, Given, Session
 from voxlogica.session import Options as RunOptions
 from voxlogica.session.studies import Study
@@ -42,6 +43,7 @@ def sweep(options: Options) -> int:
 
 
 def _study(options: Options, axes: Sequence[Axis]) -> int:
+    memory.keep_freed()
     if options.table is not None:
         check_table(options.table)
     given = [Given.text(setting) for setting in options.settings]

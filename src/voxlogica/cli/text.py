@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -57,6 +56,8 @@ def sorted_out(diagnostics: Sequence[Diagnostic]) -> dict[str, object]:
 
 def emit(data: Mapping[str, object]) -> None:
     """Writes one JSON object to stdout."""
+    import json
+
     print(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False), flush=True)
 
 

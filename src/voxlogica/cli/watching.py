@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from voxlogica.cli.progress import Progress
 from voxlogica.errors import ProgramError, reason_of
-from voxlogica.execution.events import EventsFile, Profile
 from voxlogica.execution.messages import Counts, Event
 from voxlogica.session import Watcher
+
+if TYPE_CHECKING:
+    from voxlogica.execution.events import Profile
 
 
 class Watchers:
@@ -20,12 +23,18 @@ class Watchers:
     def __init__(self, progress: Progress | None, events: Path | None, profile: Path | None) -> None:
         self._progress = progress.watcher if progress is not None else None
         self._listeners: list[Callable[[Event], None]] = [self._progress.event] if self._progress is not None else []
-        self._profile = Profile() if profile is not None else None
+        self._profile: Profile | None = None
+        if profile is not None:
+            from voxlogica.execution.events import Profile
+
+            self._profile = Profile()
         self._events, self._trace = events, profile if profile and profile.name else None
         self._stack = ExitStack()
 
     def __enter__(self) -> Watchers:
         if self._events is not None:
+            from voxlogica.execution.events import EventsFile
+
             try:
                 self._listeners.append(self._stack.enter_context(EventsFile(self._events)))
             except OSError as error:

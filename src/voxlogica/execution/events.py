@@ -16,10 +16,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from voxlogica._dataclass import dataclass
 from voxlogica.execution.messages import Event
 
 FORMAT = 1

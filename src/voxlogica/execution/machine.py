@@ -24,10 +24,10 @@ events are answered, and it is decided what starts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from heapq import heappop, heappush
 from typing import Any
 
+from voxlogica._dataclass import replace
 from voxlogica.execution.invariants import check
 from voxlogica.execution.messages import (
     ANSWERS,

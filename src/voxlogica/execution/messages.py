@@ -7,9 +7,9 @@ by which. The others are carried out on the spot. An event that answers nothing 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
+from voxlogica._dataclass import dataclass, field
 from voxlogica.formula import Formula
 from voxlogica.identity import Id
 from voxlogica.plan import Workplan

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import platform
+import os
 import sys
 import time
-import traceback
 from functools import cache
 
 from voxlogica.errors import MachineError, Refusal
@@ -44,6 +43,8 @@ def elsewhere(error: BaseException) -> Elsewhere:
         message = message or "out of memory"
     if isinstance(error, Refusal):
         return Elsewhere(kind, type(error).__name__, message, error.details, error.help, "")
+    import traceback
+
     return Elsewhere(kind, type(error).__name__, message, (), "", "".join(traceback.format_exception(error)))
 
 
@@ -112,11 +113,11 @@ def provenance(formula: Formula, bytes: int, seconds: float, rule: str = "") -> 
 
 @cache
 def _host() -> str:
-    return platform.node()
+    return os.uname().nodename
 
 
 @cache
 def _libraries(*imported: bool) -> tuple[tuple[str, str], ...]:
     """Versions of what may have had part in a value; a library that is not imported had none."""
     names = [name for name, there in zip(("numpy", "SimpleITK"), imported, strict=True) if there]
-    return (("python", platform.python_version()), *((name, str(sys.modules[name].__version__)) for name in names))
+    return (("python", sys.version.split()[0]), *((name, str(sys.modules[name].__version__)) for name in names))

@@ -14,15 +14,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
+from functools import cached_property
 from itertools import count
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any, NamedTuple, Protocol, TypeAlias, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast, runtime_checkable
 
 from voxlogica import storage
 from voxlogica.execution import inside
 from voxlogica.execution.alarms import Alarms
-from voxlogica.execution.children import Children
 from voxlogica.execution.machine import Machine
 from voxlogica.execution.messages import (
     Abandoned,
@@ -68,6 +68,9 @@ from voxlogica.identity import Id
 from voxlogica.plan import space_of
 from voxlogica.storage import Done, Failed, Lending, Missing, Outcome, StorageBackend, StoreFull, TaskError, size
 from voxlogica.values import Space, Value
+
+if TYPE_CHECKING:
+    from voxlogica.execution.children import Children
 
 Operators: TypeAlias = Callable[[str], Operator | None]
 """Finds an operator by name, to read stored formulas."""
@@ -176,7 +179,7 @@ class Workers:
         self.machine = Machine(jobs, memory, cold="numpy" not in sys.modules)
         self.unstored = 0
         self.broken: BaseException | None = None
-        self.alarms, self.children = Alarms(), Children()
+        self.alarms = Alarms()
         self._backend, self.operators = backend, operators
         self._lasting = backend if isinstance(backend, Lasting) else None
         self._live = self._lasting.live if self._lasting else None
@@ -202,6 +205,13 @@ class Workers:
         self._desk = self._start(_Hand(-1, self._signals.get))
         for _ in range(jobs):
             self._start_worker()
+
+    @cached_property
+    def children(self) -> Children:
+        """The processes of isolated tasks; most runs have none, and need not import what starts processes."""
+        from voxlogica.execution.children import Children
+
+        return Children()
 
     # From outside
 

@@ -17,7 +17,7 @@ from voxlogica import identity
 from voxlogica.errors import Refusal
 from voxlogica.formula import Leaf
 from voxlogica.images import dicom, files, nifti, pictures, volumes
-from voxlogica.images.files import File, Inflated, Plain
+from voxlogica.images.files import File, Inflated, Plain, Replayed
 from voxlogica.images.grids import Difference, difference, table
 from voxlogica.images.memo import Memo, header, settled
 from voxlogica.images.memo import space as space_noted
@@ -55,6 +55,7 @@ __all__ = [
     "hold",
     "name_of",
     "read",
+    "remembered",
     "table",
     "taken",
     "to_nibabel",
@@ -158,9 +159,14 @@ def _verified(handle: BinaryIO, file: File, reader: Reader) -> tuple[bytes, Spac
         raise Refusal(f"{file.name} is empty", help=files.AGAIN)
     digest = identity.file_digest(files.blocks(handle))
     handle.seek(0)
-    space = reader.inspect(_stream(handle, file.name, file.format))
+    stream = _stream(handle, file.name, file.format)
+    if isinstance(stream, Inflated):
+        stream.keep()
+    space = reader.inspect(stream)
     if files.status(handle) != file.status:
         raise files.changed(file.name)
+    if isinstance(stream, Inflated):
+        file.kept[:] = stream.kept
     return digest, space
 
 
@@ -169,6 +175,18 @@ def _verified_series(file: File) -> tuple[bytes, Space]:
     if dicom.status(file.name) != file.status:
         raise files.changed(file.name)
     return found
+
+
+def remembered(path: str | Path, memo: Memo | None) -> bool:
+    """Whether `bind` need not read a file through, as far as can be told beforehand."""
+    if memo is None:
+        return False
+    try:
+        with Path(path).open("rb") as handle:
+            status = files.status(handle)
+    except (OSError, ValueError):
+        return True  # there is nothing to read
+    return settled(status) and memo.recall(str(Path(path).absolute()), status) is not None
 
 
 def read(file: object, space: Space) -> Model:
@@ -182,7 +200,9 @@ def read(file: object, space: Space) -> Model:
         with Path(file.path).open("rb") as handle:
             if files.status(handle) != file.status:
                 raise files.changed(file.name)
-            array = _READERS[file.format].voxels(_stream(handle, file.name, file.format))
+            kept, file.kept[:] = file.kept[:], ()
+            stream = Replayed(handle, file.name, kept) if kept else _stream(handle, file.name, file.format)
+            array = _READERS[file.format].voxels(stream)
             if files.status(handle) != file.status:
                 raise files.changed(file.name)
     except (Refusal, FileNotFoundError):  # it was not damaged when it was bound

@@ -12,7 +12,6 @@ import os
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +37,8 @@ _CONVERT = "convert it to one .nii.gz file, for instance with dcm2niix, and load
 
 def reader() -> str:
     """What decides the numbers: the format, and the version of what decodes it. Refuses when that is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return f"{FORMAT} {version('SimpleITK')}"
     except PackageNotFoundError:

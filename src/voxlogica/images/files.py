@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from voxlogica.errors import Refusal, reason_of
+from voxlogica._dataclass import dataclass, field
+from voxlogica.errors import Refusal, close_matches, reason_of
 from voxlogica.values import Mask
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AGAIN = "copy or download it again; nothing has been computed"
+KEPT = 1 << 25  # bytes decompressed when a file is bound that are kept till it is read
 BLOCK = 1 << 18  # bytes; output of this size stays in the cache until it is converted
 
 
@@ -28,6 +29,8 @@ class File:
     path: str
     format: str
     status: tuple[int, ...]
+    kept: list[bytes] = field(default_factory=list, compare=False, repr=False)
+    """What was decompressed when it was bound, if it was not too much: for the first who reads it."""
 
 
 def status(handle: BinaryIO) -> tuple[int, ...]:
@@ -101,10 +104,8 @@ def _missing(name: str) -> Refusal:
         return Refusal(f"there is no file {name}", (f"there is no directory {lost[-1]}",), relative)
     if not path.parent.is_dir():
         return Refusal(f"there is no file {name}", (f"{path.parent} is a file, not a directory",), relative)
-    from difflib import get_close_matches
-
     try:
-        close = get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+        close = close_matches(path.name, [entry.name for entry in path.parent.iterdir()])
     except OSError:
         close = []
     if close:
@@ -180,6 +181,12 @@ class Inflated(Plain):
         self._first = True
         self._decompressor: igzip_lib.IgzipDecompressor | None = None
         self._rest = b""
+        self.kept: list[bytes] = []
+        self._keep = 0
+
+    def keep(self) -> None:
+        """From now on what is decompressed is kept, unless it is much."""
+        self._keep = KEPT
 
     def some(self, most: int) -> bytes:
         while self._decompressor is not None or self._next_member():
@@ -199,6 +206,11 @@ class Inflated(Plain):
                 self._rest = self._decompressor.unused_data
                 self._decompressor = None
             if block:
+                if self._keep:
+                    self._keep = max(0, self._keep - len(block))
+                    self.kept.append(block)
+                    if not self._keep:
+                        self.kept.clear()
                 return block
         return b""
 
@@ -217,6 +229,23 @@ class Inflated(Plain):
         if start:
             self._decompressor = self._new(flag=self._flag)
         return bool(start)
+
+
+class Replayed(Plain):
+    """The bytes that were decompressed when a file was bound, once more."""
+
+    def __init__(self, handle: BinaryIO, name: str, kept: list[bytes]) -> None:
+        super().__init__(handle, name)
+        self._kept = kept[::-1]
+
+    def some(self, most: int) -> bytes:
+        if not self._kept:
+            return b""
+        block = self._kept.pop()
+        if len(block) > most:
+            self._kept.append(block[most:])
+            block = block[:most]
+        return block
 
 
 def filled(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from math import hypot
 
+from voxlogica._dataclass import dataclass
 from voxlogica.values import Space
 
 RELATIVE = 1 / 1000  # of the spacing: how far grids may differ unless told

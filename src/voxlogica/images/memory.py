@@ -10,11 +10,11 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from voxlogica import identity
+from voxlogica._dataclass import dataclass
 from voxlogica.errors import Refusal
 from voxlogica.formula import Leaf
 from voxlogica.images import nifti

@@ -19,11 +19,11 @@ import math
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, cast
 
+from voxlogica._dataclass import dataclass, replace
 from voxlogica.errors import Refusal
 from voxlogica.images.files import Plain, check_memory, damaged, filled, header_only, mask_bytes
 from voxlogica.images.spaces import at_right_angles, check_axes, check_components, check_spacing, placed, skewed

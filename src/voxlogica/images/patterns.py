@@ -11,11 +11,10 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
+from voxlogica._dataclass import dataclass
 from voxlogica.errors import ProgramError
 
 _TOKENS = re.compile(r"\{(?P<part>[^{}]*)\}|(?P<wild>[*?])|(?P<text>[^{}*?]+)|(?P<brace>[{}])")
@@ -68,6 +67,8 @@ class Pattern:
             for path, parts in there:
                 if wanted != "**" and Path(path).is_dir():
                     name, names = _filled(wanted, parts), _names(path + "/")
+                    from difflib import get_close_matches
+
                     close = get_close_matches(name, names, 3, 0.5) or names[:3]
                     have = (
                         f"it has {', '.join(close)}{', …' if len(names) > len(close) else ''}"

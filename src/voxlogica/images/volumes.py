@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from math import hypot, prod
 from typing import TYPE_CHECKING
 
+from voxlogica._dataclass import dataclass
 from voxlogica.errors import Refusal
 from voxlogica.images.files import Plain, check_memory, damaged, deflated, filled, header_only, mask_bytes, zlib_stream
 from voxlogica.images.spaces import at_right_angles, check_axes, check_components, check_spacing, placed, skewed

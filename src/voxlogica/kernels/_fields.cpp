@@ -6,9 +6,13 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <tuple>
 
@@ -106,6 +110,38 @@ void bind_correlation(Field a, Field b, Words phi, std::array<std::size_t, 3> ra
                 out.data());
 }
 
+using Windows = Array<const std::uint32_t>;
+
+template <class A>
+std::array<std::size_t, 3> narrow(const A& windows, std::array<std::size_t, 3> radius, std::int32_t bins) {
+    for (std::size_t axis = 0; axis < 3; ++axis) radius[axis] = std::min(radius[axis], windows.shape(2 - axis) - 1);
+    const bool few = window_size({radius[0], radius[1], radius[2]}) < narrow_window;
+    if (!few || bins < 1 || static_cast<std::size_t>(bins) > most_binned) throw std::invalid_argument("windows too large");
+    return radius;
+}
+
+void bind_windows(Field field, std::array<std::size_t, 3> radius, double low, double high, std::int32_t bins, int threads,
+                  Array<std::uint32_t> out) {
+    const Grid grid(field.shape(0), field.shape(1), field.shape(2));
+    same_shape(field, out);
+    if (grid.nx == 0 || grid.rows() == 0) throw std::invalid_argument("a field has at least one voxel along each axis");
+    const auto [x, y, z] = narrow(out, radius, bins);
+    const Unlocked unlocked;
+    narrow_windows(field.data(), grid, {x, y, z}, Bins(low, high, bins), threads, out.data());
+}
+
+void bind_correlation_of(Windows windows, std::optional<Field> b, Words phi, std::array<std::size_t, 3> radius, double low,
+                         double high, std::int32_t bins, int threads, FieldOut out) {
+    const Grid grid = grid_of(windows, phi);
+    same_shape(windows, out);
+    if (b) same_shape(windows, *b);
+    if (grid.rows() > 0xffffffffU / grid.nx) throw std::invalid_argument("more than 2^32 - 1 voxels");
+    const auto [x, y, z] = narrow(windows, radius, bins);
+    const Unlocked unlocked;
+    correlate_narrow(windows.data(), b ? b->data() : nullptr, phi.data(), grid, {x, y, z}, Bins(low, high, bins), threads,
+                     out.data());
+}
+
 float bind_otsu_threshold(Field field, Words words, float low, float high, std::size_t bins) {
     const Grid grid = grid_of(field, words);
     if (bins < 1) throw std::invalid_argument("there is at least one bin");
@@ -129,6 +165,10 @@ NB_MODULE(_fields, m) {
           array("out"));
     m.def("correlation", &bind_correlation, array("a"), array("b"), array("phi"), nb::arg("radius"), nb::arg("low"),
           nb::arg("high"), nb::arg("bins"), nb::arg("threads"), array("out"));
+    m.def("windows", &bind_windows, array("field"), nb::arg("radius"), nb::arg("low"), nb::arg("high"), nb::arg("bins"),
+          nb::arg("threads"), array("out"));
+    m.def("correlation_of", &bind_correlation_of, array("windows"), array("b").none(), array("phi"), nb::arg("radius"),
+          nb::arg("low"), nb::arg("high"), nb::arg("bins"), nb::arg("threads"), array("out"));
     m.def("otsu_threshold", &bind_otsu_threshold, array("field"), array("words"), nb::arg("low"), nb::arg("high"),
           nb::arg("bins"));
 }

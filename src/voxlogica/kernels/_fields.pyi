@@ -27,4 +27,24 @@ def correlation(
     threads: int,
     out: _Floats,
 ) -> None: ...
+def windows(
+    field: _Floats,
+    radius: tuple[int, int, int],
+    low: float,
+    high: float,
+    bins: int,
+    threads: int,
+    out: npt.NDArray[np.uint32],
+) -> None: ...
+def correlation_of(
+    windows: npt.NDArray[np.uint32],
+    b: _Floats | None,
+    phi: _Words,
+    radius: tuple[int, int, int],
+    low: float,
+    high: float,
+    bins: int,
+    threads: int,
+    out: _Floats,
+) -> None: ...
 def otsu_threshold(field: _Floats, words: _Words, low: float, high: float, bins: int) -> float: ...

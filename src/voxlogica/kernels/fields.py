@@ -32,6 +32,7 @@ from voxlogica.kernels import _fields, masks
 from voxlogica.kernels.masks import Floats, Shape, Words
 
 Triple: TypeAlias = tuple[float, float, float]
+Windows: TypeAlias = npt.NDArray[np.uint32]
 
 # What version 1, through ITK, has for a division by zero.
 LARGEST = np.finfo(np.float32).max
@@ -434,6 +435,79 @@ def correlation(
     """
     a, b = _checked_pair(a, b)
     phi_words = _checked_mask(phi_words, a.shape)
+    k, cut = _checked_window(a.shape, radius, bins)
+    out = np.empty_like(a)
+    _fields.correlation(a, b, phi_words, cut, float(low), float(high), k, thread_count(threads), out)
+    return out
+
+
+MOST_WINDOW_VOXELS, MOST_WINDOW_BINS = 4095, 255
+
+
+def windows(a: Floats, radius: Sequence[int], low: float, high: float, bins: int, *, threads: int = 1) -> Windows:
+    """What `correlation` finds out around every voxel of a before it looks at any reference; for `correlation_of`.
+
+    The number of a voxel is 256 times the sum of the squares of its local histogram, plus its own bin, which is
+    `bins` when it has none. At most 255 bins, and at most 4095 voxels in a window, else a ValueError.
+
+    >>> windows(np.array([[[0, 0, 1, 5]]], np.float32), (1, 1, 1), 0, 2, 2).tolist()
+    [[[1024, 1280, 513, 258]]]
+    """
+    held = _checked(a, "a")
+    k, cut = _checked_window(held.shape, radius, bins)
+    _check_narrow(cut, k)
+    out = np.empty(held.shape, np.uint32)
+    _fields.windows(held, cut, float(low), float(high), k, thread_count(threads), out)
+    return out
+
+
+def correlation_of(
+    windows: Windows,
+    b: Floats | None,
+    phi_words: Words,
+    radius: Sequence[int],
+    low: float,
+    high: float,
+    bins: int,
+    *,
+    threads: int = 1,
+) -> Floats:
+    """`correlation` of a and b, given `windows` of a of the same radius, low, high and bins; None for a b that is a.
+
+    >>> field, phi = np.array([[[0, 0, 1, 1, 1]]], np.float32), np.array([[[3]]], np.uint64)
+    >>> correlation_of(windows(field, (1, 1, 1), 0, 2, 2), None, phi, (1, 1, 1), 0, 2, 2).tolist()
+    [[[1.0, 1.0, -1.0, -1.0, -1.0]]]
+    """
+    if not isinstance(windows, np.ndarray) or windows.dtype != np.uint32 or windows.ndim != 3 or 0 in windows.shape:
+        raise TypeError("windows: expected what the function `windows` returns")
+    held = np.require(windows, requirements=("C", "A"))
+    other = _checked(b, "b") if b is not None else None
+    if other is not None and other.shape != held.shape:
+        raise ValueError(f"expected two fields of one shape, not {held.shape} and {other.shape}")
+    phi_words = _checked_mask(phi_words, held.shape)
+    k, cut = _checked_window(held.shape, radius, bins)
+    _check_narrow(cut, k)
+    out = np.empty(held.shape, np.float32)
+    _fields.correlation_of(held, other, phi_words, cut, float(low), float(high), k, thread_count(threads), out)
+    return out
+
+
+def window_voxels(radius: Sequence[int], shape: Sequence[int]) -> int:
+    """How many voxels the window of these half-widths (x, y, z) has, in a field of a shape (z, y, x).
+
+    >>> window_voxels((1, 1, 1), (1, 5, 5))
+    9
+    """
+    return math.prod(2 * min(r, n - 1) + 1 for r, n in zip(radius, reversed(shape), strict=True))
+
+
+def _check_narrow(cut: tuple[int, int, int], bins: int) -> None:
+    if math.prod(2 * r + 1 for r in cut) > MOST_WINDOW_VOXELS or bins > MOST_WINDOW_BINS:
+        raise ValueError(f"expected at most {MOST_WINDOW_VOXELS} voxels in a window and {MOST_WINDOW_BINS} bins")
+
+
+def _checked_window(shape: tuple[int, ...], radius: Sequence[int], bins: int) -> tuple[int, tuple[int, int, int]]:
+    """Check the number of bins, and half-widths (x, y, z), which are cut to the image."""
     k = int(bins)
     if k != bins or not 1 <= k < 2**31:
         raise ValueError(f"bins: expected an integer from 1 to 2**31 - 1, not {bins}")
@@ -441,10 +515,7 @@ def correlation(
     if len(radii) != 3 or min(radii) < 0:
         raise ValueError(f"radius: expected three integers (x, y, z) that are not negative, not {radii}")
     # A window that reaches beyond the image on both sides is not changed by a larger radius.
-    cut = (min(radii[0], a.shape[2]), min(radii[1], a.shape[1]), min(radii[2], a.shape[0]))
-    out = np.empty_like(a)
-    _fields.correlation(a, b, phi_words, cut, float(low), float(high), k, thread_count(threads), out)
-    return out
+    return k, (min(radii[0], shape[2] - 1), min(radii[1], shape[1] - 1), min(radii[2], shape[0] - 1))
 
 
 def otsu(field: Floats, words: Words, bins: int) -> Words:

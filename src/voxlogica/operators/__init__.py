@@ -16,14 +16,13 @@ same file, of which the body returns an instance.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
 from functools import cache, wraps
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from voxlogica._dataclass import annotations_of
 from voxlogica.formula import BOOL, BYTES, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type, record, sequence
 from voxlogica.operators.families import Family
 from voxlogica.values import Record, Space
@@ -105,7 +104,7 @@ def operator(
         fragment = body.__module__.rpartition(".")[2]
         prefix = f"{fragment}." if fragment in NAMESPACES else ""
         name = prefix + body.__name__.rstrip("_")
-        doc = inspect.getdoc(body) or ""
+        doc = documentation(body)
         if name in _declared:
             raise DeclarationError(f"the operator `{name}` is declared twice")
         if not doc or (">>>" not in doc and not hidden):
@@ -142,14 +141,22 @@ def operator(
     return declare
 
 
+def documentation(body: Callable[..., object]) -> str:
+    """The docstring without its indentation: `inspect.getdoc`, whose import would take longer than all our own."""
+    first, *rest = (body.__doc__ or "").strip().expandtabs().split("\n")
+    indentation = min([len(line) - len(line.lstrip()) for line in rest if line.strip()], default=0)
+    return "\n".join([first, *[line[indentation:] for line in rest]])
+
+
 def _type(name: str, hint: object, named: Mapping[str, Any] = MappingProxyType({})) -> Type:
     """The type that an annotation says; `named` has the records that may be meant."""
     if isinstance(hint, str) and hint in _TYPES:
         return _TYPES[hint]
     found = named.get(hint) if isinstance(hint, str) else None
-    if not is_dataclass(found):
+    fields = annotations_of(found)
+    if fields is None:
         raise DeclarationError(f"the operator `{name}` uses the type {hint!r}, which is not one of the logic's")
-    return record(*((field.name, _type(name, field.type)) for field in fields(found)))
+    return record(*((field, _type(name, annotation)) for field, annotation in fields.items()))
 
 
 def _recording(body: _Body) -> _Body:

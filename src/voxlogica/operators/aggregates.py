@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from voxlogica._dataclass import dataclass
 from voxlogica.errors import Refusal
 from voxlogica.operators import operator
 from voxlogica.values import Image, Mask

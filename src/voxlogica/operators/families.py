@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from voxlogica._dataclass import dataclass
 from voxlogica.formula import IMAGE, LABELS, MASK, MODEL, Operator, Type
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import nan
 
+from voxlogica._dataclass import dataclass
 from voxlogica.operators import operator
 from voxlogica.values import Mask
 

@@ -56,6 +56,21 @@ def crosscorrelation(
     )
 
 
+@operator(cost="window", hidden=True)
+def windows(rho: float, a: Image, low: float, high: float, bins: float, *, threads: int = 1) -> Image:
+    """What `crossCorrelation` finds out around each voxel before it looks at the region: numbers in the bits of floats.
+
+    Many regions share it; see `kernels.fields.windows`, whose limits a rewrite has looked at.
+    """
+    import numpy as np
+
+    from voxlogica.kernels import fields
+
+    radius = fields.window_radius(rho, a.space.spacing3)
+    made = fields.windows(a.array(), radius, low, high, int(bins), threads=threads)
+    return Image.of(a.space, made.view(np.float32))
+
+
 @operator(cost="histogram")
 def otsu(a: Image, b: Mask, bins: float) -> Mask:
     """True in b where a is above the threshold that best parts the voxels of b in two: Otsu's method with `bins` bins.

@@ -8,10 +8,10 @@ is claimed. Running the plan is left to `execution`, and what a value means to e
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
+from voxlogica._dataclass import dataclass, field
 from voxlogica.formula import BYTES, MASK, MODEL, Formula
 from voxlogica.identity import Id
 from voxlogica.plan.rules import Chosen, rewrite

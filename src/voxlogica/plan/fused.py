@@ -6,14 +6,17 @@ So they have no version, and are not among the operators of the language.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from inspect import getdoc
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
 from voxlogica.formula import BOOL, IMAGE, MASK, NUMBER, STRING, Operator, Type
-from voxlogica.values import Image, Mask, Value
+from voxlogica.operators import documentation, operators
+from voxlogica.values import Image, Mask, Space, Value
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from voxlogica.kernels.masks import Comparison, Words
 
 
@@ -27,7 +30,7 @@ def _operator(body: Callable[..., Value], cost: str) -> Operator:
     parameters = tuple((name, _TYPES[hint]) for name, hint in hints.items())
     name = body.__name__
     return Operator(
-        name, name, 1, parameters, result, body, getdoc(body) or "", cost, takes_threads=threads, hidden=True
+        name, name, 1, parameters, result, body, documentation(body), cost, takes_threads=threads, hidden=True
     )
 
 
@@ -67,6 +70,96 @@ def difference(a: Mask, b: Mask, *, threads: int = 1) -> Mask:
     return Mask.of(a.space, masks.difference(a.words(), b.words(), threads=threads))
 
 
+def correlate(
+    windows: Image, phi: Mask, rho: float, low: float, high: float, bins: float, *, threads: int = 1
+) -> Image:
+    """`crossCorrelation` of an image with itself, whose windows are given."""
+    return _correlate(windows, None, phi, rho, (low, high, bins), threads)
+
+
+def correlate_other(
+    windows: Image, b: Image, phi: Mask, rho: float, low: float, high: float, bins: float, *, threads: int = 1
+) -> Image:
+    """`crossCorrelation` of the image whose windows are given with b."""
+    return _correlate(windows, b, phi, rho, (low, high, bins), threads)
+
+
+def _correlate(
+    windows: Image, b: Image | None, phi: Mask, rho: float, bins: tuple[float, float, float], threads: int
+) -> Image:
+    import numpy as np
+
+    from voxlogica.kernels import fields
+
+    (low, high, count), space = bins, windows.space
+    radius, other = fields.window_radius(rho, space.spacing3), b.array() if b is not None else None
+    words = windows.array().view(np.uint32)
+    return Image.of(
+        space, fields.correlation_of(words, other, phi.words(), radius, low, high, int(count), threads=threads)
+    )
+
+
+SLAB = 1 << 18
+"""Voxels of a slab: its images, a few of a megabyte, stay in the cache; calls on smaller ones take longer than work."""
+
+
+def voxelwise(program: str, *inputs: Value) -> Image:
+    """Operators that see one voxel at a time, each on a slab of the images before the next slab is begun.
+
+    `program` is in postfix: numbers are inputs, names operators. Slabs are of whole rows, one after the other.
+    """
+    import numpy as np
+
+    space = _space(inputs)
+    out = np.empty(space.shape, np.float32)
+    for layers, slab in _in_slabs(program, inputs, out):
+        layers[:] = cast("Image", slab).array().reshape(layers.shape)
+    return Image.of(space, out)
+
+
+def voxelwise_mask(program: str, *inputs: Value) -> Mask:
+    """The same where the last operator is a comparison."""
+    import numpy as np
+
+    space = _space(inputs)
+    z, y, x = space.shape
+    out = np.empty((z, y, -(-x // 64)), np.uint64)
+    for layers, slab in _in_slabs(program, inputs, out):
+        layers[:] = cast("Mask", slab).words().reshape(layers.shape)
+    return Mask.of(space, out)
+
+
+def _space(inputs: Sequence[Value]) -> Space:
+    return next(each.space for each in inputs if isinstance(each, (Image, Mask)))
+
+
+def _in_slabs(program: str, inputs: Sequence[Value], out: NDArray[Any]) -> Iterator[tuple[NDArray[Any], Value]]:
+    """The layers of the result that a slab is for, and the slab."""
+    words, (z, y, x) = program.split(), _space(inputs).shape
+    count = z if z > 1 else y
+    thickness, layers = max(1, SLAB * count // (z * y * x)), out.reshape(count, -1)
+    for begin in range(0, count, thickness):
+        end = min(begin + thickness, count)
+        here = Space.grid(x, y, end - begin) if z > 1 else Space.grid(x, end - begin)
+        parts = [_part(each, begin, end, count, here) for each in inputs]
+        stack: list[Value] = []
+        for word in words:
+            if word.isdigit():
+                stack.append(parts[int(word)])
+            else:
+                operator = COMPARE if word == COMPARE.name else operators()[word]
+                first = len(stack) - len(operator.parameters)
+                stack[first:] = [cast("Value", operator.body(*stack[first:]))]
+        yield layers[begin:end], stack.pop()
+
+
+def _part(value: Value, begin: int, end: int, count: int, here: Space) -> Value:
+    if not isinstance(value, (Image, Mask)):
+        return value
+    size = value.data.nbytes // count
+    return type(value)(here, value.data[begin * size : end * size])
+
+
 def _compare_distance(a: Mask, relation: str, k: float, outer: bool, threads: int) -> Mask:
     from voxlogica.kernels import balls
 
@@ -93,3 +186,13 @@ COMPARE_MASKED = _operator(compare_masked, "voxels")
 COMPARE_DISTANCE = _operator(compare_distance, "ball")
 COMPARE_OUTER_DISTANCE = _operator(compare_outer_distance, "ball")
 DIFFERENCE = _operator(difference, "bits")
+CORRELATE = _operator(correlate, "histogram")
+CORRELATE_OTHER = _operator(correlate_other, "histogram")
+
+
+@cache
+def chain(inputs: tuple[Type, ...], result: Type) -> Operator:
+    """`voxelwise` or `voxelwise_mask` for inputs of these types."""
+    body: Callable[..., Value] = voxelwise if result is IMAGE else voxelwise_mask
+    parameters = (("program", STRING), *((f"input{n}", each) for n, each in enumerate(inputs)))
+    return Operator(body.__name__, body.__name__, 1, parameters, result, body, documentation(body), hidden=True)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache
 from typing import NamedTuple, TypeAlias
 
-from voxlogica.formula import Formula, Formulas, Operator
+from voxlogica.formula import IMAGE, Formula, Formulas, Operator
 from voxlogica.identity import Id
 from voxlogica.operators import operators
 from voxlogica.plan import fused
@@ -187,11 +187,117 @@ def difference(formula: Formula, seen: Seen) -> Iterator[Way]:
             yield Way(seen.table.apply(fused.DIFFERENCE, (kept, dropped.arguments[0])), (dropped,))
 
 
+def windows(formula: Formula, seen: Seen) -> Iterator[Way]:
+    """`crossCorrelation(rho, a, b, phi, low, high, k)` by way of the windows of a, which know nothing of b and phi.
+
+    The correlation is a function of four sums: over the bins, of the squares of the local histogram h, of h, and of
+    h*H, where H is the histogram of b over phi; and of H itself. The first does not depend on b and phi: it is computed
+    once, early, for all correlations that differ in these only. The others are sums over the voxels of a window, of 1
+    and of H at their bins, which are noted beside the squares. All are exact integers, so the result is the same.
+    """
+    rho, a, b, phi, low, high, bins = formula.arguments
+    if not _narrow(a, rho.value, bins.value):
+        return
+    shared = seen.table.apply(operators()["windows"], (rho, a, low, high, bins))
+    if a.id == b.id:
+        yield Way(seen.table.apply(fused.CORRELATE, (shared, phi, rho, low, high, bins)), ())
+    else:
+        yield Way(seen.table.apply(fused.CORRELATE_OTHER, (shared, b, phi, rho, low, high, bins)), ())
+
+
+def _narrow(a: Formula, rho: object, bins: object) -> bool:
+    """Whether windows are known to be in the limits of `kernels.fields.windows`: fewer than 4096 voxels, 255 bins."""
+    space = a.space
+    if space is None or not isinstance(rho, float) or not isinstance(bins, float):
+        return False
+    if not (0 <= rho <= 1e9 and 1 <= bins < 256):
+        return False
+    voxels = 1
+    for size, extent in zip(space.spacing3, reversed(space.shape), strict=True):
+        voxels *= 2 * min(max(1, round(min(rho / size, 2.0**53))), extent - 1) + 1
+    return voxels < 4096
+
+
+@cache
+def _arithmetic() -> Set[Operator]:
+    """The operators that make each voxel of an image of those at the same place."""
+    names = (
+        "add", "subtract", "multiply", "divide", "add_constant", "subtract_constant", "multiply_constant",
+        "divide_constant", "subtract_from", "divide_into", "abs", "mask", "larger", "smaller",
+    )  # fmt: skip
+    return {operators()[name] for name in names}
+
+
+def slabs(formula: Formula, seen: Seen) -> Iterator[Way]:
+    """A chain of arithmetic, and the comparison that ends it, slab by slab; no image of a step.
+
+    An operator that sees one voxel at a time, applied to part of the images, gives that part of its result; so do
+    several, one after the other. They are the operators themselves, in their order, on whole rows: the same roundings.
+    """
+    chain = _Chain()
+    found = seen.comparison(formula)
+    if found is not None:
+        known, constants, parts = found
+        chain.without += parts
+        chain.add(known.image)
+        for constant in constants:
+            chain.push(constant)
+        chain.apply(fused.COMPARE)
+    elif formula.operator in _arithmetic():
+        chain.expand(formula)
+    if not chain.inlined:
+        return
+    arguments = (seen.table.constant(" ".join(chain.words)), *chain.inputs)
+    operator = fused.chain(tuple([each.type for each in chain.inputs]), formula.type)
+    # Each step is a little quicker in the cache; an image that results is copied once more.
+    effort = 0.8 * chain.applied + (0.7 if formula.type is IMAGE else 0.1)
+    yield Way(seen.table.apply(operator, arguments), tuple(dict.fromkeys(chain.without)), effort)
+
+
+class _Chain:
+    """A program of `fused.voxelwise` while it is written."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.inputs: list[Formula] = []
+        self.without: list[Formula] = []
+        self.inlined = self.applied = 0
+
+    def push(self, formula: Formula) -> None:
+        """A value that is given."""
+        if formula not in self.inputs:
+            self.inputs.append(formula)
+        self.words.append(str(self.inputs.index(formula)))
+
+    def apply(self, operator: Operator) -> None:
+        """An operator on what came last."""
+        self.words.append(operator.name)
+        self.applied += 1
+
+    def add(self, formula: Formula) -> None:
+        """A value: by its own operator if that is arithmetic, unless there are many already."""
+        if formula.operator in _arithmetic() and self.inlined < _LONGEST:
+            self.inlined += 1
+            self.without.append(formula)
+            self.expand(formula)
+        else:
+            self.push(formula)
+
+    def expand(self, formula: Formula) -> None:
+        """An operator and its arguments."""
+        assert formula.operator is not None
+        for argument in formula.arguments:
+            self.add(argument)
+        self.apply(formula.operator)
+
+
 RULES = (
     Rule("comparison", 1, _boolean, comparison),
     Rule("distance", 1, _masks, distance),
     Rule("masked", 1, _masks, masked),
     Rule("difference", 1, lambda: {operators()["and"]}, difference),
+    Rule("windows", 1, lambda: {operators()["crosscorrelation"]}, windows),
+    Rule("slabs", 1, lambda: _masks() | _arithmetic(), slabs),
 )
 
 
@@ -231,15 +337,25 @@ def rewrite(order: Sequence[Formula], goals: Iterable[Id], seconds: Seconds) -> 
             formulas.update((part.id, part) for part in chosen.way.without)
     own = cache(lambda id: seconds(formulas[id]))
 
+    def needs(how: Formula, parts: Set[Id]) -> float:
+        """What it takes to have those of the parts that this way needs, directly or for others of them."""
+        found: set[Id] = set()
+        stack = [how]
+        while stack:
+            for argument in stack.pop().arguments:
+                if argument.id in parts and argument.id not in found:
+                    found.add(argument.id)
+                    stack.append(argument)
+        return sum(map(own, found))
+
     def best(id: Id, free: Set[Id], also: Id | None = None) -> tuple[float, Chosen | None]:
-        """The cheapest way, each paying for what the others do without and it does not; `also` is free too."""
+        """The cheapest way, each paying for what others do without, it does not, and is not free; `also` is."""
         ways = proposed[id]
-        avoidable = {part.id for chosen in ways for part in chosen.way.without} - free - {also}
-        least, cheapest = own(id) + sum(own(part) for part in avoidable), None
+        parts = {part.id for chosen in ways for part in chosen.way.without} - free - {also}
+        least, cheapest = own(id) + needs(formulas[id], parts), None
         for chosen in ways:
             way = chosen.way
-            kept = avoidable - {part.id for part in way.without}
-            cost = way.effort * seconds(way.how) + sum(own(part) for part in kept)
+            cost = way.effort * seconds(way.how) + needs(way.how, parts)
             if cost < least:
                 least, cheapest = cost, chosen
         return least, cheapest
@@ -256,7 +372,8 @@ def rewrite(order: Sequence[Formula], goals: Iterable[Id], seconds: Seconds) -> 
             alone, _ = best(id, needed)
             for part in {part.id for part in first[id].way.without} - needed:
                 gains[part] += alone - best(id, needed, part)[0]
-    return choose(needed | {part for part, gain in gains.items() if gain > own(part)})
+    prices = {part: best(part, needed)[0] if part in proposed else own(part) for part in gains}
+    return choose(needed | {part for part, gain in gains.items() if gain > prices[part]})
 
 
 def _proposed(order: Sequence[Formula]) -> dict[Id, list[Chosen]]:

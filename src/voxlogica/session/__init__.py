@@ -27,14 +27,11 @@ from voxlogica.execution.engine import ExecutionEngine, Token
 from voxlogica.execution.limits import processors
 from voxlogica.execution.messages import Counts, Event
 from voxlogica.formula import Leaf
-from voxlogica.session import store as stores
 from voxlogica.session.binding import Options, refused
 from voxlogica.session.running import Effort, Happening, Printed, Saved, Trouble, Watcher
 from voxlogica.session.runs import Prepared, Run, raised
 from voxlogica.session.settings import Given, Scalar, settable, settle
 from voxlogica.storage import MemoryStorage, StorageBackend
-from voxlogica.study.axes import Axis
-from voxlogica.study.cases import ONLY, Cases, find
 from voxlogica.syntax.ast import Let, Load
 from voxlogica.syntax.ast import Program as Syntax
 from voxlogica.syntax.parser import parse
@@ -44,6 +41,8 @@ if TYPE_CHECKING:
     from voxlogica.session.studies import Progress, Study
     from voxlogica.storage.embedded import EmbeddedStorage
     from voxlogica.storage.records import Records
+    from voxlogica.study.axes import Axis
+    from voxlogica.study.cases import Cases
 
 __all__ = [
     "Effort",
@@ -130,6 +129,7 @@ class Session:
         if self._storage is None and self._store is False:
             self._storage = MemoryStorage()
         elif self._storage is None:
+            from voxlogica.session import store as stores
             from voxlogica.storage.embedded import EmbeddedStorage
 
             directory = Path(self._store) if self._store else stores.directory()
@@ -384,6 +384,8 @@ class Program:
 
         What the choices share is computed once. Raises `ProgramError`.
         """
+        from voxlogica.study.axes import Axis
+
         axes = [
             Axis(name, tuple(values))
             for name, values in settings.items()
@@ -403,6 +405,7 @@ class Program:
         settings: Mapping[str, Setting],
     ) -> Study:
         from voxlogica.session.studies import Study
+        from voxlogica.study.cases import ONLY, find
 
         found = ONLY if cases is None else find([cases]) if isinstance(cases, str) else cases
         directory = Path(output_dir) if output_dir is not None else None
@@ -468,4 +471,6 @@ def cases(*patterns: str, **inputs: str) -> Cases:
     `vx.cases("data/{case}/{case}_flair.nii.gz")`, `vx.cases(flair="{case}_flair.nii.gz", seg="{case}_seg.nii.gz")`.
     Raises `ProgramError`, also when there is no case.
     """
+    from voxlogica.study.cases import find
+
     return find([*patterns, *(f"{name}={pattern}" for name, pattern in inputs.items())])

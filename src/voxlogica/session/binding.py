@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from threading import Thread
+from typing import TYPE_CHECKING, NamedTuple
 
 from voxlogica import images
+from voxlogica._dataclass import dataclass, field, replace
 from voxlogica.check import Checked
 from voxlogica.check.result import GoalSlot, InputSlot, Together
 from voxlogica.errors import Diagnostic, InputError, Mark, ProgramError, Refusal, Span
@@ -23,8 +23,10 @@ from voxlogica.operators import by_symbol
 from voxlogica.reduction import Reduced, reduce
 from voxlogica.reduction.code import DEFAULT
 from voxlogica.session.settings import Settings
-from voxlogica.study.cases import Case, find
 from voxlogica.values import Space
+
+if TYPE_CHECKING:
+    from voxlogica.study.cases import Case
 
 
 class Output(NamedTuple):
@@ -57,6 +59,8 @@ class DataSets:
 
     def find(self, patterns: tuple[str, ...], span: Span) -> Sequence[Callable[[str], str | Leaf | Refusal]]:
         """The cases that patterns describe, each with what its names stand for. Raises `InputError`."""
+        from voxlogica.study.cases import find
+
         texts = [self._settings.replace(pattern, span) for pattern in patterns]
         try:
             return [partial(self._part, case) for case in find(texts)]
@@ -197,11 +201,7 @@ def _leaves(
     paths = [settings.path(each) for each in inputs]
     answers = shared.files
     new = [path for path in dict.fromkeys(paths) if path not in answers]
-    if len(new) > 1 and options.jobs > 1:
-        with ThreadPoolExecutor(options.jobs) as pool:
-            answers.update(zip(new, pool.map(partial(_bind, memo), new), strict=True))
-    else:
-        answers.update((path, _bind(memo, path)) for path in new)
+    answers.update(_bound(new, memo, options.jobs))
     leaves: list[Leaf | None] = []
     for each, path in zip(inputs, paths, strict=True):
         answer = answers[path]
@@ -211,6 +211,36 @@ def _leaves(
         else:
             leaves.append(answer)
     return leaves
+
+
+def _bound(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[str, Leaf | Refusal]:
+    """What becomes of each file, on as many threads as there are jobs."""
+    answers: dict[str, Leaf | Refusal] = {}
+    errors: list[BaseException] = []
+    waiting = list(reversed(paths))
+
+    def work() -> None:
+        try:
+            while True:
+                try:
+                    path = waiting.pop()
+                except IndexError:
+                    return
+                answers[path] = _bind(memo, path)
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that asked
+            errors.append(error)
+
+    helpers = [Thread(target=work) for _ in range(min(jobs, len(paths)))]
+    for helper in helpers:
+        helper.start()
+    if not all(images.remembered(path, memo) for path in paths):
+        # They will have to be read: what that needs is imported while the helpers decompress, beside the interpreter.
+        import voxlogica.kernels.fields  # noqa: F401
+    for helper in helpers:
+        helper.join()
+    if errors:
+        raise errors[0]
+    return answers
 
 
 def _bind(memo: images.Memo | None, path: str) -> Leaf | Refusal:

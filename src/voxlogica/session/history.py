@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
 
+from voxlogica._dataclass import dataclass
 from voxlogica.check import read_text
 from voxlogica.errors import ProgramError, Source, VoxLogicAError
 from voxlogica.execution.engine import Finished

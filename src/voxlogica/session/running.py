@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from voxlogica import images
+from voxlogica._dataclass import dataclass, field
 from voxlogica._version import VERSION
 from voxlogica.check import Checked
 from voxlogica.check.result import GoalSlot
@@ -329,5 +328,7 @@ BUG = "this is a mistake in VoxLogicA: please report it with the program and the
 
 def unexpected(error: BaseException) -> Diagnostic:
     """What is said of an exception that nobody foresaw."""
+    import traceback
+
     lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
     return Diagnostic("internal", f"{type(error).__name__}: {error}", details=tuple(lines), help=BUG)

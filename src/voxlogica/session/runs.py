@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from voxlogica._dataclass import replace
 from voxlogica.errors import ComputationError, Diagnostic, InternalError, MachineError, Refusal, VoxLogicAError
 from voxlogica.execution.engine import Broken, Finished, find_operator
 from voxlogica.execution.planning import foreseen
 from voxlogica.formula import MASK, Formula, Leaf
 from voxlogica.plan import Workplan
-from voxlogica.session import store as stores
 from voxlogica.session.binding import Bound, Options, Shared, bind, digests_of, outputs
 from voxlogica.session.running import EFFORT, Effort, Happening, Printed, Saved, Watcher, goals, happenings, provenance
 from voxlogica.session.settings import Settings
 from voxlogica.session.volumes import Image, Model, Shown, shown
-from voxlogica.session.why import Reason, reasons
 from voxlogica.values import Mask, Printable, Space
 
 if TYPE_CHECKING:
     from voxlogica.session import Program
+    from voxlogica.session.why import Reason
 
 
 def raised(diagnostics: Sequence[Diagnostic]) -> VoxLogicAError | ExceptionGroup[VoxLogicAError]:
@@ -58,7 +57,11 @@ class Prepared:
         Runs of one program on the same files may share what is known of them.
         """
         session = self.program.session
-        memo = stores.Files(session.records, session.storage) if session.records is not None else None
+        memo = None
+        if session.records is not None:
+            from voxlogica.session.store import Files
+
+            memo = Files(session.records, session.storage)
         shared = shared or Shared()
         shared.files.update(self.program.held)
         return bind(self.program.checked, self.settings, self.options, self.outputs, memo, shared)
@@ -127,6 +130,8 @@ class Run:
         earlier = records.latest(self.program.key, self._settings) or records.latest_of(self.program.key)
         tasks = [task.formula for task in self.plan().tasks]
         digests = digests_of(self.bound)
+        from voxlogica.session.why import reasons
+
         return reasons(records, earlier.goals if earlier is not None else {}, self.names, tasks, digests)
 
     def _note(self) -> None:
@@ -134,6 +139,8 @@ class Run:
         records = self.program.session.records
         if records is not None:
             self.note_formulas()
+            from voxlogica.session import store as stores
+
             self.number = stores.note(records, self.program.key, self._settings, self.names, time.time())
 
     def note_formulas(self) -> None:
@@ -145,6 +152,8 @@ class Run:
         known = self.program.session.storage.known([formula.id for formula in wanted])
         new = [formula for formula in wanted if formula.id not in known]
         if new:
+            from voxlogica.session import store as stores
+
             stores.note_formulas(records, new, digests_of(self.bound))
 
     @cached_property

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
+from voxlogica._dataclass import dataclass, field
 from voxlogica.check import Checked, StringName, replaced
 from voxlogica.check.messages import one
 from voxlogica.check.result import InputSlot, Parameter
-from voxlogica.errors import Diagnostic, Mark, ProgramError, Source, Span
+from voxlogica.errors import Diagnostic, Mark, ProgramError, Source, Span, close_matches
 from voxlogica.formula import BOOL, NUMBER
 from voxlogica.syntax.ast import Let, Load, Program
 
@@ -207,7 +206,7 @@ def _unknown(given: Given, checked: Checked, program: Program, in_strings: Seque
             help += f'\nto choose the file, write   load {name} = "${capitals}"   and use   --set {capitals}={value}'
         message = f"{shown}: `{name}` {how} is not a parameter".replace("  ", " ")
         return Diagnostic("parameter", message, defined[0].name_span, details=settable, help=help)
-    close = get_close_matches(name, can, 1, 0.5)
+    close = close_matches(name, can, 0.5)
     meant: tuple[str, ...] = ()
     if close:
         parameter = checked.parameters.get(close[0])

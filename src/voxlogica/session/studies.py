@@ -10,11 +10,11 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from voxlogica._dataclass import dataclass, field, replace
 from voxlogica.check import Checked
 from voxlogica.errors import Diagnostic, InputError, ProgramError, VoxLogicAError, render
 from voxlogica.execution.engine import GoalOutcome

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voxlogica import images, values
+from voxlogica._dataclass import dataclass, field
 from voxlogica.errors import MachineError, ProgramError, Refusal
 from voxlogica.formula import IMAGE, MASK
 from voxlogica.values import Space

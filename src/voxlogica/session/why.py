@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from voxlogica._dataclass import dataclass
 from voxlogica.formula import BYTES, Formula, Hole
 from voxlogica.identity import Id
 from voxlogica.session.store import CONSTANT, LEAF, constant, literal

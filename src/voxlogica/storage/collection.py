@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from pathlib import Path
 from threading import Lock
@@ -19,6 +18,7 @@ from typing import Any
 
 import apsw
 
+from voxlogica._dataclass import dataclass
 from voxlogica.identity import Id
 from voxlogica.storage.blobs import Blobs, name_of
 from voxlogica.storage.catalogue import Catalogue

@@ -19,13 +19,13 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import apsw
 
+from voxlogica._dataclass import asdict, dataclass, replace
 from voxlogica.identity import Id
 from voxlogica.storage import collection
 from voxlogica.storage.blobs import Blobs, fresh, name_of

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
+from voxlogica._dataclass import dataclass, field
 from voxlogica.identity import Id
 from voxlogica.values import Record, Value
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from voxlogica._dataclass import dataclass
 from voxlogica.identity import Id
 from voxlogica.storage.catalogue import Catalogue
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from threading import Condition, Lock
 
+from voxlogica._dataclass import dataclass
 from voxlogica.storage.interface import (
     Claim,
     CleanupReport,

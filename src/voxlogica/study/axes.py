@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import product
 
+from voxlogica._dataclass import dataclass
 from voxlogica.errors import ProgramError
 from voxlogica.values import Scalar
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from voxlogica._dataclass import dataclass, field
 from voxlogica.errors import ProgramError
 from voxlogica.images.patterns import EXAMPLE, Pattern, named, suggestion
 

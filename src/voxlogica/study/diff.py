@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from voxlogica._dataclass import dataclass
 from voxlogica.identity import Id
 from voxlogica.study.rows import Row, number
 from voxlogica.values import Printable, shown

@@ -11,11 +11,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 
+from voxlogica._dataclass import dataclass
 from voxlogica.errors import Diagnostic, ProgramError
 from voxlogica.study.cases import ONLY, Case, Cases
 

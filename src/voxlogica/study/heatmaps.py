@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from html import escape
 from itertools import product
 
+from voxlogica._dataclass import dataclass
 from voxlogica.errors import ProgramError
 from voxlogica.study.axes import Axis
 from voxlogica.study.rows import Table, brief, mean, number

@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from html import escape
 from string import Template
 
+from voxlogica._dataclass import dataclass, field
 from voxlogica.study.axes import Axis
 from voxlogica.study.heatmaps import Cell, HeatMap
 from voxlogica.study.rows import Row, Summary, Table, brief, number

@@ -7,7 +7,6 @@ import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from importlib import import_module
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from voxlogica import images
+from voxlogica._dataclass import dataclass, field
 from voxlogica.errors import MachineError, ProgramError, Refusal, VoxLogicAError
 from voxlogica.values import Printable, Scalar, plain, shown
 

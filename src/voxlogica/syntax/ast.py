@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TypeVar, dataclass_transform
 
+from voxlogica._dataclass import dataclass, field
 from voxlogica.errors import Span
 
 _Class = TypeVar("_Class")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
-from voxlogica.errors import Diagnostic, Mark, Span
+from voxlogica.errors import Diagnostic, Mark, Span, close_matches
 
 _EXPRESSION = "a number, a name or another expression is expected here"
 _STRING = "a text between quotes is expected here"
@@ -329,7 +328,7 @@ def method(name: Span) -> Diagnostic:
 def variable(span: Span, known: Sequence[str]) -> Diagnostic:
     """A `$name` outside strings that is no program variable."""
     text = span.text
-    close = get_close_matches(text, known, 1, 0.75)
+    close = close_matches(text, known, 0.75)
     label = f"did you mean `{close[0]}`?" if close else ""
     help = f'there are   {", ".join(known)}   and, in strings, what --set gives:   "${{{text[1:]}}}"'
     return _error(f"there is no program variable `{text}`", span, label, help=help)
@@ -361,7 +360,7 @@ def no_command(span: Span, words: tuple[str, ...], defined: str) -> Diagnostic:
     help = "a program is made of   let, load, save, print   and   import"
     if defined:
         help = f"write   {defined}"
-    if close := get_close_matches(span.text.lower(), words, 1, 0.7):
+    if close := close_matches(span.text.lower(), words, 0.7):
         help = f"did you mean   {close[0]}"
     shown = f"`{span.text}`" if len(span.text) <= 40 else "this"
     return _error(f"{shown} begins no command", span, help=help)

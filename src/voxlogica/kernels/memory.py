@@ -1,0 +1,15 @@
+"""How this process's memory is managed for arrays of tens of megabytes: a choice for whoever owns the process."""
+
+from voxlogica.kernels import _masks
+
+RESERVED = 1 << 29
+"""Bytes of address space that get huge pages when they are used: several images of a usual size."""
+
+
+def keep_freed() -> bool:
+    """Keep what is freed for the next array instead of giving it back; false where the C library is not glibc.
+
+    To be called early, by the main thread, in a process that is ours: a fresh array costs as much in page faults as the
+    arithmetic on it. What a process once needed it then keeps until it ends.
+    """
+    return _masks.keep_freed_memory(RESERVED)

@@ -1,0 +1,108 @@
+"""The package's quick dataclasses are Python's: the same classes made both ways, and compared in all they do."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxlogica import _dataclass
+
+WAYS: list[dict[str, Any]] = [
+    {"frozen": frozen, "eq": eq, "slots": slots} for frozen in (0, 1) for eq in (0, 1) for slots in (0, 1)
+]
+WAYS += [{"unsafe_hash": True, "slots": True}, {"unsafe_hash": True}]
+
+
+def classes(module: ModuleType, options: dict[str, Any]) -> tuple[Any, Any]:
+    """A class and one that inherits from it, made by a module."""
+
+    @module.dataclass(**options)
+    class Base:
+        a: int
+        b: str = "b"
+
+        @property
+        def double(self) -> int:
+            return 2 * self.a
+
+    @module.dataclass(**options)
+    class Derived(Base):
+        c: list[int] = module.field(default_factory=list, compare=False)
+        e: int = module.field(default=3, kw_only=True)
+        d: float = module.field(default=1.5, repr=False)
+
+        def __post_init__(self) -> None:
+            self.c.append(len(self.b))
+
+    return Base, Derived
+
+
+def tried(action: Any) -> object:
+    """What an action gives; of an exception, its kind as far as callers can tell."""
+    try:
+        return action()
+    except Exception as error:  # noqa: BLE001 - whatever the other raises
+        return next(kind for kind in (AttributeError, TypeError, Exception) if isinstance(error, kind))
+
+
+def told(module: ModuleType, options: dict[str, Any], a: int, b: str, d: float) -> list[object]:
+    """What two instances of the classes do."""
+    base, derived = classes(module, options)
+    x, y = base(a, b), derived(a, b, d=d)
+    other = derived(a, b, [7], d)
+    return [
+        repr(x).split(".")[-1], repr(y).split(".")[-1], repr(other).split(".")[-1], x.double, y.double, y.c, y.d,
+        x == base(a, b), x == y, y == other, y == derived(a + 1, b), x == (a, b),
+        tried(lambda: hash(x) == hash(base(a, b))) is not False or not options.get("eq", True),
+        tried(lambda: hash(y) == hash(other)), tried(lambda: setattr(y, "a", 0)), tried(lambda: delattr(x, "a")),
+        tried(lambda: base()), tried(lambda: base(1, 2, 3)), derived(a, e=a).e,
+        tried(lambda: derived(a, b, [], d, 1)), tried(lambda: base(a=1, c=2)),
+        repr(module.replace(y, a=5, c=[1])).split(".")[-1], module.asdict(derived(base(a, b), b, [1, 2], d)),
+        base.__match_args__, derived.__match_args__, hasattr(x, "__dict__"), tried(lambda: copy.copy(y).c == y.c),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+@given(a=st.integers(), b=st.text(), d=st.floats(allow_nan=False))
+def test_the_same_as_pythons(options: dict[str, Any], a: int, b: str, d: float) -> None:
+    assert told(_dataclass, options, a, b, d) == told(dataclasses, options, a, b, d)
+
+
+@_dataclass.dataclass(frozen=True, slots=True)
+class Point:
+    x: int
+    y: tuple[int, ...] = ()
+
+
+def test_frozen_slots_can_be_pickled() -> None:
+    assert pickle.loads(pickle.dumps(Point(1, (2,)))) == Point(1, (2,))  # noqa: S301
+
+
+def test_the_functions_of_dataclasses_take_them() -> None:
+    changed: Point = dataclasses.replace(Point(1), y=(3,))
+    assert (changed, dataclasses.asdict(changed)) == (Point(1, (3,)), {"x": 1, "y": (3,)})
+    assert dataclasses.is_dataclass(Point)
+
+
+def test_own_methods_are_kept() -> None:
+    @_dataclass.dataclass(frozen=True)
+    class Own:
+        x: int
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        def __hash__(self) -> int:
+            return 7
+
+        def __repr__(self) -> str:
+            return "own"
+
+    assert (Own(1) == Own(2), hash(Own(1)), repr(Own(1))) == (True, 7, "own")
