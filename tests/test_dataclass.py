@@ -91,6 +91,27 @@ def test_the_functions_of_dataclasses_take_them() -> None:
     assert dataclasses.is_dataclass(Point)
 
 
+@pytest.mark.parametrize("module", [_dataclass, dataclasses], ids=["ours", "Python's"])
+def test_the_fields_of_several_bases_are_in_the_order_of_python(module: ModuleType) -> None:
+    @module.dataclass(frozen=True)
+    class A:
+        x: int
+        name: str = "a"
+
+    @module.dataclass(frozen=True)
+    class B:
+        x: int
+        y: int
+        z: int = 3
+
+    @module.dataclass(frozen=True)
+    class Both(A, B):
+        last: int = 4
+
+    assert Both.__match_args__ == ("x", "y", "z", "name", "last")
+    assert Both(1, 2) == Both(x=1, y=2, z=3, name="a", last=4)
+
+
 def test_own_methods_are_kept() -> None:
     @_dataclass.dataclass(frozen=True)
     class Own:

@@ -142,7 +142,7 @@ class Notes:
     def recall(self, path: str, status: tuple[int, ...]) -> tuple[bytes, str] | None:
         return self.noted.get((path, status))
 
-    def reading(self, status: tuple[int, ...]) -> AbstractContextManager[None]:
+    def reading(self, paths: Sequence[str]) -> AbstractContextManager[None]:
         return nullcontext()
 
     def remember(self, path: str, status: tuple[int, ...], digest: bytes, header: str, settled: bool) -> None:

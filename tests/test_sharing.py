@@ -22,6 +22,7 @@ from demo import phantom
 from voxlogica import identity, images
 from voxlogica.images import memo
 from voxlogica.images.files import File
+from voxlogica.session import binding
 from voxlogica.session.store import Files
 from voxlogica.storage.embedded import EmbeddedStorage
 from voxlogica.values import Space
@@ -112,25 +113,25 @@ def test_eight_processes_started_together_do_each_published_task_once(place: Pat
     assert all(outputs(tmp_path / f"out-{n}") == outputs(tmp_path / "out-0") for n in range(8))
 
 
-def test_one_process_reads_a_file_through_and_the_others_recall_it(
+def test_one_process_reads_the_files_through_and_the_others_recall_them(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = place / "case" / "phantom_flair.nii.gz"
-    os.utime(path, (1e9, 1e9))
-    monkeypatch.setattr(memo, "SETTLED", -1)  # its status may have changed just now
+    paths = [str(place / "case" / f"phantom_{kind}.nii.gz") for kind in ("flair", "seg")]
+    monkeypatch.setattr(memo, "SETTLED", -1)  # they may have been made just now
     read = images._verified
     with EmbeddedStorage(tmp_path / "store") as one, EmbeddedStorage(tmp_path / "store") as other:
-        busy = []
+        seen = []
 
         def reading(handle: BinaryIO, file: File, reader: images.Reader) -> tuple[bytes, Space]:
-            busy.append(other.claim(identity.reading(file.status)))
+            seen.append((file.path, other.claim(identity.reading(paths))))
             return read(handle, file, reader)
 
         monkeypatch.setattr(images, "_verified", reading)
-        leaves = [images.bind(path, Files(each.records, each)) for each in (one, other)]
-    assert busy == [None], "read once, and claimed by the one that read it"
-    assert leaves[0].digest == leaves[1].digest == sha256(path.read_bytes()).digest()
-    assert leaves[0].space == leaves[1].space
+        bound = [binding._bound(paths, Files(each.records, each), 2) for each in (one, other)]
+    assert sorted(seen) == [(path, None) for path in paths], "each once, under a claim"
+    leaves = [[each[path] for path in paths] for each in bound]
+    assert [leaf.digest for leaf in leaves[0]] == [sha256(Path(path).read_bytes()).digest() for path in paths]
+    assert [(leaf.digest, leaf.space) for leaf in leaves[1]] == [(leaf.digest, leaf.space) for leaf in leaves[0]]
 
 
 def writes(store: Path) -> bool:
@@ -145,15 +146,22 @@ def writes(store: Path) -> bool:
     return bool(held)
 
 
+def stop(process: subprocess.Popen[str]) -> None:
+    """Stops a process, and waits until all its threads are."""
+    process.send_signal(signal.SIGSTOP)
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+
+
 def test_unrelated_programs_run_at_the_same_time(place: Path, tmp_path: Path) -> None:
     """One is stopped in the middle of its computation, and the other runs from beginning to end: no lock is global."""
     with begin(place, tmp_path / "store", "--output-dir", str(tmp_path / "out")) as stopped:
         assert stopped.stdout is not None
         first = stopped.stdout.readline()
-        stopped.send_signal(signal.SIGSTOP)
+        stop(stopped)
         while writes(tmp_path / "store"):
             stopped.send_signal(signal.SIGCONT)
-            stopped.send_signal(signal.SIGSTOP)
+            stop(stopped)
         assert len(ended(begin(place, tmp_path / "store", program="other.imgql")).splitlines()) == 3
         assert stopped.poll() is None
         stopped.send_signal(signal.SIGCONT)

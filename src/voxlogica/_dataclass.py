@@ -70,7 +70,9 @@ else:
         return getattr(type(instance), _FIELDS)
 
     def _make(cls, frozen, eq, repr, slots, unsafe_hash):
-        fields = dict(getattr(cls, _FIELDS, {}))
+        fields = {}
+        for base in reversed(cls.__mro__[1:]):
+            fields |= base.__dict__.get(_FIELDS, {})
         for name in cls.__annotations__:  # its own
             default = cls.__dict__.get(name, _MISSING)
             fields[name] = default if isinstance(default, field) else field(default=default)

@@ -137,9 +137,9 @@ def space(fields: Sequence[Plain]) -> Id:
     return _hash("space", FORMAT, fields)
 
 
-def reading(status: Sequence[int]) -> Id:
-    """The id under which one process at a time reads a file through; `status` says which file, and its times."""
-    return _hash("reading", FORMAT, status)
+def reading(paths: Sequence[str]) -> Id:
+    """The id under which one process at a time reads files through."""
+    return _hash("reading", FORMAT, paths)
 
 
 def file_digest(blocks: Iterable[bytes | memoryview]) -> bytes:

@@ -90,6 +90,7 @@ class ExecutionEngine:
 
     `jobs` kernels at most run at once; values and running kernels together keep within `memory` bytes as long as one
     kernel alone does. Both default to what this process may use. `operators` finds those that stored formulas name.
+    `cold` says that the process has yet to load its kernels: short work that another process is at is left to that one.
     """
 
     def __init__(
@@ -99,11 +100,12 @@ class ExecutionEngine:
         jobs: int | None = None,
         memory: int | None = None,
         operators: Operators = find_operator,
+        cold: bool = False,
     ) -> None:
         self.storage = storage
         self.jobs = jobs or limits.processors()
         self.memory = memory or int(limits.memory() * limits.SHARE)
-        self._workers = Workers(storage, self.jobs, self.memory, operators)
+        self._workers = Workers(storage, self.jobs, self.memory, operators, cold)
         self._numbers = count(1)
         self._closed = False
 

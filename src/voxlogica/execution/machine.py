@@ -86,7 +86,7 @@ _BEHIND = 4  # the store may be behind with one part in so many of the budget be
 class Machine(Runs):
     """Decides; see the module. `jobs` kernels run at once, within `memory` bytes.
 
-    `cold`: the process has yet to load its kernels, which costs more than many a task.
+    `cold`: the process has yet to load its kernels, and has claimed nothing that needs them.
     """
 
     def __init__(self, jobs: int, memory: int, cold: bool = False) -> None:
@@ -165,6 +165,7 @@ class Machine(Runs):
             self._release(record)  # an heir that could not start at once lets others try
             self._opened(record)
         else:
+            self.cold = self.cold and record.tiny
             self._demand(record)
 
     def _may_start(self, record: Record) -> bool:
@@ -240,7 +241,6 @@ class Machine(Runs):
         self._hand_out(record)
 
     def _computed(self, event: Computed, _: type, record: Record) -> None:
-        self.cold = self.cold and record.tiny
         was_at_hand = record.at_hand  # as private ones are, unless they are late
         self._ended(record)
         self._arrived(record, 0 if record.tiny else event.bytes)

@@ -9,7 +9,6 @@ machine is never in the hands of a thread that Ctrl-C may interrupt.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -175,8 +174,10 @@ class _Hand:
 class Workers:
     """Threads around one machine and one store. `unstored` counts the values the store could not take."""
 
-    def __init__(self, backend: StorageBackend, jobs: int, memory: int, operators: Operators) -> None:
-        self.machine = Machine(jobs, memory, cold="numpy" not in sys.modules)
+    def __init__(
+        self, backend: StorageBackend, jobs: int, memory: int, operators: Operators, cold: bool = False
+    ) -> None:
+        self.machine = Machine(jobs, memory, cold)
         self.unstored = 0
         self.broken: BaseException | None = None
         self.alarms = Alarms()

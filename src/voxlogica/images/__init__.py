@@ -9,7 +9,6 @@ imported when they are needed, so that binding NIfTI files needs no NumPy.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -135,23 +134,15 @@ def _bind_series(name: str, memo: Memo | None) -> Leaf:
 def _leaf(
     file: File, reader: str, version: int, memo: Memo | None, verified: Callable[[], tuple[bytes, Space]]
 ) -> Leaf:
-    """The digest and the space of what is bound; one process reads it through, the others wait and recall them."""
-
-    def recalled() -> tuple[bytes, Space] | None:
-        noted = memo.recall(file.path, file.status) if memo else None
-        space = space_noted(noted[1], reader, version) if noted else None
-        return (noted[0], space) if noted and space else None
-
     old_enough = settled(file.status)
-    known = recalled() if old_enough else None
-    if known is None:
-        with memo.reading(file.status) if memo and old_enough else nullcontext():
-            known = recalled() if old_enough else None
-            if known is None:
-                known = digest, space = verified()
-                if memo:
-                    memo.remember(file.path, file.status, digest, header(reader, version, space), old_enough)
-    return Leaf(file, known[0], reader, version, known[1])
+    noted = memo.recall(file.path, file.status) if memo and old_enough else None
+    space = space_noted(noted[1], reader, version) if noted else None
+    if noted and space:
+        return Leaf(file, noted[0], reader, version, space)
+    digest, space = verified()
+    if memo:
+        memo.remember(file.path, file.status, digest, header(reader, version, space), old_enough)
+    return Leaf(file, digest, reader, version, space)
 
 
 def _verified(handle: BinaryIO, file: File, reader: Reader) -> tuple[bytes, Space]:
@@ -182,11 +173,11 @@ def remembered(path: str | Path, memo: Memo | None) -> bool:
     if memo is None:
         return False
     try:
-        with Path(path).open("rb") as handle:
-            status = files.status(handle)
+        name = str(path)
+        status = dicom.status(name) if Path(name).is_dir() else files.status_of(name)
     except (OSError, ValueError):
         return True  # there is nothing to read
-    return settled(status) and memo.recall(str(Path(path).absolute()), status) is not None
+    return settled(status) and memo.recall(str(Path(name).absolute()), status) is not None
 
 
 def read(file: object, space: Space) -> Model:

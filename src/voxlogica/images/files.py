@@ -35,7 +35,12 @@ class File:
 
 def status(handle: BinaryIO) -> tuple[int, ...]:
     """What changes when a file does: device, inode, size, times of modification and of change in ns."""
-    s = os.fstat(handle.fileno())
+    return status_of(handle.fileno())
+
+
+def status_of(file: int | str) -> tuple[int, ...]:
+    """The same of a descriptor or a path."""
+    s = os.stat(file)  # noqa: PTH116 - a descriptor has no path
     return (s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
 
 

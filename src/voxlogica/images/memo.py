@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -23,8 +24,8 @@ class Memo(Protocol):
         """The digest and header of a file that has not changed since it was remembered."""
         ...
 
-    def reading(self, status: tuple[int, ...]) -> AbstractContextManager[None]:
-        """Entered by one process at a time while it reads a file through: others wait, and then may recall it."""
+    def reading(self, paths: Sequence[str]) -> AbstractContextManager[None]:
+        """Entered by one process at a time while it reads files through: others wait, and then may recall them."""
         ...
 
     def remember(self, path: str, status: tuple[int, ...], digest: bytes, header: str, settled: bool) -> None:

@@ -142,7 +142,7 @@ NB_MODULE(_masks, m) {
     m.doc() = "Compiled kernels on masks as packed bits; voxlogica.kernels.masks is their face.";
     // noconvert: an array of another dtype or layout is refused, never silently copied and the copy written to.
     const auto array = [](const char* name) { return nb::arg(name).noconvert(); };
-    m.def("keep_freed_memory", &keep_freed_memory, nb::arg("bytes"));
+    m.def("keep_freed_memory", &keep_freed_memory);
     m.def("pack", &bind_pack, array("voxels"), nb::arg("threads"), array("out"));
     m.def("unpack", &bind_unpack, array("words"), nb::arg("threads"), array("out"));
     m.def("compare", &bind_compare, array("field"), nb::arg("op"), nb::arg("constant"), nb::arg("threads"),

@@ -2,9 +2,6 @@
 
 from voxlogica.kernels import _masks
 
-RESERVED = 1 << 29
-"""Bytes of address space that get huge pages when they are used: several images of a usual size."""
-
 
 def keep_freed() -> bool:
     """Keep what is freed for the next array instead of giving it back; false where the C library is not glibc.
@@ -12,4 +9,4 @@ def keep_freed() -> bool:
     To be called early, by the main thread, in a process that is ours: a fresh array costs as much in page faults as the
     arithmetic on it. What a process once needed it then keeps until it ends.
     """
-    return _masks.keep_freed_memory(RESERVED)
+    return _masks.keep_freed_memory()

@@ -11,6 +11,7 @@ run["gtv"].numpy()             # any definition, indexed [i, j, k]
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from copy import copy
@@ -114,6 +115,7 @@ class Session:
             library_path = [each for each in os.environ.get("VOXLOGICA_LIBRARY_PATH", "").split(os.pathsep) if each]
         self.library_path = tuple([Path(each).expanduser() for each in library_path])
         self._closed = self._late = False
+        self._cold = "numpy" not in sys.modules
         self._store, self._storage, self._memory, self._tell = store, storage, memory, tell
         self._own: EmbeddedStorage | None = None
         self._engine: ExecutionEngine | None = None
@@ -148,7 +150,7 @@ class Session:
             if self._closed:
                 raise RuntimeError("the session is closed")
             if self._engine is None:
-                self._engine = ExecutionEngine(self._opened(), jobs=self.jobs, memory=self._memory)
+                self._engine = ExecutionEngine(self._opened(), jobs=self.jobs, memory=self._memory, cold=self._cold)
             return self._engine
 
     def load(self, path: str | Path, *, dialect: int | None = None, search: Sequence[Path] = ()) -> Program:

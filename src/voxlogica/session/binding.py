@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -214,7 +215,17 @@ def _leaves(
 
 
 def _bound(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[str, Leaf | Refusal]:
-    """What becomes of each file, on as many threads as there are jobs."""
+    """What becomes of each file. Those that are not known one process reads through, and the others then know them."""
+    answers = {path: _bind(memo, path) for path in paths if images.remembered(path, memo)}
+    rest = [path for path in paths if path not in answers]
+    if rest:
+        with memo.reading(rest) if memo else nullcontext():
+            answers |= _read(rest, memo, jobs)
+    return answers
+
+
+def _read(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[str, Leaf | Refusal]:
+    """The same of files that have to be read, on as many threads as there are jobs."""
     answers: dict[str, Leaf | Refusal] = {}
     errors: list[BaseException] = []
     waiting = list(reversed(paths))
@@ -234,7 +245,8 @@ def _bound(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping
     for helper in helpers:
         helper.start()
     if not all(images.remembered(path, memo) for path in paths):
-        # They will have to be read: what that needs is imported while the helpers decompress, beside the interpreter.
+        # Who reads them will compute, and is to be the first to claim: what that needs is imported now, beside the
+        # decompression, while the others still wait.
         import voxlogica.kernels.fields  # noqa: F401
     for helper in helpers:
         helper.join()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -43,10 +43,11 @@ class Files:
         return (memo.digest, memo.header) if memo is not None and memo.verified else None
 
     @contextmanager
-    def reading(self, status: tuple[int, ...]) -> Iterator[None]:
-        """Entered when no other process reads the file through, or the one that does takes too long."""
+    def reading(self, paths: Sequence[str]) -> Iterator[None]:
+        """Entered when no other process reads these files through, or the one that does takes too long."""
+        named = [str(Path(path).absolute()) for path in paths]
         try:
-            claim = self._storage.claim(identity.reading(status), timeout=_PATIENCE)
+            claim = self._storage.claim(identity.reading(named), timeout=_PATIENCE)
         except StoreFull:
             claim = None
         with claim if isinstance(claim, Claim) else nullcontext():
