@@ -151,17 +151,36 @@ def _pointwise(v: Volumes) -> Iterator[Contest]:
         2 * image + bits,
     )
     yield Contest("min", lambda t: fields.minimum(a), {"NumPy": lambda _: a.min()}, image)
+    yield Contest("min and max", lambda t: fields.extremes(a), {"NumPy": lambda _: (a.min(), a.max())}, image)
+
+    def numpy_within(mean: bool) -> object:
+        inside = a[v.head]
+        return inside.min(), inside.max(), inside.mean(dtype=float) if mean else None
+
+    def itk_within(s: Any) -> object:
+        statistics = s.LabelStatisticsImageFilter()
+        statistics.UseHistogramsOff()
+        statistics.Execute(v.itk_a, v.itk_head)
+        return statistics.GetMinimum(1), statistics.GetMaximum(1), statistics.GetMean(1)
+
+    within = image + bits
     yield Contest(
         "min and max within",
-        lambda t: (fields.minimum_within(a, v.head_words), fields.maximum_within(a, v.head_words)),
-        {"NumPy": lambda _: (a[v.head].min(), a[v.head].max())},
-        2 * (image + bits),
+        lambda t: fields.extremes_within(a, v.head_words),
+        {"NumPy": lambda _: numpy_within(False)},
+        within,
     )
     yield Contest(
         "mean within",
         lambda t: fields.mean(a, v.head_words),
         {"NumPy": lambda _: a[v.head].mean(dtype=float)},
-        image + bits,
+        within,
+    )
+    yield Contest(
+        "min, max and mean within",
+        lambda t: fields.summary(a, v.head_words),
+        {"NumPy": lambda _: numpy_within(True), **v.itk(itk_within)},
+        within,
     )
 
 
