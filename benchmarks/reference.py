@@ -10,9 +10,11 @@ and go. Byte code is compiled beforehand, as it is when installed. Needs `../sha
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import math
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -149,19 +151,21 @@ def variants(text: str) -> Iterator[tuple[str, str]]:
 
 
 def variants_inside(case: str, out: str, jobs: int, times: int) -> dict[str, object]:
-    """Seconds and seconds of processor time of each variant, in turns; one of them on voxels that are not cubes."""
+    """Seconds and seconds of processor time of each variant, in turns; two of them on voxels that are not cubes."""
     from voxlogica.session import Given, Options, Run, Session
     from voxlogica.storage import MemoryStorage
 
     programs = dict(variants(Path("gbm.imgql").read_text()))
-    best = dict.fromkeys([*programs, "spacing 1 1.5 2"], (math.inf, math.inf))
-    stretch(Path(case), Path(out) / "stretched")
+    places = {"spacing 1 1.5 2": "stretched", "the same, files of float32": "floats"}
+    best = dict.fromkeys([*programs, *places], (math.inf, math.inf))
+    for place in places.values():
+        stretch(Path(case), Path(out) / place, place == "floats")
     with Session(storage=MemoryStorage(limit=0), jobs=jobs) as session:
         for _ in range(times):
             for name, known in best.items():
                 start, cpu = time.perf_counter(), time.process_time()
                 program = session.program(programs.get(name, programs["as published"]))
-                place = str(Path(out) / "stretched") if name not in programs else case
+                place = str(Path(out) / places[name]) if name in places else case
                 given = [Given(key, value, key) for key, value in _settings(place, out)]
                 prepared = program.settle(given, Options(jobs=jobs))
                 list(Run(prepared, prepared.bind()).happenings())
@@ -171,18 +175,36 @@ def variants_inside(case: str, out: str, jobs: int, times: int) -> dict[str, obj
             "variants": best}  # fmt: skip
 
 
-def stretch(case: Path, target: Path) -> None:
-    """The same voxels at other distances."""
+SPACING = (1.0, 1.5, 2.0)
+
+
+def stretch(case: Path, target: Path, floats: bool = False) -> None:
+    """The same voxels at other distances: as the file has them, or as float32, twice as much to unpack."""
     from voxlogica import images
     from voxlogica.values import Space
 
     target.mkdir(parents=True, exist_ok=True)
     for kind in ("flair", "seg"):
-        leaf = images.bind(case / f"{case.name}_{kind}.nii.gz")
-        space = leaf.space
-        wide = Space(space.size, (1.0, 1.5, 2.0), space.origin, space.direction)
-        model = images.read(leaf.file, wide)
-        (target / f"{target.name}_{kind}.nii.gz").write_bytes(images.encode("nii.gz", model))
+        path = case / f"{case.name}_{kind}.nii.gz"
+        if floats:
+            leaf = images.bind(path)
+            wide = Space(leaf.space.size, SPACING, leaf.space.origin, leaf.space.direction)
+            made = images.encode("nii.gz", images.read(leaf.file, wide))
+        else:
+            made = gzip.compress(with_spacing(gzip.decompress(path.read_bytes())), 6)
+        (target / f"{target.name}_{kind}.nii.gz").write_bytes(made)
+
+
+def with_spacing(nifti: bytes) -> bytes:
+    """A little-endian NIfTI-1 file with other distances: `pixdim`, and the columns of the rows of `sform`."""
+    header = bytearray(nifti[:348])
+    old = struct.unpack_from("<3f", header, 80)
+    struct.pack_into("<3f", header, 80, *SPACING)
+    for row in (280, 296, 312):
+        entries = struct.unpack_from("<3f", header, row)
+        scaled = (each * new / was for each, new, was in zip(entries, SPACING, old, strict=True))
+        struct.pack_into("<3f", header, row, *scaled)
+    return bytes(header) + nifti[348:]
 
 
 INSIDE: Mapping[str, Callable[[str, str, int, int], dict[str, object]]] = {
