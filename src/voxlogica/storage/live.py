@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import platform
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -41,7 +40,7 @@ class Live:
 
     def __init__(self, directory: Path, lockable: Callable[[Path], Lockable]) -> None:
         self._directory, self._lockable = directory, lockable
-        about = json.dumps({"pid": os.getpid(), "host": platform.node()[:64], "boot": boot_id()}).encode()
+        about = json.dumps({"pid": os.getpid(), "host": os.uname().nodename[:64], "boot": boot_id()}).encode()
         while True:
             self.token = token_hex(8)
             self._path = directory / self.token
