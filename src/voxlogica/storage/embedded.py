@@ -566,6 +566,10 @@ class EmbeddedStorage:
         """Who has the store open, and what each runs."""
         return list(self.live.others()) if self.live else []
 
+    def elsewhere(self) -> int:
+        """How many kernels run in other processes with the store open."""
+        return self.live.kernels() if self.live else 0
+
     def bury(self) -> None:
         """Removes the files of processes that died, and notes what they were running as suspect."""
         if self.live is None or self._lost:
