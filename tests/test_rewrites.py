@@ -35,6 +35,8 @@ class Programs:
         self.rng = np.random.default_rng(seed)
         self.table = Formulas()
         size = tuple(int(n) for n in self.rng.integers(1, (70, 6, 4)))
+        if self.rng.random() < 0.5:  # slabs are multiples of 64 voxels: so that there are several
+            size = (-(-size[0] // 8) * 8, *size[1:])
         spacing = tuple(float(s) for s in self.rng.choice(SPACINGS, 3))
         self.space = Space.grid(*size, spacing=spacing) if self.rng.random() < 0.7 else Space.grid(*size[:2])
         self.given: dict[Id, Value] = {}
@@ -190,6 +192,27 @@ def test_every_way_that_is_proposed_has_the_value_it_stands_for(seed: int) -> No
     for formula in everything:
         for chosen in proposed.get(formula.id, []):
             assert same(plain(chosen.way.how, values), values[formula.id]), (formula, chosen.rule.name)
+
+
+@pytest.mark.parametrize("x", [7, 8, 40, 64, 72])
+def test_slabs_keep_the_signs_of_nans(x: int) -> None:
+    """NumPy's product of two NaNs is one or the other, as the voxel is in its loop's vectors or in what they leave."""
+    programs = Programs(0)
+    programs.space = Space.grid(x, 6, 5)
+    rng = np.random.default_rng(x)
+    a, b = (
+        programs._leaf(
+            "image", Image.of(programs.space, rng.choice(np.array([math.nan, -math.nan], np.float32), (5, 6, x)))
+        )
+        for _ in range(2)
+    )
+    from voxlogica.plan import rules
+
+    step = programs.apply("subtract", a, b)
+    goal = programs.apply("multiply", step, b)
+    (chosen,) = rules._proposed([step, goal])[goal.id]
+    assert chosen.rule.name == "slabs"
+    assert same(plain(chosen.way.how, dict(programs.given)), plain(goal, dict(programs.given)))
 
 
 def test_random_programs_meet_every_rule() -> None:

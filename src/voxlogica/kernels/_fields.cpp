@@ -84,14 +84,14 @@ Met bind_extremes(Field field, std::optional<Words> words) {
     }
     const Grid grid = grid_of(field, *words);
     const Unlocked unlocked;
-    return told(survey(field.data(), words->data(), grid));
+    return told(extremes(field.data(), words->data(), grid));
 }
 
 std::tuple<Met, double> bind_summary(Field field, Words words) {
     const Grid grid = grid_of(field, words);
     const Unlocked unlocked;
     Survey met;
-    const double sum = survey_and_sum(field.data(), words.data(), grid, met);
+    const double sum = extremes_and_sum(field.data(), words.data(), grid, met);
     return {told(met), sum};
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from math import gcd
 from typing import TYPE_CHECKING, Any, cast
 
 from voxlogica.formula import BOOL, IMAGE, MASK, NUMBER, STRING, Operator, Type
@@ -112,8 +113,8 @@ def voxelwise(program: str, *inputs: Value) -> Image:
 
     space = _space(inputs)
     out = np.empty(space.shape, np.float32)
-    for layers, slab in _in_slabs(program, inputs, out):
-        layers[:] = cast("Image", slab).array().reshape(layers.shape)
+    for rows, slab in _in_slabs(program, inputs, out):
+        rows[:] = cast("Image", slab).array().reshape(rows.shape)
     return Image.of(space, out)
 
 
@@ -124,8 +125,8 @@ def voxelwise_mask(program: str, *inputs: Value) -> Mask:
     space = _space(inputs)
     z, y, x = space.shape
     out = np.empty((z, y, -(-x // 64)), np.uint64)
-    for layers, slab in _in_slabs(program, inputs, out):
-        layers[:] = cast("Mask", slab).words().reshape(layers.shape)
+    for rows, slab in _in_slabs(program, inputs, out):
+        rows[:] = cast("Mask", slab).words().reshape(rows.shape)
     return Mask.of(space, out)
 
 
@@ -134,13 +135,17 @@ def _space(inputs: Sequence[Value]) -> Space:
 
 
 def _in_slabs(program: str, inputs: Sequence[Value], out: NDArray[Any]) -> Iterator[tuple[NDArray[Any], Value]]:
-    """The layers of the result that a slab is for, and the slab."""
+    """The rows of the result that a slab is for, and the slab.
+
+    Of two NaNs, NumPy's product is one or the other as its loop comes to the voxel in vectors or, at the end of the
+    array, one by one. So that each voxel is where it is in the whole image, slabs are multiples of 64 voxels.
+    """
     words, (z, y, x) = program.split(), _space(inputs).shape
-    count = z if z > 1 else y
-    thickness, layers = max(1, SLAB * count // (z * y * x)), out.reshape(count, -1)
+    count, unit = z * y, 64 // gcd(64, x)
+    thickness, rows = max(1, SLAB // x // unit) * unit, out.reshape(count, -1)
     for begin in range(0, count, thickness):
         end = min(begin + thickness, count)
-        here = Space.grid(x, y, end - begin) if z > 1 else Space.grid(x, end - begin)
+        here = Space.grid(x, end - begin)
         parts = [_part(each, begin, end, count, here) for each in inputs]
         stack: list[Value] = []
         for word in words:
@@ -150,7 +155,7 @@ def _in_slabs(program: str, inputs: Sequence[Value], out: NDArray[Any]) -> Itera
                 operator = COMPARE if word == COMPARE.name else operators()[word]
                 first = len(stack) - len(operator.parameters)
                 stack[first:] = [cast("Value", operator.body(*stack[first:]))]
-        yield layers[begin:end], stack.pop()
+        yield rows[begin:end], stack.pop()
 
 
 def _part(value: Value, begin: int, end: int, count: int, here: Space) -> Value:

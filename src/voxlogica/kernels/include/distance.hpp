@@ -204,13 +204,19 @@ public:
     DistanceBlock(const Word* mask, const Word* contour, const Grid& grid, std::array<double, 3> spacing)
         : mask_(mask), contour_(contour), grid_(grid), square_x_(squares_as(spacing[0], grid.nx)),
           square_y_(squares_as(spacing[1], grid.ny)), square_z_(squares_as(spacing[2], grid.nz)),
-          plane_(grid.ny * word_bits), low_(std::max(grid.ny, grid.nz)),
           planes_(std::make_unique_for_overwrite<Real[]>(grid.rows() * word_bits)) {}
 
-    void run(std::size_t w, float* out) {
-        const std::size_t n = std::min(word_bits, grid_.nx - w * word_bits);
-        for (std::size_t z = 0; z < grid_.nz; ++z) along_x_and_y(z, w, n);
-        for (std::size_t y = 0; y < grid_.ny; ++y) along_z(y, w, n, out);
+    /// The planes of each z, and then those of each y, are divided over the threads.
+    void run(std::size_t w, int threads, float* out) {
+        const std::size_t n = std::min(word_bits, grid_.nx - w * word_bits), pieces = 8 * static_cast<std::size_t>(threads);
+        parallel_chunks(grid_.nz, grid_.nz / pieces, threads, [&](std::size_t begin, std::size_t end) {
+            std::vector<Real> plane(grid_.ny * word_bits), low(grid_.ny);
+            for (std::size_t z = begin; z < end; ++z) along_x_and_y(z, w, n, plane.data(), low.data());
+        });
+        parallel_chunks(grid_.ny, grid_.ny / pieces, threads, [&](std::size_t begin, std::size_t end) {
+            std::vector<Real> low(grid_.nz);
+            for (std::size_t y = begin; y < end; ++y) along_z(y, w, n, low.data(), out);
+        });
     }
 
 private:
@@ -220,23 +226,23 @@ private:
     }
 
     /// Results go to planes_ with axis order (y, z, x), so that the next pass finds its lines side by side.
-    void along_x_and_y(std::size_t z, std::size_t w, std::size_t n) {
+    void along_x_and_y(std::size_t z, std::size_t w, std::size_t n, Real* plane, Real* low) {
         for (std::size_t y = 0; y < grid_.ny; ++y) {
-            Real* row = &plane_[y * word_bits];
+            Real* row = plane + y * word_bits;
             squares_in_word(contour_ + (z * grid_.ny + y) * grid_.nw, grid_.nw, w, n, square_x_.data(), row);
-            low_[y] = smallest(row, n);
+            low[y] = smallest(row, n);
             std::fill(row + n, row + word_bits, Real{0});
         }
-        const Lines<Real> lines{plane_.data(), grid_.ny, low_.data()};
+        const Lines<Real> lines{plane, grid_.ny, low};
         for (std::size_t y = 0; y < grid_.ny; ++y) {
             search_outward(lines, y, square_y_.data(), &planes_[(y * grid_.nz + z) * word_bits]);
         }
     }
 
-    void along_z(std::size_t y, std::size_t w, std::size_t n, float* out) {
+    void along_z(std::size_t y, std::size_t w, std::size_t n, Real* low, float* out) {
         const Real* values = &planes_[y * grid_.nz * word_bits];
-        for (std::size_t z = 0; z < grid_.nz; ++z) low_[z] = smallest(values + z * word_bits, n);
-        const Lines<Real> lines{values, grid_.nz, low_.data()};
+        for (std::size_t z = 0; z < grid_.nz; ++z) low[z] = smallest(values + z * word_bits, n);
+        const Lines<Real> lines{values, grid_.nz, low};
         std::array<Real, word_bits> best;
         for (std::size_t z = 0; z < grid_.nz; ++z) {
             search_outward(lines, z, square_z_.data(), best.data());
@@ -248,16 +254,17 @@ private:
     const Word *mask_, *contour_;
     const Grid grid_;
     const std::vector<Real> square_x_, square_y_, square_z_;
-    std::vector<Real> plane_, low_;
     std::unique_ptr<Real[]> planes_;
 };
 
 template <class Real>
 void distance_in(const Word* mask, const Word* contour, const Grid& grid, std::array<double, 3> spacing, int threads,
                  float* out) {
-    parallel_chunks(grid.nw, 1, threads, [&](std::size_t begin, std::size_t end) {
+    // A word to each thread needs no meeting, but leaves threads idle where words are few.
+    const bool few = grid.nw < 2 * static_cast<std::size_t>(threads);
+    parallel_chunks(grid.nw, 1, few ? 1 : threads, [&](std::size_t begin, std::size_t end) {
         DistanceBlock<Real> block(mask, contour, grid, spacing);
-        for (std::size_t w = begin; w < end; ++w) block.run(w, out);
+        for (std::size_t w = begin; w < end; ++w) block.run(w, few ? threads : 1, out);
     });
 }
 

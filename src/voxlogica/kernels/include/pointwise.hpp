@@ -83,8 +83,9 @@ struct Survey {
 /// The float of an order key.
 inline float of_order_key(std::int32_t key) { return std::bit_cast<float>(key ^ ((key >> 31) & 0x7fffffff)); }
 
-VOXLOGICA_CLONES
-static void survey_row(const float* field, const Word* words, std::size_t nx, Survey& met) {
+/// Widens what was met by a row; whether all are integers costs as much again, and is seen only on request.
+template <bool integral>
+[[gnu::always_inline]] inline void survey_bits(const float* field, const Word* words, std::size_t nx, Survey& met) {
     // Below 2^22, adding 1.5 * 2^23 leaves no bit for a fraction: what comes back is the nearest integer.
     constexpr float too_large = 4194304.0F, no_fraction = 12582912.0F;
     std::int32_t low = met.low, high = met.high, fractions = 0;
@@ -98,14 +99,28 @@ static void survey_row(const float* field, const Word* words, std::size_t nx, Su
             const std::int32_t key = order_key(field[x + i]);
             low = std::min(low, (key & in) | (0x7fffffff & ~in));
             high = std::max(high, (key & in) | ((-0x7fffffff - 1) & ~in));
-            const float value = std::bit_cast<float>(std::bit_cast<std::int32_t>(field[x + i]) & in);
-            const float nearest = (value + no_fraction) - no_fraction;
-            fractions |= !(nearest == value) | !(std::fabs(value) < too_large);
+            if constexpr (integral) {
+                const float value = std::bit_cast<float>(std::bit_cast<std::int32_t>(field[x + i]) & in);
+                const float nearest = (value + no_fraction) - no_fraction;
+                fractions |= !(nearest == value) | !(std::fabs(value) < too_large);
+            }
         }
     }
     met.low = low;
     met.high = high;
     met.integral = met.integral && fractions == 0;
+}
+
+// One name for each: clones are not made of templates.
+
+VOXLOGICA_CLONES
+static void survey_row(const float* field, const Word* words, std::size_t nx, Survey& met) {
+    survey_bits<true>(field, words, nx, met);
+}
+
+VOXLOGICA_CLONES
+static void widen_row(const float* field, const Word* words, std::size_t nx, Survey& met) {
+    survey_bits<false>(field, words, nx, met);
 }
 
 /// The least and the largest order key of n numbers that are met.
@@ -125,6 +140,13 @@ static void widen(const float* numbers, std::size_t n, Survey& met) {
 inline Survey survey(const float* field, const Word* words, const Grid& grid) {
     Survey met;
     for (std::size_t r = 0; r < grid.rows(); ++r) survey_row(field + r * grid.nx, words + r * grid.nw, grid.nx, met);
+    return met;
+}
+
+/// How many voxels there are, the least and the largest.
+inline Survey extremes(const float* field, const Word* words, const Grid& grid) {
+    Survey met;
+    for (std::size_t r = 0; r < grid.rows(); ++r) widen_row(field + r * grid.nx, words + r * grid.nw, grid.nx, met);
     return met;
 }
 
@@ -163,11 +185,11 @@ inline double sum(const float* field, const Word* words, const Grid& grid) {
     return total(lanes);
 }
 
-/// `survey` and `sum` row by row: what one has read lies in the cache for the other.
-inline double survey_and_sum(const float* field, const Word* words, const Grid& grid, Survey& met) {
+/// `extremes` and `sum` row by row: what one has read lies in the cache for the other.
+inline double extremes_and_sum(const float* field, const Word* words, const Grid& grid, Survey& met) {
     Lanes lanes;
     for (std::size_t r = 0; r < grid.rows(); ++r) {
-        survey_row(field + r * grid.nx, words + r * grid.nw, grid.nx, met);
+        widen_row(field + r * grid.nx, words + r * grid.nw, grid.nx, met);
         add_row(field + r * grid.nx, words + r * grid.nw, grid.nx, lanes);
     }
     return total(lanes);
