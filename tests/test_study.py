@@ -349,8 +349,9 @@ def test_memory_does_not_depend_on_how_many_cases_there_are(
         peaks.append(peak)
     few, many = peaks
     assert few["Formula"] > 10, "what is counted is there"
+    # One case has up to six `Run`s of several kinds, and the next may be begun; all 16 would have 32 and more.
     for name in many:
-        assert many[name] <= 1.5 * few[name] + 4, f"{name}: {few[name]} for 4 cases, {many[name]} for 16"
+        assert many[name] <= 1.5 * few[name] + 12, f"{name}: {few[name]} for 4 cases, {many[name]} for 16"
 
 
 def test_what_fails_alike_in_all_cells_of_a_case_is_shown_once(voxlogica_: Voxlogica) -> None:

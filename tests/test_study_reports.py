@@ -80,7 +80,8 @@ def test_a_run_that_was_left_or_failed_says_so_in_the_list(voxlogica_: Voxlogica
     voxlogica_("sweep", "p.imgql", "--cases", "data/{case}.nii.gz", "-p", "k=50,60")
     failed, left = voxlogica_("runs")[1].splitlines()[1:]
     assert "p.imgql  6, 2 failed  3 of data" in failed
-    assert re.search(r"p.imgql  [1-5] of 6 +3 of data", left)
+    # With one case in hand, when one row is taken there may be one more, which waits to be taken: it is recorded too.
+    assert re.search(r"p.imgql  [12] of 6 +3 of data", left)
     about = json.loads(voxlogica_("runs", "--json")[1])["runs"][0]["about"]
     assert (about["rows"], about["of"], about["failed"]) == (6, 6, 2)
 
