@@ -11,6 +11,7 @@ import pytest
 
 import voxlogica as vx
 from voxlogica.session import Given, Options, Run, Trouble
+from voxlogica.session.why import NEW, PLANNED
 
 TEXT = """load scan = "$CASE.nii.gz"
 let k = 60
@@ -91,14 +92,16 @@ def test_a_plan_knows_what_planning_itself_put_in_and_stored(tmp_path: Path) -> 
     with vx.Session(store=tmp_path / "store") as session:
         program = session.program(text)
 
-        def planned(k: float) -> list[str]:
-            prepared = program.settle([Given("k", k, f"k={k}")], Options())
-            return [task.formula.label for task in Run(prepared, prepared.bind()).plan().tasks]
+        prepared = program.settle([Given("k", 70.0, "k=70")], Options())
 
-        assert {"windows", "crossCorrelation"} < {*planned(70)}
+        def why() -> dict[str, str]:
+            """For each task that is to be computed."""
+            return {each.formula.label: each.why for each in Run(prepared, prepared.bind()).why()}
+
+        assert (why()["windows"], why()["crossCorrelation"]) == (PLANNED, NEW)
         program.run(k=60)
-        assert "crossCorrelation" in planned(70)
-        assert "windows" not in planned(70)
+        assert why()["crossCorrelation"].startswith("70, was 60")
+        assert "windows" not in why()
 
 
 def test_a_session_ends_with_its_block() -> None:
