@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import columns, complain, emit, human_size, notice, sorted_out
+from voxlogica.cli.sessions import session
+from voxlogica.cli.text import columns, complain, emit, human_size, sorted_out
 from voxlogica.errors import Diagnostic, ProgramError
 from voxlogica.formula import Formula
 from voxlogica.identity import Id
 from voxlogica.plan import Task, Workplan
 from voxlogica.plan import plan as planned
-from voxlogica.session import Given, Program, Run, Session, read
+from voxlogica.session import Given, Program, Run, read
 from voxlogica.session import Options as RunOptions
-from voxlogica.storage import MemoryStorage
 from voxlogica.syntax.parser import parse
 from voxlogica.syntax.printer import print_program
 from voxlogica.values import plain, shown
@@ -33,11 +33,9 @@ def plan(options: Options) -> int:
         sys.stdout.write(print_program(parse(read(Path(options.program)), dialect)))
         return 0
     given = [Given.text(setting) for setting in options.settings]
-    storage = MemoryStorage(limit=0) if options.no_store else None
-    tell = (lambda text: None) if options.quiet or options.json else notice
-    with Session(store=options.store, storage=storage, library_path=options.library_path, tell=tell) as session:
-        program = session.load(options.program, dialect=dialect)
-        prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, session.jobs))
+    with session(options) as opened:
+        program = opened.load(options.program, dialect=dialect)
+        prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, opened.jobs))
         if not options.json:
             complain(program.warnings, options.quiet)
         bound = prepared.bind()
