@@ -332,7 +332,6 @@ import sys
 from voxlogica.storage import Claim, StoreFull
 from voxlogica.storage.conformance import MADE, opened, task
 from voxlogica.storage.embedded import EmbeddedStorage
-from voxlogica.storage.live import Live
 said = []
 with EmbeddedStorage(sys.argv[1], tell=said.append) as store:
     with store.pin([task("a")]):
@@ -356,7 +355,6 @@ def test_a_directory_one_may_not_write_to_is_refused_with_what_to_do(tmp_path: P
 import sys
 from voxlogica.errors import MachineError
 from voxlogica.storage.embedded import EmbeddedStorage
-from voxlogica.storage.live import Live
 for name in (sys.argv[1], sys.argv[1] + "/below"):
     try:
         EmbeddedStorage(name)
@@ -495,7 +493,6 @@ def test_exit_with_fifty_blocked_helpers_does_not_hang(tmp_path: Path):
 import sys
 from voxlogica.storage.conformance import task
 from voxlogica.storage.embedded import EmbeddedStorage
-from voxlogica.storage.live import Live
 store = EmbeddedStorage(sys.argv[1])
 for number in range(50):
     assert store.claim(task(str(number)), timeout=0.001) is None
