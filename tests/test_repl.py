@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from voxlogica.cli import main
-from voxlogica.cli.repl import completions
+from voxlogica.cli.repl import HELP, completions
 
 Talk = Callable[..., tuple[list[str], str]]
 
@@ -124,9 +124,16 @@ def test_what_the_command_line_sets_stays(talk: Talk) -> None:
     Path("p.imgql").write_text("let k = 20\n")
     arguments = ("p.imgql", "--set", "k=7")
     answers, err = talk("k", ":set k=8", "k", ":reset", "let k = 1", "k", ":load p.imgql", "k", arguments=arguments)
-    loaded = "p.imgql: 1 definitions, 0 goals; `:run` runs them"
+    loaded = "p.imgql: 1 definition, 0 goals; `:run` runs them"
     assert err == ""
     assert answers == [loaded, "7", "8", "7", loaded, "7"]
+
+
+def test_help_and_quit_need_no_colon_where_they_are_no_names(talk: Talk) -> None:
+    answers, err = talk("help", "quit", "1")
+    assert (answers, err) == (HELP.splitlines(), "")
+    answers, err = talk("help = 2", "exit = 3", "help", "exit")
+    assert (answers, err) == (["2", "3"], "")
 
 
 @pytest.mark.parametrize("word", [":load", ":type", ":why", ":set"])

@@ -82,38 +82,45 @@ opened when its record is needed; one that is lacking or unfit fails what needs 
     Form(
         "mean",
         (("xs",),),
-        "number",
-        """The mean of a sequence of numbers, rounded once. Of an empty one there is none.
+        "number or number image",
+        """The mean of a sequence of numbers, or voxel by voxel of images, rounded once. Of an empty one there is none.
 
->>> value("mean([1, 2, 6])")
-3.0""",
+Images lie on one grid. One is needed at a time: sums are kept in double, with what rounding takes from them.
+
+>>> value("mean([1, 2, 6])"), value("mean([a, 3 * a])", a=[1, 2])
+(3.0, [2.0, 4.0])""",
     ),
     Form(
         "std",
         (("xs",),),
-        "number",
-        """The standard deviation of a sample of numbers: squares over one less than there are; of a single one nan.
+        "number or number image",
+        """The standard deviation of a sample of numbers, or of images: squares over one less than there are.
 
->>> value("std([1, 3, 3, 5])")
-1.632993161855452""",
+Of a single one it is nan. Images lie on one grid. One is needed at a time: the mean and the sum of squared deviations
+so far are kept in double (Welford's method).
+
+>>> value("std([1, 3, 3, 5])"), value("std([a, a + 1, a + 2])", a=[1, 2])
+(1.632993161855452, [1.0, 1.0])""",
     ),
     Form(
         "median",
         (("xs",),),
-        "number",
-        """The number in the middle of a sequence of numbers, or the mean of the two there; nan if one of them is.
+        "number or number image",
+        """The number in the middle of some, or voxel by voxel of images, or the mean of the two there; nan if one is.
 
->>> value("median([3, 1, 8, 2])")
-2.5""",
+Images lie on one grid, and are read some layers of each at a time, no more than 256 MiB of them all together.
+
+>>> value("median([3, 1, 8, 2])"), value("median([a, 9 * a, 2 * a])", a=[1, 2])
+(2.5, [2.0, 4.0])""",
     ),
     Form(
         "quantile",
         (("xs", "share"),),
-        "number",
-        """The number below which a share of a sequence of numbers lies, interpolated between neighbours as NumPy does.
+        "number or number image",
+        """The number below which a share of some lies, as NumPy interpolates it; for images as `median`.
 
->>> value("quantile([0, 10, 20, 30, 40], 0.9)")
-36.0""",
+>>> value("quantile([0, 10, 20, 30, 40], 0.9)"), value("quantile([a, 3 * a], 0.25)", a=[1, 2])
+(36.0, [1.5, 3.0])""",
     ),
 )
 

@@ -17,7 +17,7 @@ from voxlogica.check.names import Form, Instance, Kind, Overloaded, Problem, Unk
 from voxlogica.check.spaces import Place
 from voxlogica.check.strings import without_names
 from voxlogica.errors import ProgramError, Span
-from voxlogica.formula import BOOL, MODEL, NOTHING, NUMBER, STRING, Type, record, sequence
+from voxlogica.formula import BOOL, IMAGE, LABELS, MODEL, NOTHING, NUMBER, STRING, Type, record, sequence
 from voxlogica.images.patterns import Pattern, named
 from voxlogica.reduction import Code
 from voxlogica.reduction.code import Constant, Cut, Dataset, Each, Folding, Items, Pick, Range, Sift, Summary, Together
@@ -364,18 +364,24 @@ def form(checker: Expressions, body: Body, node: Call, meaning: Form, given: lis
 
 
 def _summary(checker: Expressions, body: Body, node: Call, given: Sequence[Operand]) -> Operand:
-    """A number from a sequence of numbers; `quantile` takes a share too."""
+    """A number from a sequence of numbers, but for `argmax` an image from images; `quantile` takes a share too."""
     word, (values, *rest), (source, *more) = node.name_span, node.arguments, given
-    takes = f"`{node.name}` takes a sequence of numbers"
+    takes = f"`{node.name}` takes a sequence of numbers{'' if node.name == 'argmax' else ' or of number images'}"
     element = _element(checker, body, values, source, word, takes)
     right = [_is_number(checker, body, *each, word, whole=False) for each in zip(rest, more, strict=True)]
+    seen = type_of(element)
+    kind = IMAGE if node.name != "argmax" and seen in (IMAGE, LABELS) else NUMBER
     if element.kind is None or not all(right) or any(operand.slot < 0 for operand in given):
-        return Operand(-1, NUMBER)
-    if not fits(NUMBER, element.kind):
+        return Operand(-1, kind)
+    if seen is None and node.name != "argmax":
+        return Operand(0, Unknown())
+    if not fits(kind, element.kind):
         _no_sequence(checker, body, values, source, word, takes)
-        return Operand(-1, NUMBER)
-    made = Summary(node.name, source.slot, tuple([operand.slot for operand in more]), word)
-    return Operand(body.emit(made), NUMBER)
+        return BAD
+    slot = body.emit(Summary(kind, node.name, source.slot, tuple([operand.slot for operand in more]), word))
+    if kind is NUMBER:
+        return Operand(slot, kind)
+    return Operand(slot, kind, body.on_own_grid(slot) if body.is_own(element.grid) else element.grid)
 
 
 def _dataset(checker: Expressions, body: Body, node: Call) -> Operand:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.sessions import session
-from voxlogica.cli.text import columns, complain, emit, human_size, sorted_out
-from voxlogica.errors import Diagnostic, ProgramError
+from voxlogica.cli.programs import load, session, source_of
+from voxlogica.cli.text import columns, complain, counted, emit, sorted_out
+from voxlogica.errors import Diagnostic, ProgramError, human_size
 from voxlogica.formula import Formula
 from voxlogica.identity import Id
 from voxlogica.plan import Task, Workplan
 from voxlogica.plan import plan as planned
-from voxlogica.session import Given, Program, Run, read
+from voxlogica.session import Given, Program, Run
 from voxlogica.session import Options as RunOptions
 from voxlogica.syntax.parser import parse
 from voxlogica.syntax.printer import print_program
@@ -30,17 +29,17 @@ def plan(options: Options) -> int:
         raise ProgramError.of("usage", f"{' and '.join(chosen)} do not go together", help="choose one of them")
     dialect = int(options.dialect) if options.dialect else None
     if options.syntax:
-        sys.stdout.write(print_program(parse(read(Path(options.program)), dialect)))
+        sys.stdout.write(print_program(parse(source_of(options)[0], dialect)))
         return 0
     given = [Given.text(setting) for setting in options.settings]
     with session(options) as opened:
-        program = opened.load(options.program, dialect=dialect)
+        program = load(opened, options)
         prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, opened.jobs))
         if not options.json:
             complain(program.warnings, options.quiet)
         bound = prepared.bind()
         if not options.json:
-            complain(bound.warnings, options.quiet, after=bool(program.warnings))
+            complain(bound.warnings, options.quiet)
         run = Run(prepared, bound)
         graph = Graph(program, run, planned(run.wanted))
         if options.json:
@@ -62,11 +61,11 @@ class Graph:
         tasks = self._tasks
         published = sum(task.published for task in tasks)
         cost = _time(sum(task.seconds for task in tasks))
-        head = f"{self._name}: {_counted(len(tasks), 'task')}, {published} published, about {cost} of one processor"
+        head = f"{self._name}: {counted(len(tasks), 'task')}, {published} published, about {cost} of one processor"
         lines = [head]
         further = sum(task.formula.operator is not None and task.formula.operator.dynamic for task in tasks)
         if further:
-            lines.append(f"{_counted(further, 'task')} of these will say which further ones there are")
+            lines.append(f"{counted(further, 'task')} of these will say which further ones there are")
         if tasks:
             rows = [("", "id", "task", "type", "time", "size", "", "at"), *map(self._row, tasks)]
             lines += ["", *columns(rows, right={0, 4, 5}), ""]
@@ -141,10 +140,6 @@ def _argument(formula: Formula) -> dict[str, object]:
 
 def _place(formula: Formula) -> str:
     return str(formula.origin.span) if formula.origin is not None else ""
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _time(seconds: float) -> str:

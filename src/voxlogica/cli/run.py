@@ -6,9 +6,9 @@ import sys
 
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
+from voxlogica.cli.programs import load, session
 from voxlogica.cli.progress import Progress
-from voxlogica.cli.sessions import session
-from voxlogica.cli.text import complain, emit, sorted_out
+from voxlogica.cli.text import KEPT, complain, emit, sorted_out
 from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, Diagnostic, InternalError
 from voxlogica.kernels import memory
@@ -23,7 +23,7 @@ def run(options: Options) -> int:
     given = [Given.text(setting) for setting in options.settings]
     dialect = int(options.dialect) if options.dialect else None
     with session(options) as opened:
-        program = opened.load(options.program, dialect=dialect)
+        program = load(opened, options)
         prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, opened.jobs))
         said = list(program.warnings)
         if not program.goals:
@@ -35,8 +35,8 @@ def run(options: Options) -> int:
         shown = not (options.quiet or options.json)
         with Progress(program.source.name, len(program.goals), opened.jobs, shown) as progress:
             bound = prepared.bind()
-            if bound.warnings and not options.json:
-                complain(bound.warnings, options.quiet, after=bool(said))
+            if not options.json:
+                complain(bound.warnings, options.quiet)
             said += bound.warnings
             effort = Effort(options.timeout, options.task_timeout, options.retry_failed)
             running = Run(prepared, bound, effort)
@@ -48,7 +48,13 @@ def run(options: Options) -> int:
             if options.dry_run:
                 return 0
             with Watchers(progress, options.events, options.profile) as watchers:
-                return _follow(running, progress, watchers.watcher, options, said)
+                try:
+                    return _follow(running, progress, watchers.watcher, options, said)
+                except KeyboardInterrupt:
+                    progress.pause()
+                    if not options.no_store:
+                        print(KEPT, file=sys.stderr)
+                    raise
 
 
 def _follow(running: Run, progress: Progress, watcher: Watcher | None, options: Options, said: list[Diagnostic]) -> int:
@@ -59,7 +65,7 @@ def _follow(running: Run, progress: Progress, watcher: Watcher | None, options: 
         if isinstance(each, Trouble):
             if not options.json:
                 progress.pause()
-                complain([each.diagnostic], options.quiet, after=bool(said))
+                complain([each.diagnostic], options.quiet)
             said.append(each.diagnostic)
         elif options.json:
             if isinstance(each, Printed):

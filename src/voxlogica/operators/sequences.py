@@ -66,15 +66,20 @@ def _median(*values: float) -> float:
 
 def _quantile(*given: float) -> float:
     *values, share = given
-    if not 0 <= share <= 1:
-        raise Refusal(f"a share is between 0 and 1, and {share!r} is not")
+    at = share_of(share) * (len(values) - 1)
     if any(map(math.isnan, values)):
         return math.nan
     ordered = sorted(values)
-    at = share * (len(ordered) - 1)
     low = math.floor(at)
     part, high = at - low, min(low + 1, len(ordered) - 1)
     return ordered[low] + (ordered[high] - ordered[low]) * part if part else ordered[low]
+
+
+def share_of(number: float) -> float:
+    """A number that is a share."""
+    if not 0 <= number <= 1:
+        raise Refusal(f"a share is between 0 and 1, and {number!r} is not")
+    return number
 
 
 SUMMARIES: Mapping[str, Callable[..., float]] = MappingProxyType(

@@ -184,8 +184,12 @@ class Read(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """The number that a word of `operators.sequences.SUMMARIES` makes of a sequence; `more` are its other arguments."""
+    """What a word of `operators.sequences.SUMMARIES` makes of a sequence; `more` are its other arguments.
 
+    `kind` is its type: that of a number, or of an image if the elements are images.
+    """
+
+    kind: Type
     word: str
     source: int
     more: tuple[int, ...]

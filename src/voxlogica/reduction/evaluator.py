@@ -322,7 +322,7 @@ class _Reducer(Loops):
                 begin = slots[initial] if initial >= 0 else None
                 turns = self.turn(first, around, here), self.turn(rest, around, here)
                 return (yield self.fold(source, begin, *turns, symbol, here.origin(span)))
-            case Summary(word, _, more, span):
+            case Summary(_, word, _, more, span):
                 return (yield self.summary(word, source, [slots[n] for n in more], here.origin(span)))
             case Gathered(_, span):
                 return (yield self.whole_sequence(source, here.origin(span)))
@@ -385,9 +385,9 @@ class _Reducer(Loops):
             case Pick(kind, source, number):
                 shape = yield self.shape(slots[source], sequence(kind))
                 return (yield self.later(PICK, [shape, slots[number]], kind, origin))
-            case Summary(word, source, more):
-                shape = yield self.shape(slots[source], sequence(NUMBER))
-                return (yield self.later(word, [shape, *[slots[n] for n in more]], NUMBER, origin))
+            case Summary(kind, word, source, more):
+                shape = yield self.shape(slots[source], sequence(kind))
+                return (yield self.later(word, [shape, *[slots[n] for n in more]], kind, origin))
             case Gathered(source):
                 shape = slots[source]
                 assert isinstance(shape, Formula)

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from voxlogica.formula import NUMBER, Builder, Formula, Formulas, Hole, Late, Operator, Origin, Type
 from voxlogica.identity import Id, Plain
 from voxlogica.operators.sequences import SUMMARIES, items, refuse
+from voxlogica.operators.stacks import is_quantile
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, listed, run
 from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, too_many
 from voxlogica.values import Space
@@ -353,6 +354,8 @@ class Unfolding(Loops):
         assert operator is not None
         if operator.name == "field":
             made = self.field(arguments[0], str(arguments[1].value), operator.parameters[0][1], origin)
+        elif is_quantile(operator):
+            made = self.stacked(operator.symbol, arguments, origin)
         else:
             made = self.applied(operator, arguments, space, origin)
         grid = next((argument.space for argument in arguments if argument.space is not None), space)

@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from voxlogica.errors import Refusal
-from voxlogica.formula import Apart, Formula, Formulas, Operator, Origin, Type
+from voxlogica.formula import NUMBER, Apart, Formula, Formulas, Operator, Origin, Type
 from voxlogica.operators.records import field
 from voxlogica.operators.sequences import summary
+from voxlogica.operators.stacks import BEGIN, LAYERS, STREAMS, cuts, joined, quantile
+from voxlogica.operators.stacks import part as part_of
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, listed, part
 from voxlogica.values import Space
 
@@ -180,7 +182,7 @@ class Loops:
         return made
 
     def summary(self, word: str, source: Elements, more: Sequence[Slot], origin: Origin | None) -> Process:
-        """The number that a word makes of the elements."""
+        """What a word makes of the elements: a number, or an image of images."""
         if source.length > MOST:
             return too_many(word, source, origin)
         if not source.length:
@@ -196,7 +198,39 @@ class Loops:
             if not isinstance(each, Formula):
                 return each
             found.append(each)
-        return self.table.apply(summary(word, len(found)), tuple(found), None, origin)
+        if found[0].type is NUMBER:
+            return self.table.apply(summary(word, len(found)), tuple(found), None, origin)
+        return self.stream(word, found, origin) if word in STREAMS else self.stacked(word, found, origin)
+
+    def stream(self, word: str, images: Sequence[Formula], origin: Origin | None) -> Formula | Absent:
+        """An image of images, one after the other."""
+        step, end = STREAMS[word]
+        state = self.applied(BEGIN, (images[0],), None, origin)
+        for count, image in enumerate(images[1:], 2):
+            if isinstance(state, Absent):
+                return state
+            more = (self.table.constant(count),) if len(step.parameters) == 3 else ()
+            state = self.applied(step, (state, image, *more), None, origin)
+        if isinstance(state, Absent):
+            return state
+        return self.applied(end, (state, self.table.constant(len(images))), None, origin)
+
+    def stacked(self, word: str, given: Sequence[Formula], origin: Origin | None) -> Formula | Absent:
+        """An image of images taken all at once: if they are large, layers of each and then others."""
+        images = [each for each in given if each.type.spatial]
+        more, space = tuple(given[len(images) :]), images[0].space
+        operator = quantile(word, len(images))
+        whole = self.applied(operator, tuple(given), None, origin)
+        cut = cuts(space, len(images)) if space is not None else []
+        if isinstance(whole, Absent) or len(cut) < 2:
+            return whole
+        assert space is not None
+        made = []
+        for start, stop in cut:
+            here, number = part_of(space, start, stop), self.table.constant(start)
+            parts = [self.table.apply(LAYERS, (image, number), here, origin) for image in images]
+            made.append(self.table.apply(operator, (*parts, *more), None, origin))
+        return self.table.apply(joined(len(made)), tuple(made), space, origin)
 
 
 def too_many(what: str, source: Elements, origin: Origin | None) -> Absent:
