@@ -73,7 +73,7 @@ class Simulation:
     ) -> None:
         self.random = rng = random.Random(seed)
         self.hostile, self.policy = hostile, policy
-        self.cold = rng.random() < 0.3  # and then little is to be done, so that it is patient
+        self.cold, self.short = rng.random() < 0.4, rng.random() < 0.5
         self.machine = Machine(jobs, memory, self.cold)
         self.patience = 0  # unanswered
         self.table = Formulas()
@@ -155,7 +155,7 @@ class Simulation:
         return task._replace(
             published=published,
             tiny="tiny" in kind,
-            seconds=0.01 if self.cold else 1.0,
+            seconds=0.01 if self.cold and self.short else 1.0,
             bytes=self.bytes[task.id],
             scratch=1,
             again=0.0 if published else self.random.random(),
@@ -306,12 +306,12 @@ class Simulation:
         if id in self.stored:
             return Found(i.number)
         if id in self.foreign or id in self.held:  # our own, when giving it back is ordered and not done yet
-            return Busy(i.number)
+            return Busy(i.number, i.looks and self.random.random() < 0.5)
         if self.hostile and self.random.random() < 0.03:
             self.unclaimed.add(id)
             return Granted(i.number, False)  # the store takes nothing
         self.held.add(id)
-        return Granted(i.number)
+        return Granted(i.number, True, i.looks and self.random.random() < 0.5)
 
     def waited(self, i: Wait, id: bytes) -> object:
         assert not self.machine.records[id].held

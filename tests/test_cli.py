@@ -232,7 +232,7 @@ def test_ctrl_c_ends_a_run_with_130_and_leaves_no_file(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert err == "interrupted\n"
+    assert err == "what is stored is kept: the same command goes on from there\ninterrupted\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.imgql", "scan.nii"]
 
 

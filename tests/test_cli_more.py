@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -24,6 +25,7 @@ from voxlogica.cli.arguments import COMMANDS
 from voxlogica.cli.completion import options_of
 from voxlogica.cli.parsing import command
 from voxlogica.cli.settings import SETTINGS
+from voxlogica.errors import human_size
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,6 +50,53 @@ print "three" 1 .+. 2
 print "seven" 7
 save "m.nii.gz" image <. 3
 """
+
+
+# A program on standard input
+
+
+@pytest.mark.parametrize(
+    ("command", "out"),
+    [
+        (("run", "-"), "sum=3\n"),
+        (("check", "-"), 'stdin is right\n  print   "sum"  number\n'),
+        (("fmt", "-"), 'print "sum" 1 .+. 2'),
+        (("plan", "-", "--syntax"), 'print "sum" 1 .+. 2\n'),
+    ],
+)
+def test_a_dash_is_the_program_on_standard_input(
+    run: Command, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], out: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'print "sum" 1 .+. 2')))
+    assert run(*command) == Said(0, out, "")
+
+
+def test_a_sweep_of_the_program_on_standard_input(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'let k = 3\nprint "sum" k .+. 2')))
+    rows = run("sweep", "-", "-p", "k=1,2", "--json").out
+    assert [row["values"] for row in json.loads(rows)["rows"]] == [{"sum": 3}, {"sum": 4}]
+
+
+def test_what_is_wrong_on_standard_input_is_said(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'print "sum" absent')))
+    assert "  stdin:1:13\n" in run("run", "-").err
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\x1f\x8b\0")))
+    assert run("run", "-").err.startswith("error[usage]: standard input is not a program: it is not text\n")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'print "sum" 1')))
+    assert run("fmt", "-", "--in-place").err.startswith("error[usage]: --in-place needs a file\n")
+
+
+def test_an_empty_line_is_between_warnings_and_what_ends_the_run(run: Command) -> None:
+    Path("w.imgql").write_text('load scan = "absent.nii"\nlet idle = absent\nprint "max" max(intensity(scan))\n')
+    for _ in range(2):
+        status, _, err = run("run", "w.imgql")
+        assert (status, err[:13]) == (3, "warning[name]")
+        assert err.count("\n\n") == err.count("\n\nerror[input]: ") == 1
+
+
+def test_the_profile_says_sizes_as_the_store_does(run: Command) -> None:
+    assert human_size(1190400) == "1.2 MB"
+    assert re.search(r"^load +1 +\d\.\d{3} +480 B$", run("run", "p.imgql", "--profile").err, re.MULTILINE)
 
 
 # plan

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
+import re
 from types import ModuleType
 from typing import Any
 
@@ -64,6 +66,7 @@ def told(module: ModuleType, options: dict[str, Any], a: int, b: str, d: float) 
         tried(lambda: hash(y) == hash(other)), tried(lambda: setattr(y, "a", 0)), tried(lambda: delattr(x, "a")),
         tried(lambda: base()), tried(lambda: base(1, 2, 3)), derived(a, e=a).e,
         tried(lambda: derived(a, b, [], d, 1)), tried(lambda: base(a=1, c=2)),
+        re.sub("<.*?>", "made", str(inspect.signature(derived))),
         repr(module.replace(y, a=5, c=[1])).split(".")[-1], module.asdict(derived(base(a, b), b, [1, 2], d)),
         base.__match_args__, derived.__match_args__, hasattr(x, "__dict__"), tried(lambda: copy.copy(y).c == y.c),
     ]  # fmt: skip
@@ -81,8 +84,21 @@ class Point:
     y: tuple[int, ...] = ()
 
 
-def test_frozen_slots_can_be_pickled() -> None:
-    assert pickle.loads(pickle.dumps(Point(1, (2,)))) == Point(1, (2,))  # noqa: S301
+@_dataclass.dataclass(frozen=True)
+class Loose:
+    z: int
+
+
+@_dataclass.dataclass(frozen=True, slots=True)
+class Mixed(Loose):
+    """Has a `__dict__` from its base, and slots of its own."""
+
+    x: int = 0
+
+
+@pytest.mark.parametrize("made", [Point(1, (2,)), Loose(1), Mixed(1, 2)], ids=repr)
+def test_they_can_be_pickled(made: object) -> None:
+    assert pickle.loads(pickle.dumps(made)) == made  # noqa: S301
 
 
 def test_the_functions_of_dataclasses_take_them() -> None:
@@ -112,10 +128,69 @@ def test_the_fields_of_several_bases_are_in_the_order_of_python(module: ModuleTy
     assert Both(1, 2) == Both(x=1, y=2, z=3, name="a", last=4)
 
 
+@pytest.mark.parametrize("module", [_dataclass, dataclasses], ids=["ours", "Python's"])
+def test_a_field_named_again_keeps_the_default_of_its_base(module: ModuleType) -> None:
+    @module.dataclass
+    class A:
+        x: int = 3
+
+    @module.dataclass
+    class B(A):
+        x: int
+
+    assert B() == B(3)
+    slotted = module.dataclass(slots=True)(type("C", (), {"__annotations__": {"x": int}}))
+    again = module.dataclass(slots=True)(type("D", (slotted,), {"__annotations__": {"x": int}}))
+    assert again(2).x == 2
+    with pytest.raises(TypeError):
+        again()
+
+
+@pytest.mark.parametrize("module", [_dataclass, dataclasses], ids=["ours", "Python's"])
+def test_a_class_that_is_wrong_is_refused_when_it_is_made(module: ModuleType) -> None:
+    with pytest.raises(TypeError, match="default"):
+
+        @module.dataclass
+        class Order:
+            x: int = 1
+            y: int
+
+    with pytest.raises(ValueError, match="default"):
+
+        @module.dataclass
+        class Shared:
+            x: list[int] = []  # noqa: RUF012
+
+
+@pytest.mark.parametrize("annotation", ["ClassVar[int]", "InitVar[int]", "KW_ONLY"])
+def test_what_ours_has_not_is_refused(annotation: str) -> None:
+    with pytest.raises(TypeError, match="takes a dataclass of Python's"):
+        _dataclass.dataclass(type("Other", (), {"__annotations__": {"x": annotation}}))
+
+
+@pytest.mark.parametrize("module", [_dataclass, dataclasses], ids=["ours", "Python's"])
+def test_patterns_take_them_apart_and_mistakes_name_the_class(module: ModuleType) -> None:
+    @module.dataclass(frozen=True, slots=True)
+    class Pair:
+        left: int
+        right: int
+
+    match Pair(1, 2):
+        case Pair(left, right):
+            assert (left, right) == (1, 2)
+        case _:
+            pytest.fail("it is a pair")
+    with pytest.raises(TypeError, match=r"Pair\.__init__\(\) missing 1 required positional argument: 'right'"):
+        Pair(1)
+
+
 def test_own_methods_are_kept() -> None:
     @_dataclass.dataclass(frozen=True)
     class Own:
         x: int
+
+        def __init__(self, x: int) -> None:
+            object.__setattr__(self, "x", x + 1)
 
         def __eq__(self, other: object) -> bool:
             return True
@@ -126,4 +201,4 @@ def test_own_methods_are_kept() -> None:
         def __repr__(self) -> str:
             return "own"
 
-    assert (Own(1) == Own(2), hash(Own(1)), repr(Own(1))) == (True, 7, "own")
+    assert (Own(1).x, Own(1) == Own(2), hash(Own(1)), repr(Own(1))) == (2, True, 7, "own")

@@ -139,12 +139,12 @@ def test_the_table_says_where_the_time_went():
     assert (
         str(profile)
         == """\
-operator  calls  hits  failed  seconds  bytes  waiting  evicted
-dt            2     0       0    3.000  40 MB    0.000        1
-maxvol        0     0       1    0.250    0 B    0.000        0
-near          0     0       0    0.000    0 B    4.000        0
-load          0     1       0    0.000    0 B    0.000        0
-all           2     1       1    3.250  40 MB    4.000        1"""
+operator  calls  hits  failed  seconds    bytes  waiting  evicted
+dt            2     0       0    3.000  40.0 MB    0.000        1
+maxvol        0     0       1    0.250      0 B    0.000        0
+near          0     0       0    0.000      0 B    4.000        0
+load          0     1       0    0.000      0 B    0.000        0
+all           2     1       1    3.250  40.0 MB    4.000        1"""
     )
     assert [row.operator for row in profile.rows] == ["dt", "maxvol", "near", "load"]
 

@@ -177,15 +177,22 @@ def test_a_cold_process_that_is_alone_computes_and_then_goes_on_like_any():
     assert script.granted("a") == ["Compute a", "Claim b"], "nobody else is at it"
 
 
-def test_a_cold_process_joins_in_what_takes_long():
+def test_a_cold_process_joins_in_what_takes_long_when_a_processor_is_free():
     graph = Graph()
-    graph("a")
-    graph("b")
+    for name in "abcd":
+        graph(name)
     script = Script(graph, jobs=2, cold=True)
-    made = script.plan("a", "b")
+    made = script.plan("a", "b", "c", "d")
     long = tuple(task._replace(seconds=1.0) for task in made.tasks)
     begin = Begin(1, Workplan(made.goals, long, ()), {}, Counts())
-    assert script.tell(begin) == ["Claim a", "Claim b"]
+    assert script.tell(begin) == ["Claim a"]
+    assert script.answer(Claim, "a", Busy) == ["Wait a", "Patience"], "what its owner will run cannot be seen yet"
+    assert script.answer(Wait, "a", Found)[-1] == "Claim b"
+    assert script.answer(Claim, "b", Granted, True, True) == ["Release b", "Claim c"], "the processors are busy"
+    script.answer(Release, "b", Written)
+    assert script.answer(Claim, "c", Busy, True) == ["Wait c"]
+    assert script.answer(Wait, "c", Found)[-1] == "Claim b"
+    assert script.answer(Claim, "b", Granted, True, False) == ["Compute b", "Claim d"], "one is free"
 
 
 def test_what_follows_is_ordered_by_the_rank_of_its_run():

@@ -489,6 +489,31 @@ def voxlogica_(capfd: pytest.CaptureFixture[str]) -> Command:
     return commands(capfd)
 
 
+def test_reports_and_differences_make_again_what_operators_of_ones_own_made(
+    voxlogica_: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With their file; without it, what is not stored is not shown, and why not is said."""
+    Path("ops.py").write_text(FILE)
+    Path("p.imgql").write_text(LOAD + 'let k = 100\nlet m = above(i, k)\nprint "n" volume(m)\nsave "m.nii" m')
+    for k in ("90", "100"):
+        assert voxlogica_("run", "p.imgql", "--operators", "ops.py", "--set", f"k={k}").status == 0
+    assert voxlogica_("store", "clear", "--yes").status == 0
+    again = ("--operators", "ops.py")
+    assert voxlogica_("diff", "r1", "r2", *again).out.splitlines()[-1].split() == ["m", "10", "0", "19"]
+    assert voxlogica_("report", "r1", *again) == (0, "r1.html\n", "")
+    assert "<img" in Path("r1.html").read_text()
+    assert voxlogica_("store", "clear", "--yes").status == 0
+    monkeypatch.setattr(operators, "_own", {})
+    said = "since its program is wrong now: there is no `above`; is --operators missing?"
+    status, out, err = voxlogica_("diff", "r1", "r2")
+    assert (status, "masks" in out) == (0, False)
+    assert err == "".join(f"note: only what is stored of {run} is known, {said}\n" for run in ("r1", "r2"))
+    assert voxlogica_("report", "r1").err == f"note: only what is stored of r1 is known, {said}\n"
+    page = Path("r1.html").read_text()
+    assert "No pictures: the program is wrong now, there is no `above`." in page
+    assert "<img" not in page
+
+
 def test_the_command_line_loads_files_that_are_named(voxlogica_: Command) -> None:
     Path("ops.py").write_text(FILE)
     Path("p.imgql").write_text(LOAD + 'print "n" volume(above(i, 100))')

@@ -65,7 +65,7 @@ def test_mistakes_are_exceptions_with_diagnostics() -> None:
     with pytest.raises(vx.ProgramError) as caught:
         vx.program('print "v" absent')
     assert [d.code for d in caught.value.diagnostics] == ["name"]
-    with pytest.raises(vx.ProgramError, match=r"k='x': `k` is a number"):
+    with pytest.raises(vx.ProgramError, match=r"k='x': `k` is a number.*\n(.*\n)*  help: for example   k=60$"):
         vx.program(TEXT).run(CASE="a", k="x")
     with pytest.raises(vx.ProgramError, match="has no value"):
         vx.program(TEXT).run()

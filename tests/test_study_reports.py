@@ -66,7 +66,7 @@ def test_runs_are_listed_latest_first(voxlogica_: Voxlogica) -> None:
     assert status == 0
     assert [line.split()[0] for line in lines] == ["run", "r3", "r2", "r1"]
     assert lines[1].endswith("sweep  p.imgql  6     3 of data/{case}.nii.gz  k=50,60")
-    assert lines[2].endswith("run    p.imgql        CASE=ann k=50") or "CASE=ann" in lines[2]
+    assert lines[2].endswith("run    p.imgql        k=50 CASE=ann")
     assert [run["kind"] for run in json.loads(voxlogica_("runs", "--json", "--most", "2")[1])["runs"]] == [
         "sweep",
         "run",
@@ -80,7 +80,8 @@ def test_a_run_that_was_left_or_failed_says_so_in_the_list(voxlogica_: Voxlogica
     voxlogica_("sweep", "p.imgql", "--cases", "data/{case}.nii.gz", "-p", "k=50,60")
     failed, left = voxlogica_("runs")[1].splitlines()[1:]
     assert "p.imgql  6, 2 failed  3 of data" in failed
-    assert re.search(r"p.imgql  [1-5] of 6 +3 of data", left)
+    # With one case in hand, when one row is taken there may be one more, which waits to be taken: it is recorded too.
+    assert re.search(r"p.imgql  [12] of 6 +3 of data", left)
     about = json.loads(voxlogica_("runs", "--json")[1])["runs"][0]["about"]
     assert (about["rows"], about["of"], about["failed"]) == (6, 6, 2)
 

@@ -1,8 +1,10 @@
 """Python's dataclasses, made quickly: the same classes, for the use this package makes of them.
 
 `dataclasses` compiles six methods for each class when a module is imported, 0.3 ms each, and imports `inspect` to do
-so: for our 80 classes that was a fifth of the time of a short run. Here only `__init__` is compiled, when the first
-instance is made, and the other methods are closures. tests/test_dataclass.py holds the two beside each other.
+so: for our 80 classes that was more than a quarter of the time of a short run (docs/design.md). Here only `__init__` is
+compiled, when it is first asked for, and the other methods are closures. What is left out (`ClassVar`, `InitVar`,
+`KW_ONLY`) is refused when the class is made. Type checkers see Python's own; tests/test_dataclass.py holds the two
+beside each other.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from dataclasses import asdict, dataclass, field, replace
 else:
     from operator import attrgetter
+    from types import MemberDescriptorType
 
     _MISSING = object()
 
@@ -27,6 +30,11 @@ else:
         def __init__(self, *, default=_MISSING, default_factory=None, compare=True, repr=True, kw_only=False):
             self.default, self.default_factory, self.kw_only = default, default_factory, kw_only
             self.compare, self.repr = compare, repr
+
+        @property
+        def needed(self):
+            """Whether every instance has to be given it."""
+            return self.default is _MISSING and self.default_factory is None
 
     def dataclass(cls=None, /, *, frozen=False, eq=True, repr=True, slots=False, unsafe_hash=False):
         """Makes a class of its annotations, as `dataclasses.dataclass` does."""
@@ -47,7 +55,7 @@ else:
                     options["default_factory"] = each.default_factory
                 elif each.default is not _MISSING:
                     options["default"] = each.default
-                made.append((name, Any, dataclasses.field(**options)))
+                made.append((name, each.type, dataclasses.field(**options)))
             return dataclasses.make_dataclass(cls.__name__, made).__dataclass_fields__
 
     def replace(instance, /, **changes):
@@ -70,17 +78,7 @@ else:
         return getattr(type(instance), _FIELDS)
 
     def _make(cls, frozen, eq, repr, slots, unsafe_hash):
-        fields = {}
-        for base in reversed(cls.__mro__[1:]):
-            fields |= base.__dict__.get(_FIELDS, {})
-        for name in cls.__annotations__:  # its own
-            default = cls.__dict__.get(name, _MISSING)
-            fields[name] = default if isinstance(default, field) else field(default=default)
-            fields[name].type = cls.__annotations__[name]
-            if fields[name].default is not _MISSING:
-                setattr(cls, name, fields[name].default)
-            elif isinstance(default, field):
-                delattr(cls, name)
+        fields = _collected(cls)
         by_place = tuple([name for name, each in fields.items() if not each.kw_only])
         made = {_FIELDS: fields, "__match_args__": by_place, "__dataclass_fields__": _Described()}
         if repr and "__repr__" not in cls.__dict__:
@@ -93,32 +91,62 @@ else:
                 made["__hash__"] = (lambda self: hash(key(self))) if frozen or unsafe_hash else None
         if frozen:
             made |= {"__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete}
-        if not slots:
-            for name, value in made.items():
-                setattr(cls, name, value)
-            return _with_init(cls, fields, frozen)
+        if slots:
+            cls = _with_slots(cls, fields, frozen)
+        for name, value in made.items():
+            setattr(cls, name, value)
+        if "__init__" not in cls.__dict__:
+            cls.__init__ = _Init(cls, fields, frozen)
+        return cls
+
+    def _collected(cls):
+        """The fields of a class, those of its bases first; the class itself keeps their defaults only."""
+        fields = {}
+        for base in reversed(cls.__mro__[1:]):
+            fields |= base.__dict__.get(_FIELDS, {})
+        for name, annotation in cls.__annotations__.items():  # its own
+            if any(word in str(annotation) for word in ("ClassVar", "InitVar", "KW_ONLY")):
+                raise TypeError(f"{cls.__qualname__}.{name}: {annotation} takes a dataclass of Python's")
+            default = getattr(cls, name, _MISSING)
+            if isinstance(default, MemberDescriptorType):  # the slot of a base
+                default = _MISSING
+            fields[name] = made = default if isinstance(default, field) else field(default=default)
+            made.type = annotation
+            if made.default is not _MISSING:
+                if type(made.default).__hash__ is None:
+                    raise ValueError(f"{cls.__qualname__}.{name}: all instances would share a default that can change")
+                setattr(cls, name, made.default)
+            elif name in cls.__dict__:
+                delattr(cls, name)
+        needed = [each.needed for each in fields.values() if not each.kw_only]
+        if needed != sorted(needed, reverse=True):
+            raise TypeError(f"{cls.__qualname__} has a field without a default after one with a default")
+        return fields
+
+    def _with_slots(cls, fields, frozen):
+        """The same class with slots, which can only be had when a class is made."""
         inherited = {name for base in cls.__mro__[1:-1] for name in base.__dict__.get("__slots__", ())}
         body = {k: v for k, v in cls.__dict__.items() if k not in fields and k not in ("__dict__", "__weakref__")}
-        body |= made | {"__slots__": tuple(name for name in fields if name not in inherited)}
+        body["__slots__"] = tuple(name for name in fields if name not in inherited)
         if frozen:
             body["__setstate__"] = _set_state
         again = type(cls)(cls.__name__, cls.__bases__, body)
         again.__qualname__ = cls.__qualname__
-        return _with_init(again, fields, frozen)
+        return again
 
-    def _with_init(cls, fields, frozen):
-        """Gives an `__init__` that is compiled when it is first called, and then takes its place."""
+    class _Init:
+        """An `__init__` that is compiled when it is first asked for, and then stands in its place."""
 
-        def __init__(self, *args, **kwargs):
-            cls.__init__ = compiled = _compiled_init(fields, frozen, hasattr(cls, "__post_init__"))
-            compiled(self, *args, **kwargs)
+        def __init__(self, owner, fields, frozen):
+            self._owner, self._fields, self._frozen = owner, fields, frozen
 
-        cls.__init__ = __init__
-        return cls
+        def __get__(self, instance, cls=None):
+            self._owner.__init__ = made = _compiled_init(self._owner, self._fields, self._frozen)
+            return made.__get__(instance, cls)
 
-    def _compiled_init(fields, frozen, then):
+    def _compiled_init(cls, fields, frozen):
         names = {"_missing": _MISSING, "_set": object.__setattr__}
-        parameters, lines = [], []
+        parameters, lines = ["self"], []
         for name, each in sorted(fields.items(), key=lambda item: item[1].kw_only):
             if each.kw_only and "*" not in parameters:
                 parameters.append("*")
@@ -133,11 +161,12 @@ else:
             else:
                 parameters.append(name)
             lines.append(f" _set(self, {name!r}, {value})" if frozen else f" self.{name} = {value}")
-        if then:
+        if hasattr(cls, "__post_init__"):
             lines.append(" self.__post_init__()")
-        code = f"def __init__({', '.join(['self', *parameters])}):\n" + "\n".join(lines or [" pass"])
         made = {}
-        exec(code, names, made)
+        exec(f"def __init__({', '.join(parameters)}):\n" + "\n".join(lines or [" pass"]), names, made)
+        made["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"
+        made["__init__"].__annotations__ = {name: each.type for name, each in fields.items()} | {"return": None}
         return made["__init__"]
 
     def _key(names):
@@ -164,13 +193,15 @@ else:
         raise AttributeError(f"cannot delete field {name!r}")
 
     def _set_state(self, state):
-        for name, value in state[1].items():
-            object.__setattr__(self, name, value)
+        """`object.__getstate__` gives what is in `__dict__`, if there is one, and in slots."""
+        for part in state:
+            for name, value in (part or {}).items():
+                object.__setattr__(self, name, value)
 
 
 def annotations_of(cls: object) -> Mapping[str, object] | None:
     """The fields of a dataclass, ours or Python's, and how they are annotated; None for anything else."""
-    fields = getattr(cls, _FIELDS, None) or getattr(cls, "__dataclass_fields__", None)
+    fields: Mapping[str, Any] | None = getattr(cls, _FIELDS, None) or getattr(cls, "__dataclass_fields__", None)
     return {name: each.type for name, each in fields.items()} if isinstance(cls, type) and fields else None
 
 

@@ -147,6 +147,15 @@ class Refusal(Exception):
         self.message, self.details, self.help, self.label = message, details, help, label
 
 
+def human_size(count: float) -> str:
+    """Bytes for people: units of thousands, one decimal."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
 def reason_of(error: OSError) -> str:
     """Why the system refused, as the rest of a sentence."""
     text = error.strerror or str(error)

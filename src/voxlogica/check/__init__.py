@@ -7,12 +7,12 @@ from pathlib import Path
 
 from voxlogica._collector import collector_paused
 from voxlogica.check.checker import Checker
-from voxlogica.check.imports import File, read_text, shown
+from voxlogica.check.imports import File, decoded, read_text, shown
 from voxlogica.check.result import Checked
 from voxlogica.check.strings import StringName, names, replaced
 from voxlogica.syntax.ast import Program
 
-__all__ = ["Checked", "StringName", "check", "names", "read_text", "replaced", "shown"]
+__all__ = ["Checked", "StringName", "check", "decoded", "names", "read_text", "replaced", "shown"]
 
 
 def check(

@@ -251,6 +251,11 @@ def read_text(path: Path, name: str, code: str = "import") -> str:
         data = path.read_bytes()
     except OSError as error:
         raise ProgramError.of(code, f"{name} cannot be read: {reason_of(error)}") from error
+    return decoded(data, name, code)
+
+
+def decoded(data: bytes, name: str, code: str) -> str:
+    """The text that a program's bytes are; raises `ProgramError` when they are not text in UTF-8."""
     if b"\0" in data:
         raise ProgramError.of(
             code,

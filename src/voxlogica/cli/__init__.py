@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
+from voxlogica.cli import text
 from voxlogica.cli.arguments import COMMANDS
 from voxlogica.cli.parsing import command
 from voxlogica.errors import (
     ComputationError,
+    Diagnostic,
     InputError,
     InternalError,
     MachineError,
@@ -57,14 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _unheard(error)
     except Exception as error:  # noqa: BLE001  # the outermost border: a bug of ours, said with what to send
-        from voxlogica.cli.text import complain
         from voxlogica.session.running import unexpected
 
-        complain([unexpected(error)])
+        text.complain([unexpected(error)])
         return STATUS[InternalError]
 
 
 def _main(given: Sequence[str]) -> int:
+    text.begin()
     try:
         name, options = command(given)
     except VoxLogicAError as error:
@@ -83,26 +85,21 @@ def _main(given: Sequence[str]) -> int:
 
 def _refused(error: VoxLogicAError, given: Sequence[str]) -> int:
     """Says what is wrong; as data when that was asked for."""
-    from voxlogica.cli.text import complain, complain_as_data
-
     status = STATUS.get(type(error), STATUS[InternalError])
     with suppress(OSError):  # the status is right even where nobody can read the message
         if "--json" in given:
-            complain_as_data(error.diagnostics, status)
+            text.complain_as_data(error.diagnostics, status)
         else:
-            complain(error.diagnostics, quiet=bool({"-q", "--quiet"} & set(given)))
+            text.complain(error.diagnostics, quiet=bool({"-q", "--quiet"} & set(given)))
     return status
 
 
 def _unheard(error: OSError) -> int:
     """The system refused something that no command foresaw: nearly always that stdout takes no more."""
-    from voxlogica.cli.text import complain
-    from voxlogica.errors import Diagnostic
-
     reason = reason_of(error)
     message = f"{error.filename}: {reason}" if error.filename else f"the output cannot be written: {reason}"
     with suppress(OSError):
-        complain([Diagnostic("machine", message)])
+        text.complain([Diagnostic("machine", message)])
     with suppress(OSError):
         _close_stdout()
     return STATUS[MachineError]

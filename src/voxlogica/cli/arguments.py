@@ -31,7 +31,9 @@ class Command:
 
 
 def _program(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("program", nargs="?", metavar="PROGRAM", help="a file of ImgQL, usually NAME.imgql")
+    parser.add_argument(
+        "program", nargs="?", metavar="PROGRAM", help="a file of ImgQL, usually NAME.imgql; - reads standard input"
+    )
 
 
 def _reading(parser: argparse.ArgumentParser) -> None:
@@ -363,14 +365,14 @@ COMMANDS: Mapping[str, Command] = {
         "runs:diff",
         "what differs between two runs: definitions, numbers, masks",
         "  voxlogica diff r12 r14",
-        _stored(_two, _many),
+        _stored(_two, _many, _own),
         "two runs",
     ),
     "report": Command(
         "runs:report",
         "one self-contained page of a run: table, distributions, heat maps, pictures of the worst cases",
         "  voxlogica report r14 -o report.html\n  voxlogica report r14 --masks gtv,manual --sort 04_dice_gtv",
-        _stored(_report),
+        _stored(_report, _own),
         "a run",
     ),
     "repl": Command(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import columns, emit
+from voxlogica.cli.text import columns, counted, emit
 from voxlogica.errors import ProgramError
 from voxlogica.session import Session
 from voxlogica.session.studies import Study
@@ -66,4 +66,4 @@ def _show(found: Cases, study: Study | None, loads: dict[str, dict[str, str]], l
         print(f"\n{first.name} sets {sets or 'nothing else'}")
     incomplete = sum(bool(said) for said in lacking.values())
     whole = len(found) - incomplete
-    print(f"\n{whole} case{'' if whole == 1 else 's'} complete" + (f", {incomplete} incomplete" if incomplete else ""))
+    print(f"\n{counted(whole, 'case')} complete" + (f", {incomplete} incomplete" if incomplete else ""))

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from voxlogica.check import StringName, names
 from voxlogica.cli.arguments import Options
+from voxlogica.cli.programs import source_of
 from voxlogica.cli.text import complain, emit, sorted_out
 from voxlogica.errors import Diagnostic, ProgramError
-from voxlogica.session import Given, Program, Session, read
+from voxlogica.session import Given, Program, Session
 from voxlogica.session.settings import program_names, settable, unset, unset_diagnostic
 from voxlogica.syntax.parser import parse
 from voxlogica.values import plain
@@ -19,8 +20,7 @@ from voxlogica.values import plain
 def check(options: Options) -> int:
     """Checks a program; says what it needs and makes."""
     given = [Given.text(setting) for setting in options.settings]
-    path = Path(options.program)
-    source = read(path)
+    source, path = source_of(options)
     dialect = int(options.dialect) if options.dialect else None
     try:
         program = Program(Session(library_path=options.library_path), source, path, dialect, ())
@@ -41,7 +41,7 @@ def check(options: Options) -> int:
     return 0
 
 
-def _unset(found: Sequence[StringName], path: Path, given: Sequence[Given]) -> list[Diagnostic]:
+def _unset(found: Sequence[StringName], path: Path | None, given: Sequence[Given]) -> list[Diagnostic]:
     known = dict(os.environ) | program_names(path) | {each.name: "" for each in given}
     return [unset_diagnostic(name, "warning") for name in unset(found, known)]
 

@@ -16,8 +16,8 @@ from voxlogica._dataclass import asdict, dataclass
 from voxlogica._version import VERSION
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import coloured, columns, emit, human_size
-from voxlogica.errors import MachineError, reason_of
+from voxlogica.cli.text import coloured, columns, counted, emit
+from voxlogica.errors import MachineError, human_size, reason_of
 from voxlogica.execution import limits
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _store(chosen: Path | None) -> Finding:
         return Finding("store", f"{place} cannot be used: {reason}", "choose another directory with --store")
     free = shutil.disk_usage(place).free
     kind = file_system(place) or "unknown"
-    used = f"{stats.outcomes} results, {human_size(stats.bytes)} of at most {human_size(limit)}"
+    used = f"{counted(stats.outcomes, 'result')}, {human_size(stats.bytes)} of at most {human_size(limit)}"
     return Finding("store", f"{place} ({kind} file system, {human_size(free)} free): {used}")
 
 

@@ -8,15 +8,16 @@ import tempfile
 from pathlib import Path
 
 from voxlogica.cli.arguments import Options
-from voxlogica.errors import MachineError, reason_of
-from voxlogica.session import read
+from voxlogica.cli.programs import source_of
+from voxlogica.errors import MachineError, ProgramError, reason_of
 from voxlogica.syntax.formatting import bracketed
 
 
 def fmt(options: Options) -> int:
     """Prints it, puts it in the file's place, or says whether it would change; returns the exit status."""
-    path = Path(options.program)
-    source = read(path)
+    source, path = source_of(options)
+    if options.in_place and path is None:
+        raise ProgramError.of("usage", "--in-place needs a file", help="without it, what is formatted is printed")
     made = bracketed(source, int(options.dialect) if options.dialect else None)
     changes = made != source.text
     if options.json:
@@ -25,7 +26,7 @@ def fmt(options: Options) -> int:
         sys.stdout.write(made)
     elif options.check and changes and not options.quiet:
         print(f"{source.name} would change", file=sys.stderr)
-    if options.in_place and changes:
+    if options.in_place and path is not None and changes:
         _replace(path, made)
     return int(options.check and changes)
 

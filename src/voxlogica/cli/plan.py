@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import columns, complain, emit, human_size, notice, sorted_out
-from voxlogica.errors import Diagnostic, ProgramError
+from voxlogica.cli.programs import load, source_of
+from voxlogica.cli.text import columns, complain, counted, emit, notice, sorted_out
+from voxlogica.errors import Diagnostic, ProgramError, human_size
 from voxlogica.formula import Formula
 from voxlogica.identity import Id
 from voxlogica.plan import Task, Workplan
 from voxlogica.plan import plan as planned
-from voxlogica.session import Given, Program, Run, Session, read
+from voxlogica.session import Given, Program, Run, Session
 from voxlogica.session import Options as RunOptions
 from voxlogica.storage import MemoryStorage
 from voxlogica.syntax.parser import parse
@@ -30,19 +30,19 @@ def plan(options: Options) -> int:
         raise ProgramError.of("usage", f"{' and '.join(chosen)} do not go together", help="choose one of them")
     dialect = int(options.dialect) if options.dialect else None
     if options.syntax:
-        sys.stdout.write(print_program(parse(read(Path(options.program)), dialect)))
+        sys.stdout.write(print_program(parse(source_of(options)[0], dialect)))
         return 0
     given = [Given.text(setting) for setting in options.settings]
     storage = MemoryStorage(limit=0) if options.no_store else None
     tell = (lambda text: None) if options.quiet or options.json else notice
     with Session(store=options.store, storage=storage, library_path=options.library_path, tell=tell) as session:
-        program = session.load(options.program, dialect=dialect)
+        program = load(session, options)
         prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, session.jobs))
         if not options.json:
             complain(program.warnings, options.quiet)
         bound = prepared.bind()
         if not options.json:
-            complain(bound.warnings, options.quiet, after=bool(program.warnings))
+            complain(bound.warnings, options.quiet)
         run = Run(prepared, bound)
         graph = Graph(program, run, planned(run.wanted))
         if options.json:
@@ -64,11 +64,11 @@ class Graph:
         tasks = self._tasks
         published = sum(task.published for task in tasks)
         cost = _time(sum(task.seconds for task in tasks))
-        head = f"{self._name}: {_counted(len(tasks), 'task')}, {published} published, about {cost} of one processor"
+        head = f"{self._name}: {counted(len(tasks), 'task')}, {published} published, about {cost} of one processor"
         lines = [head]
         further = sum(task.formula.operator is not None and task.formula.operator.dynamic for task in tasks)
         if further:
-            lines.append(f"{_counted(further, 'task')} of these will say which further ones there are")
+            lines.append(f"{counted(further, 'task')} of these will say which further ones there are")
         if tasks:
             rows = [("", "id", "task", "type", "time", "size", "", "at"), *map(self._row, tasks)]
             lines += ["", *columns(rows, right={0, 4, 5}), ""]
@@ -143,10 +143,6 @@ def _argument(formula: Formula) -> dict[str, object]:
 
 def _place(formula: Formula) -> str:
     return str(formula.origin.span) if formula.origin is not None else ""
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _time(seconds: float) -> str:

@@ -12,6 +12,7 @@ import time
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
+from voxlogica.cli.text import counted
 from voxlogica.execution.messages import Counts, Event
 from voxlogica.formula import Formula
 from voxlogica.identity import Id
@@ -33,7 +34,7 @@ class Progress:
     """What a run is doing, shown on stderr when somebody looks and it takes long enough."""
 
     def __init__(self, name: str, goals: int, jobs: int, shown: bool) -> None:
-        self._title = f"{name}   {goals} goal{'' if goals == 1 else 's'}"
+        self._title = f"{name}   {counted(goals, 'goal')}"
         self._jobs = jobs
         self._shown = shown and sys.stderr.isatty()
         self._start = time.monotonic()

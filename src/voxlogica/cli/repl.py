@@ -16,7 +16,7 @@ from platformdirs import user_state_path
 from voxlogica._dataclass import replace
 from voxlogica.check.manual import entries
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import complain, notice
+from voxlogica.cli.text import begin, complain, counted, notice
 from voxlogica.errors import ProgramError, Source, VoxLogicAError
 from voxlogica.execution.engine import find_operator
 from voxlogica.execution.planning import foreseen
@@ -63,7 +63,8 @@ def _answered(talk: _Talk) -> bool:
     """Reads a line and does what it says; False when there is no more."""
     try:
         line = input("> " if sys.stdin.isatty() else "").strip()
-        if line in (":quit", ":q"):
+        begin()
+        if line in (":quit", ":q") or (line in ("quit", "exit") and line not in talk.names()):
             return False
         talk.obey(line)
     except EOFError:
@@ -96,6 +97,8 @@ class _Talk:
             return
         start = time.perf_counter()
         word, _, rest = line.partition(" ")
+        if line in ("help", "?") and line not in self.names():
+            word = ":help"
         if word.startswith(":"):
             self._command(word, rest.strip())(rest.strip())
         elif re.match(r"(print|save)\b", line):
@@ -182,7 +185,8 @@ class _Talk:
         self._path = path
         self._definitions = [each.span.text for each in commands if not isinstance(each, (Print, Save))]
         self._goals = [each.span.text for each in commands if isinstance(each, (Print, Save))]
-        print(f"{source.name}: {len(self._definitions)} definitions, {len(self._goals)} goals; `:run` runs them")
+        print(f"{source.name}: {counted(len(self._definitions), 'definition')}, "
+              f"{counted(len(self._goals), 'goal')}; `:run` runs them")  # fmt: skip
 
     def _run(self, _: str) -> None:
         self._do(self._program(self._goals))

@@ -6,8 +6,9 @@ import sys
 
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
+from voxlogica.cli.programs import load
 from voxlogica.cli.progress import Progress
-from voxlogica.cli.text import complain, emit, notice, sorted_out
+from voxlogica.cli.text import KEPT, complain, emit, notice, sorted_out
 from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, Diagnostic, InternalError
 from voxlogica.kernels import memory
@@ -33,7 +34,7 @@ def run(options: Options) -> int:
         library_path=options.library_path,
         tell=tell,
     ) as session:
-        program = session.load(options.program, dialect=dialect)
+        program = load(session, options)
         prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, session.jobs))
         said = list(program.warnings)
         if not program.goals:
@@ -45,8 +46,8 @@ def run(options: Options) -> int:
         shown = not (options.quiet or options.json)
         with Progress(program.source.name, len(program.goals), session.jobs, shown) as progress:
             bound = prepared.bind()
-            if bound.warnings and not options.json:
-                complain(bound.warnings, options.quiet, after=bool(said))
+            if not options.json:
+                complain(bound.warnings, options.quiet)
             said += bound.warnings
             effort = Effort(options.timeout, options.task_timeout, options.retry_failed)
             running = Run(prepared, bound, effort)
@@ -58,7 +59,13 @@ def run(options: Options) -> int:
             if options.dry_run:
                 return 0
             with Watchers(progress, options.events, options.profile) as watchers:
-                return _follow(running, progress, watchers.watcher, options, said)
+                try:
+                    return _follow(running, progress, watchers.watcher, options, said)
+                except KeyboardInterrupt:
+                    progress.pause()
+                    if not options.no_store:
+                        print(KEPT, file=sys.stderr)
+                    raise
 
 
 def _follow(running: Run, progress: Progress, watcher: Watcher | None, options: Options, said: list[Diagnostic]) -> int:
@@ -69,7 +76,7 @@ def _follow(running: Run, progress: Progress, watcher: Watcher | None, options: 
         if isinstance(each, Trouble):
             if not options.json:
                 progress.pause()
-                complain([each.diagnostic], options.quiet, after=bool(said))
+                complain([each.diagnostic], options.quiet)
             said.append(each.diagnostic)
         elif options.json:
             if isinstance(each, Printed):

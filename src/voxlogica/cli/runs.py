@@ -11,10 +11,11 @@ from voxlogica.cli.text import columns, emit, human_time, notice
 from voxlogica.errors import ProgramError
 from voxlogica.session import Session
 from voxlogica.session import store as stores
-from voxlogica.session.history import common_rows, difference, recorded, tally
+from voxlogica.session.history import Recorded, common_rows, difference, recorded, tally
 from voxlogica.session.history import runs as latest_runs
 from voxlogica.session.reports import report as report_of
 from voxlogica.session.reports import write
+from voxlogica.session.settings import program_names
 from voxlogica.storage.records import RunRow
 from voxlogica.study.rows import brief
 from voxlogica.values import Printable, plain, shown
@@ -56,10 +57,20 @@ def _place(program: str) -> str:
     return os.path.relpath(program) if Path(program).is_absolute() else program
 
 
+def _warn(*runs: Recorded) -> None:
+    """Says of which runs nothing can be computed again: what is not stored is not shown then."""
+    for run in runs:
+        if run.wrong is not None:
+            meant = "; is --operators missing?" if run.wrong.code == "name" else ""
+            notice(f"only what is stored of {run.name} is known, since its program is wrong now: "
+                   f"{run.wrong.message}{meant}")  # fmt: skip
+
+
 def _about(run: RunRow) -> str:
     if run.kind == "run":
-        named = {name: value for name, value in run.settings.items() if not name.islower()}
-        return " ".join(f"{name}={value}" for name, value in named.items())
+        given = [(name, value) for name, value in run.settings.items() if name not in program_names(None)]
+        given.sort(key=lambda each: isinstance(each[1], str))  # numbers first: paths are long
+        return " ".join(f"{name}={shown(value) if isinstance(value, float) else value}" for name, value in given)
     count, cases = run.about.get("count"), run.about.get("cases")
     axes = run.about.get("axes")
     assert isinstance(axes, list)
@@ -107,6 +118,7 @@ def diff(options: Options) -> int:
                 }
             )  # fmt: skip
             return 0
+        _warn(before, after)
         for run in (before, after):
             print(f"{run.name}  {run.when}  {_place(run.run.program)}  {_about(run.run)}".rstrip())
         _definitions([(each.name, each.how, ", ".join(each.follows)) for each in meanings])
@@ -169,5 +181,6 @@ def report(options: Options) -> int:
         if options.json:
             emit({"report": str(path), "run": run.name, "bytes": path.stat().st_size})
         else:
+            _warn(run)
             print(path)
     return 0

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from voxlogica._dataclass import asdict
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import emit, human_size, human_time, notice
-from voxlogica.errors import ProgramError
+from voxlogica.cli.text import counted, emit, human_time, notice
+from voxlogica.errors import ProgramError, human_size
 from voxlogica.identity import Id
 from voxlogica.session import store as stores
 from voxlogica.storage import Done, Failed
@@ -50,10 +50,11 @@ def info(options: Options) -> int:
     with _open(options) as store:
         stats, processes, pins = store.stats(), store.processes(), store.records.kept()
         others = [p for p in processes if store.live is None or p.token != store.live.token]
+        pinned, runs = sum(len(ids) for ids in pins.values()), len(store.records.runs(1_000_000))
         data = {
             "directory": str(store.directory), "outcomes": stats.outcomes, "failures": stats.failures,
-            "bytes": stats.bytes, "limit": store.limit, "pinned": sum(len(ids) for ids in pins.values()),
-            "runs": len(store.records.runs(1_000_000)), "suspects": len(store.suspects()),
+            "bytes": stats.bytes, "limit": store.limit, "pinned": pinned,
+            "runs": runs, "suspects": len(store.suspects()),
             "processes": [{"pid": p.pid, "host": p.host, "running": [id.hex() for id in p.running.values()]}
                           for p in others],
         }  # fmt: skip
@@ -61,7 +62,11 @@ def info(options: Options) -> int:
             emit(data)
             return 0
         print(f"{store.directory}")
-        print(f"  {stats.outcomes} results, {stats.failures} failures, {data['pinned']} pinned, {data['runs']} runs")
+        there = (
+            counted(stats.outcomes, "result"), counted(stats.failures, "failure"), f"{pinned} pinned",
+            counted(runs, "run"),
+        )  # fmt: skip
+        print(f"  {', '.join(there)}")
         print(f"  {human_size(stats.bytes)} of at most {human_size(store.limit)}")
         for process in others:
             running = ", ".join(id.hex()[:12] for id in process.running.values()) or "nothing now"
@@ -142,14 +147,14 @@ def verify(options: Options) -> int:
             emit({"outcomes": found.outcomes, "bytes": found.bytes, "catalogue": found.catalogue,
                   "problems": problems, "repaired": found.repaired})  # fmt: skip
         elif found.whole:
-            print(f"{found.outcomes} results, {human_size(found.bytes)}: all are whole")
+            print(f"{counted(found.outcomes, 'result')}, {human_size(found.bytes)}: all are whole")
         else:
             if found.catalogue != "ok":
                 print(f"the catalogue: {found.catalogue}")
             for problem in problems:
                 print(f"{problem['id'][:12]}  {problem['what']}")
             done = "removed, and computed again when needed" if found.repaired else "--repair removes what is damaged"
-            print(f"{len(problems)} of {found.outcomes} results are damaged: {done}")
+            print(f"{len(problems)} of {counted(found.outcomes, 'result')} damaged: {done}")
     return 0 if found.whole or found.repaired else 1
 
 
@@ -167,7 +172,8 @@ def clear(options: Options) -> int:
     with _open(options) as store:
         if not options.yes:
             stats = store.stats()
-            question = f"remove {stats.outcomes} results ({human_size(stats.bytes)}) from {store.directory}? [y/N] "
+            what = f"{counted(stats.outcomes, 'result')} ({human_size(stats.bytes)})"
+            question = f"remove {what} from {store.directory}? [y/N] "
             if not sys.stdin.isatty() or input(question).strip().lower() not in ("y", "yes"):
                 help = "to do it without a question:   voxlogica store clear --yes"
                 raise ProgramError.of("usage", "nothing was removed", help=help)
@@ -181,7 +187,7 @@ def _report(options: Options, word: str, count: int, bytes: int) -> None:
     if options.json:
         emit({word: count, "bytes": bytes})
     else:
-        print(f"{word} {count} result{'' if count == 1 else 's'}, {human_size(bytes)}")
+        print(f"{word} {counted(count, 'result')}, {human_size(bytes)}")
 
 
 def pin(options: Options) -> int:
@@ -224,8 +230,7 @@ def cleanup(options: Options) -> int:
         if options.json:
             emit(asdict(report))
         else:
-            print(
-                f"forgot {report.failures} failures, removed {report.orphans} blobs that nothing names "
-                f"and {report.leftovers} leftovers of processes that died"
-            )
+            failures, blobs = counted(report.failures, "failure"), counted(report.orphans, "blob")
+            leftovers = counted(report.leftovers, "leftover")
+            print(f"forgot {failures}, removed {blobs} that nothing names and {leftovers} of processes that died")
     return 0

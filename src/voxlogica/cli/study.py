@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
+from voxlogica.cli.programs import load
 from voxlogica.cli.progress import Rows
-from voxlogica.cli.text import coloured, complain, emit, notice
+from voxlogica.cli.text import KEPT, coloured, complain, emit, notice
 from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, ProgramError
 from voxlogica.kernels import memory
@@ -59,7 +60,7 @@ def _study(options: Options, axes: Sequence[Axis]) -> int:
         library_path=options.library_path,
         tell=tell,
     ) as session:
-        program = session.load(options.program, dialect=dialect)
+        program = load(session, options)
         run_options = RunOptions(options.output_dir, options.grid_tolerance, dialect)
         watchers = Watchers(None, options.events, options.profile)
         study = Study(
@@ -98,7 +99,7 @@ def _follow(study: Study, options: Options) -> None:
             study.close()
             bar.stop()
             done = len(study.so_far)
-            what = "" if options.no_store else "; what is stored is kept: the same command goes on from there"
+            what = "" if options.no_store else f"; {KEPT}"
             print(f"{done} of {study.total} rows done{what}", file=sys.stderr)
             raise
 

@@ -19,15 +19,27 @@ def coloured(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def complain(diagnostics: Sequence[Diagnostic], quiet: bool = False, after: bool = False) -> None:
-    """Writes diagnostics to stderr, an empty line between two; when quiet, errors only.
+KEPT = "what is stored is kept: the same command goes on from there"
+"""What is said when Ctrl-C ended a run."""
 
-    `after` says that something was written before, so that the first is set off too.
-    """
+_complained = False
+"""Whether the command has complained; kept here, since who ends it with an error does not know of its warnings."""
+
+
+def begin() -> None:
+    """A command begins, or a line of a talk: nothing has been said of it."""
+    global _complained
+    _complained = False
+
+
+def complain(diagnostics: Sequence[Diagnostic], quiet: bool = False) -> None:
+    """Writes diagnostics to stderr, an empty line between two of a command; when quiet, errors only."""
+    global _complained
     shown = [d for d in diagnostics if d.severity == "error" or not quiet]
     texts = [_paint(render(d), d.severity) if coloured(sys.stderr) else render(d) for d in shown]
     if texts:
-        print(("\n" if after else "") + "\n\n".join(texts), file=sys.stderr, flush=True)
+        print(("\n" if _complained else "") + "\n\n".join(texts), file=sys.stderr, flush=True)
+        _complained = True
 
 
 def _paint(text: str, severity: str) -> str:
@@ -78,10 +90,6 @@ def human_time(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def human_size(count: float) -> str:
-    """Bytes for people."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError
+def counted(number: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from voxlogica._dataclass import dataclass
+from voxlogica.errors import human_size
 from voxlogica.execution.messages import Event
 
 FORMAT = 1
@@ -175,16 +176,8 @@ class Profile:
             partial.unlink(missing_ok=True)
 
 
-def _bytes(number: int) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000 or unit == "GB":
-            return f"{number:.3g} {unit}" if unit != "B" else f"{number} B"
-        number /= 1000  # type: ignore[assignment]
-    raise AssertionError
-
-
 _SHOWN: dict[str, Callable[..., str]] = {
     "seconds": "{:.3f}".format,
     "waiting": "{:.3f}".format,
-    "bytes": _bytes,
+    "bytes": human_size,
 }

@@ -13,7 +13,8 @@ and decides nothing. The rules are those of the protocol:
 - A failure skips what depends on it, with one root cause, and nothing else. A circumstance is tried once more, alone.
 - A task whose outcome is formulas holds nothing while they are computed: it becomes one that reads them.
 
-- A process that has not computed anything yet leaves what is cheaper than its start to the process that is at it.
+- A process that has not computed anything yet leaves what is cheaper than its start to the process that is at it, and
+  everything as long as others keep the processors busy.
 
 Tiny tasks (scalars) take no worker and no admission: they are ordered in batches which a driver runs on the spot.
 
@@ -93,6 +94,7 @@ class Machine(Runs):
         super().__init__(jobs, memory)
         self.cold = cold
         self._met = False  # somebody else is at it
+        self._crowded = False  # others keep the processors busy, or may
         self._tried: set[Record] = set()  # that could have been claimed since something was last done elsewhere
         self._foreign = 0  # tasks waited for
         self._patient = self._progress = False  # waiting to be impatient; somebody else has done something since
@@ -157,7 +159,7 @@ class Machine(Runs):
         elif record.lacking:  # an input was lost meanwhile: a holder waits for no other claim
             self._release(record)
             self._move(record, WAITING)
-        elif kind is Claim and self._courteous():
+        elif kind is Claim and self._courteous(event.crowded):
             self._release(record)
             self._tried.add(record)
             self._opened(record)
@@ -180,7 +182,8 @@ class Machine(Runs):
             return
         self._move(record, FOREIGN)
         self._foreign += 1
-        self._met = True
+        # Who is met for the first time is waited for: what it will run cannot be seen yet.
+        self._met, self._crowded = True, event.crowded or not self._met
         self._tried.clear()
         record.since = self.now
         for run in (record.run, *record.sharing):
@@ -454,7 +457,7 @@ class Machine(Runs):
 
     def _dispatch_claims(self) -> None:
         """Claims what could start: as many as there are workers without anything to do."""
-        jobs = 1 if self.cold and self._is_short() else self.jobs  # to see first whether somebody is at it
+        jobs = 1 if self.cold else self.jobs  # to see first whether somebody is at it
         while self._open and self.claims < jobs and self.running + len(self._ready) < jobs:
             record = self._open[0][2]
             if record.state == OPEN and record.published:
@@ -474,7 +477,7 @@ class Machine(Runs):
             record.slot = True
             self.claims += 1
             self.promised += record.bytes + record.scratch
-        self._out.append(Claim(self._ask(Claim, record), record.formula, record.tiny, record.bytes))
+        self._out.append(Claim(self._ask(Claim, record), record.formula, record.tiny, record.bytes, self.cold))
 
     # Somebody else is at it
 
@@ -482,9 +485,11 @@ class Machine(Runs):
         ahead = sum(run.counts.expected - run.counts.settled for run in self.runs.values())
         return ahead < _START and len(self.records) <= _FEW
 
-    def _courteous(self) -> bool:
-        """Whether what is left is left to others, as long as there are any."""
-        return self._met and self.cold and self._is_short()
+    def _courteous(self, crowded: bool | None = None) -> bool:
+        """Whether what is left is left to others, as long as there are any; `crowded` is the latest word on that."""
+        if crowded is not None and self._met:
+            self._crowded = crowded
+        return self._met and self.cold and (self._crowded or self._is_short())
 
     def _dispatch_courteously(self) -> None:
         """Tries, one after the other, what could be claimed: one that somebody has is waited for.

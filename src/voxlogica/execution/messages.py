@@ -103,12 +103,16 @@ class Counts:
 
 
 class Claim(NamedTuple):
-    """Claim a published task, without waiting. `bytes` is an estimate of its value's."""
+    """Claim a published task, without waiting. `bytes` is an estimate of its value's.
+
+    `looks`: it is also to be said whether others keep all processors busy.
+    """
 
     number: int
     formula: Formula
     tiny: bool
     bytes: int
+    looks: bool = False
 
 
 class Wait(NamedTuple):
@@ -296,12 +300,14 @@ class Granted(NamedTuple):
 
     number: int
     claimed: bool = True
+    crowded: bool = False
 
 
 class Busy(NamedTuple):
     """Somebody else has the claim."""
 
     number: int
+    crowded: bool = False
 
 
 class Found(NamedTuple):

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast, ru
 from voxlogica import storage
 from voxlogica.execution import inside
 from voxlogica.execution.alarms import Alarms
+from voxlogica.execution.limits import processors
 from voxlogica.execution.machine import Machine
 from voxlogica.execution.messages import (
     Abandoned,
@@ -148,6 +149,10 @@ class Lasting(Protocol):
 
     def killed(self, id: Id) -> int:
         """Notes that a task died alone in a process of its own; how often it has."""
+        ...
+
+    def elsewhere(self) -> int:
+        """How many kernels other processes run now."""
         ...
 
 
@@ -423,9 +428,12 @@ class Workers:
             if not self._backend.accepts(order.bytes):  # whoever waited for the claim would not get the value
                 outcome = self._backend.lookup(id)
                 return Found(order.number) if isinstance(outcome, Done) else Granted(order.number, claimed=False)
-            return self._claimed(order.number, id, self._backend.claim(id)) or Busy(order.number)
+            answer = self._claimed(order.number, id, self._backend.claim(id)) or Busy(order.number)
         except StoreFull:
             return Granted(order.number, claimed=False)
+        if order.looks and isinstance(answer, (Busy, Granted)) and self._lasting is not None:
+            return answer._replace(crowded=self._lasting.elsewhere() >= processors())
+        return answer
 
     def _wait(self, order: Wait, _: _Hand) -> Answer:
         id = order.formula.id

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from voxlogica._dataclass import dataclass
 from voxlogica.check import read_text
-from voxlogica.errors import ProgramError, Source, VoxLogicAError
+from voxlogica.errors import Diagnostic, ProgramError, Source, VoxLogicAError
 from voxlogica.execution.engine import Finished
 from voxlogica.formula import MASK, Formula
 from voxlogica.identity import Id
@@ -53,11 +53,20 @@ class Recorded:
         """When it was begun."""
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.run.started))
 
-    @cached_property
+    @property
     def program(self) -> Program | None:
         """The program as it was, or, of a single run, as it is now; None when it is right no more."""
+        return self._reading[0]
+
+    @property
+    def wrong(self) -> Diagnostic | None:
+        """Why there is no `program` any more."""
+        return self._reading[1]
+
+    @cached_property
+    def _reading(self) -> tuple[Program | None, Diagnostic | None]:
         if self.live is not None:
-            return self.live
+            return self.live, None
         path: Path | None = Path(self.run.program)
         text = self.run.about.get("text")
         try:
@@ -65,9 +74,9 @@ class Recorded:
                 assert path is not None
                 text = read_text(path, self.run.program, "usage") if path.is_file() else ""
             path = path if path is not None and path.is_file() else None
-            return Program(self.session, Source(Path(self.run.program).name, text), path, None, ())
-        except VoxLogicAError:
-            return None
+            return Program(self.session, Source(Path(self.run.program).name, text), path, None, ()), None
+        except VoxLogicAError as error:
+            return None, error.diagnostics[0]
 
     def value(self, row: Row, name: str) -> Value | None:
         """What a name stands for in a row; None when it cannot be known any more."""

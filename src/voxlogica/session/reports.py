@@ -49,7 +49,9 @@ def report(
     if len(worst) > pictures:
         notes.append(f"Pictures of the {pictures} worst of {len(worst)} cases.")
     absent = sum(row.place not in drawn and not row.error for row in worst[:pictures])
-    if absent and masks:
+    if run.wrong is not None and not drawn:
+        notes.append(f"No pictures: the program is wrong now, {run.wrong.message}.")
+    elif absent and masks:
         notes.append(f"No picture of {absent} case{'' if absent == 1 else 's'}: the masks are not stored any more, "
                      "and the files or the program have changed.")  # fmt: skip
     title = f"{Path(run.run.program).name}  {run.name}"

@@ -23,6 +23,9 @@ from voxlogica.session.settings import Settings
 from voxlogica.storage import TaskError
 from voxlogica.values import Printable, Record, Value, shown
 
+WHOLE = Id(b"")
+"""In place of a task's id: what ended the run as a whole, and is of no task."""
+
 EIGHT_BITS = ("png", "jpg", "bmp")
 """The formats whose numbers are clamped (C9)."""
 
@@ -156,7 +159,7 @@ class Ledger:
             self._printed += 1
 
     def _failed(self, outcome: Broken, concerned: Sequence[Goal]) -> None:
-        cause = outcome.error.task or outcome.formula.id
+        cause = outcome.error.task or (WHOLE if outcome.error.kind == "circumstance" else outcome.formula.id)
         failure = self._failures.setdefault(cause, _Failure(outcome.error, outcome.formula))
         for goal in concerned:
             if not goal.failed:
@@ -294,6 +297,8 @@ def _failed(failure: _Failure, goals: Sequence[Goal]) -> Diagnostic:
     error, origin = failure.error, failure.formula.origin
     undone = f"not done: {', '.join(goal.words for goal in goals)}"
     span, chain = (origin.span, origin.chain) if origin is not None else (goals[0].span, ())
+    if error.kind == "circumstance" and error.task is None:  # of no task, so its place would say nothing
+        return Diagnostic("machine", error.message, details=(undone,), help=error.help)
     if failure.formula.operator is None:  # a file that was right when it was bound
         return Diagnostic("input", error.message, span, details=(*error.details, undone), help=error.help)
     first = goals[0]

@@ -183,7 +183,7 @@ def _ambiguous(shown: str, parameter: Parameter, string: Span) -> Diagnostic:
 
 def _wrong_type(given: Given, parameter: Parameter) -> Diagnostic:
     name, value, shown = given
-    example = shown.replace(f"{value}", "", 1) if not isinstance(value, str) else shown[: len(shown) - len(value)]
+    example = shown[: shown.index("=") + 1]
     return Diagnostic(
         "parameter",
         f"{shown}: `{name}` is {one(parameter.type)}, and `{value}` is not",

@@ -84,8 +84,8 @@ class Study:
 
         Files are saved only on request: relative paths go under `options.output_dir`, the case's name, and what the
         cell sets. The timeout of `effort` is that of a case. `listen` is called with what happens to tasks, from one
-        thread at a time. Raises `ProgramError` for all that is
-        wrong whatever the case.
+        thread at a time. Raises `ProgramError` for all that is wrong whatever the case, `InputError` for a file that no
+        case has.
         """
         self.program, self.cases = program, cases
         self.options = options or Options(jobs=1)
@@ -120,10 +120,28 @@ class Study:
         for case in self.cases:
             if not self._fit.lacking(case):
                 try:
-                    self._settled(case, cell)
+                    self._check_alike(self._settled(case, cell)[0])
                 except ProgramError as error:  # a column that sets nothing may be why something has no value
                     raise ProgramError(*error.diagnostics, *self.warnings) from error
                 return
+
+    def _check_alike(self, prepared: Prepared) -> None:
+        """Refuses a program one of whose inputs is lacking in all cases: said once, and not in each row."""
+        kinds = dict.fromkeys(name for case in self.cases for name in case.files if name)
+        has = ", ".join([*kinds, *self.cases.columns])
+        found = []
+        for each in self.program.checked.inputs:
+            path = prepared.settings.path(each)
+            if each.name in self._fit.alike and path not in self.program.held and not Path(path).exists():
+                found.append(
+                    Diagnostic(
+                        "input", f"no case sets `{each.name}`, and there is no file {path}", each.path.span,
+                        details=(f"the cases of {self.cases.text} have {has}",) if has else (),
+                        help="an input is set by what is called as it is: a pattern, a column or a BIDS suffix",
+                    )
+                )  # fmt: skip
+        if found:
+            raise InputError(*found)
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:

@@ -7,13 +7,11 @@ open the database files: closing such a descriptor would drop SQLite's own locks
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
-from importlib import resources
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeAlias
@@ -40,7 +38,7 @@ CHUNK = 500
 
 def migrations() -> list[str]:
     """The SQL that leads from each schema to the next; the first makes an empty store."""
-    directory = resources.files("voxlogica.storage") / "schema"
+    directory = Path(__file__).with_name("schema")
     names = sorted(file.name for file in directory.iterdir() if re.fullmatch(r"\d{4}\.sql", file.name))
     return [(directory / name).read_text("utf-8") for name in names]
 
@@ -292,6 +290,8 @@ class Catalogue:
 
     def abandon(self) -> None:
         """In a forked child: the connection is the parent's, and not even freeing it is allowed."""
+        import ctypes  # only who is forked pays for it
+
         self._abandoned = True
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
 

@@ -7,7 +7,6 @@ been collected below it. What is in use (`uses`) is passed by. Row first, then f
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from heapq import heapify, heappop, heappush
@@ -24,6 +23,7 @@ from voxlogica.storage.blobs import Blobs, name_of
 from voxlogica.storage.catalogue import Catalogue
 from voxlogica.storage.codec import checksum, digest
 from voxlogica.storage.interface import CleanupReport, StoreFull
+from voxlogica.storage.layout import Disk
 from voxlogica.storage.locks import ALL, Lockable, Locks, byte_of
 from voxlogica.storage.protocol import step
 from voxlogica.storage.records import split
@@ -204,7 +204,7 @@ class _Collection:
 
     def _excess(self, directory: Path, max_bytes: int | None, min_free: int) -> int:
         over = self._total - self._bytes - max_bytes if max_bytes is not None else 0
-        short = min_free - shutil.disk_usage(directory).free if min_free else 0
+        short = min_free - Disk.of(directory).free if min_free else 0
         return max(over, short)
 
     def _worth(self, value: _Value) -> float:

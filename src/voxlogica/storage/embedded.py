@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import shutil
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -47,7 +45,7 @@ from voxlogica.storage.interface import (
     TaskId,
     size,
 )
-from voxlogica.storage.layout import found, lock_files, lockable
+from voxlogica.storage.layout import Disk, found, lock_files, lockable
 from voxlogica.storage.listing import Listing
 from voxlogica.storage.live import Live, Process
 from voxlogica.storage.locks import ALL, Gate, Replaced, byte_of, close_registered, forget_in_child, forked
@@ -173,7 +171,7 @@ class EmbeddedStorage:
         self._verified: set[str] = set()
         self._full: int | None = None  # bytes the disk refused
         self._writable = found(self.directory, anywhere, flock)
-        self.limit = min(_LIMIT, shutil.disk_usage(self.directory).total // 10) if limit is None else limit
+        self.limit = min(_LIMIT, Disk.of(self.directory).total // 10) if limit is None else limit
         self._gate = Gate(self.directory, self._say.late) if self._writable else None
         try:
             self._catalogue = Catalogue(self.directory, self._gate)
@@ -453,10 +451,9 @@ class EmbeddedStorage:
         if self._lost or not self._writable or bytes > self.limit or (self._full is not None and bytes >= self._full):
             return False
         try:
-            disk = os.statvfs(self.directory)
+            return Disk.of(self.directory).free > bytes
         except OSError:  # removed, or out of reach
             return False
-        return disk.f_bavail * disk.f_frsize > bytes
 
     def _refuse_unless_accepted(self, bytes: int) -> None:
         if self._lost:
@@ -568,6 +565,10 @@ class EmbeddedStorage:
     def processes(self) -> list[Process]:
         """Who has the store open, and what each runs."""
         return list(self.live.others()) if self.live else []
+
+    def elsewhere(self) -> int:
+        """How many kernels run in other processes with the store open."""
+        return self.live.kernels() if self.live else 0
 
     def bury(self) -> None:
         """Removes the files of processes that died, and notes what they were running as suspect."""

@@ -6,6 +6,7 @@ import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from voxlogica.errors import MachineError
 from voxlogica.storage.locks import OFD, Lockable, LockFile, require_local
@@ -13,6 +14,19 @@ from voxlogica.storage.slots import COUNTS, Slots, names
 
 _LOCK_FILES = ("claims", "uses", "write.next", "write.lock")
 _DIRECTORIES = ("blobs", "tmp", "live")
+
+
+class Disk(NamedTuple):
+    """The bytes of the disk that a directory is on, and those that are left to us."""
+
+    total: int
+    free: int
+
+    @classmethod
+    def of(cls, directory: Path) -> Disk:
+        """Raises OSError when the directory is gone."""
+        found = os.statvfs(directory)
+        return cls(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
 
 
 def lockable(directory: Path) -> Callable[[Path], Lockable]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import platform
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -41,7 +40,7 @@ class Live:
 
     def __init__(self, directory: Path, lockable: Callable[[Path], Lockable]) -> None:
         self._directory, self._lockable = directory, lockable
-        about = json.dumps({"pid": os.getpid(), "host": platform.node()[:64], "boot": boot_id()}).encode()
+        about = json.dumps({"pid": os.getpid(), "host": os.uname().nodename[:64], "boot": boot_id()}).encode()
         while True:
             self.token = token_hex(8)
             self._path = directory / self.token
@@ -70,6 +69,16 @@ class Live:
             except (OSError, ValueError):
                 continue  # gone by now, or not one of ours
             yield process
+
+    def kernels(self) -> int:
+        """How many kernels run in other processes, as far as they say."""
+        found = 0
+        for path in list(self._directory.iterdir()):
+            if path != self._path:
+                with suppress(OSError):
+                    data = path.read_bytes()
+                    found += sum(data[at : at + _SLOT] != _EMPTY for at in range(_HEADER, len(data), _SLOT))
+        return found
 
     def bury(self) -> Iterator[Process]:
         """The processes that died; each is removed once it has been taken from the iterator, by one process only."""

@@ -31,6 +31,8 @@ class Axis:
             raise ProgramError.of("usage", f"-p {text} is not NAME=VALUES", help=EXAMPLE)
         if re.fullmatch(r"[^,:]+:[^,:]+:[^,:]+", given):
             return cls(name, _range(text, *given.split(":")))
+        if re.fullmatch(r"[-+\d.eE]+:[-+\d.eE]+", given):
+            raise ProgramError.of("usage", f"-p {text} has no step", help=EXAMPLE)
         values = tuple(value.strip() for value in given.split(","))
         if not all(values) or len(set(values)) < len(values):
             raise ProgramError.of("usage", f"-p {text} has an empty value, or one twice", help=EXAMPLE)
@@ -41,11 +43,13 @@ def _range(text: str, *given: str) -> tuple[float, ...]:
     """Exact in decimal, so that 0.9 + 3 · 0.01 is 0.93 and not its neighbour."""
     try:
         start, end, step = (Decimal(number) for number in given)
-        count = int((end - start) / step)
+        steps = (end - start) / step
+        count = int(steps)
     except (InvalidOperation, ZeroDivisionError, ValueError, OverflowError):
         raise ProgramError.of("usage", f"-p {text} is not FROM:TO:STEP in numbers", help=EXAMPLE) from None
-    if not 0 <= count < MANY or not start.is_finite():
-        raise ProgramError.of("usage", f"-p {text} has no values, or too many", help=EXAMPLE)
+    if steps < 0 or count >= MANY or not start.is_finite():
+        what = f"has more than {MANY:,} values" if count >= MANY else f"never comes from {given[0]} to {given[1]}"
+        raise ProgramError.of("usage", f"-p {text} {what}", help=EXAMPLE)
     return tuple(float(start + n * step) for n in range(count + 1))
 
 

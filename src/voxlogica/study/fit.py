@@ -43,7 +43,8 @@ class Fit:
     """How all cases of a study set one program."""
 
     def __init__(self, needs: Needs, cases: Cases, fixed: Mapping[str, str] = MappingProxyType({})) -> None:
-        """`fixed` is what is set for all cases alike: `$NAME`s and parameters, and how that was written.
+        """`fixed` is what is set for all cases alike: `$NAME`s and parameters, and how that was written. `alike` are
+        the inputs that no case sets: their file is the same for all.
 
         Raises `ProgramError` when a pattern is for something the program does not have, when the cases have values of
         their own for what is set for all, or when no case would differ from another in what it loads.
@@ -63,6 +64,8 @@ class Fit:
         self._only = ""
         if cases is not ONLY and not loads and not self._inputs:
             self._only = self._single(cases)
+        own = {*loads, *self._inputs.values(), self._only, *fixed}
+        self.alike = () if cases is ONLY else tuple(name for name in needs.inputs if name not in own)
 
     def _known(self, name: str) -> bool:
         return bool(_like(name, self._needs.inputs)) or name.upper() in {n.upper() for n in self._needs.names}
