@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AGAIN = "copy or download it again; nothing has been computed"
-KEPT = 1 << 25  # bytes decompressed when a file is bound that are kept till it is read
+KEPT = 1 << 26  # bytes decompressed when a file is bound that are kept till it is read: a head's in float32 are half
 BLOCK = 1 << 18  # bytes; output of this size stays in the cache until it is converted
 
 
