@@ -210,7 +210,7 @@ def wrong_arity(
         help = f"it is not a function: write   {name}   or put an operator between"
     elif name == "mean" and isinstance(call, Call) and given == 2:
         both = ", ".join(text_of(each) for each in call.arguments)
-        help = f"of numbers it is   mean([{both}])   and of an image in a mask   avg({both})"
+        help = f"of several values it is   mean([{both}])   and of an image in a mask   avg({both})"
     elif form == "infix" and wanted == 1 and is_symbol(name):
         help = f"it stands before its argument:   {name} {parameters[0][0]}"
     elif form in ("infix", "prefix") and wanted == 2 and is_symbol(name):
