@@ -6,16 +6,15 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.programs import load, source_of
-from voxlogica.cli.text import columns, complain, counted, emit, notice, sorted_out
+from voxlogica.cli.programs import load, session, source_of
+from voxlogica.cli.text import columns, complain, counted, emit, sorted_out
 from voxlogica.errors import Diagnostic, ProgramError, human_size
 from voxlogica.formula import Formula
 from voxlogica.identity import Id
 from voxlogica.plan import Task, Workplan
 from voxlogica.plan import plan as planned
-from voxlogica.session import Given, Program, Run, Session
+from voxlogica.session import Given, Program, Run
 from voxlogica.session import Options as RunOptions
-from voxlogica.storage import MemoryStorage
 from voxlogica.syntax.parser import parse
 from voxlogica.syntax.printer import print_program
 from voxlogica.values import plain, shown
@@ -33,11 +32,9 @@ def plan(options: Options) -> int:
         sys.stdout.write(print_program(parse(source_of(options)[0], dialect)))
         return 0
     given = [Given.text(setting) for setting in options.settings]
-    storage = MemoryStorage(limit=0) if options.no_store else None
-    tell = (lambda text: None) if options.quiet or options.json else notice
-    with Session(store=options.store, storage=storage, library_path=options.library_path, tell=tell) as session:
-        program = load(session, options)
-        prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, session.jobs))
+    with session(options) as opened:
+        program = load(opened, options)
+        prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, opened.jobs))
         if not options.json:
             complain(program.warnings, options.quiet)
         bound = prepared.bind()

@@ -6,15 +6,14 @@ import sys
 
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.programs import load
+from voxlogica.cli.programs import load, session
 from voxlogica.cli.progress import Progress
-from voxlogica.cli.text import KEPT, complain, emit, notice, sorted_out
+from voxlogica.cli.text import KEPT, complain, emit, sorted_out
 from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, Diagnostic, InternalError
 from voxlogica.kernels import memory
-from voxlogica.session import Effort, Given, Printed, Run, Saved, Session, Trouble, Watcher
+from voxlogica.session import Effort, Given, Printed, Run, Saved, Trouble, Watcher
 from voxlogica.session import Options as RunOptions
-from voxlogica.storage import MemoryStorage
 from voxlogica.values import plain
 
 
@@ -23,19 +22,9 @@ def run(options: Options) -> int:
     memory.keep_freed()
     given = [Given.text(setting) for setting in options.settings]
     dialect = int(options.dialect) if options.dialect else None
-    # Without a store nothing needs to be kept in its place: what one run needs again is held by the engine.
-    storage = MemoryStorage(limit=0) if options.no_store else None
-    tell = (lambda text: None) if options.quiet or options.json else notice
-    with Session(
-        store=options.store,
-        storage=storage,
-        jobs=options.jobs,
-        memory=options.memory,
-        library_path=options.library_path,
-        tell=tell,
-    ) as session:
-        program = load(session, options)
-        prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, session.jobs))
+    with session(options) as opened:
+        program = load(opened, options)
+        prepared = program.settle(given, RunOptions(options.output_dir, options.grid_tolerance, dialect, opened.jobs))
         said = list(program.warnings)
         if not program.goals:
             help = 'ask for something:   print "label" number   or   save "file.nii.gz" mask'
@@ -44,7 +33,7 @@ def run(options: Options) -> int:
         if not options.json:
             complain(said, options.quiet)
         shown = not (options.quiet or options.json)
-        with Progress(program.source.name, len(program.goals), session.jobs, shown) as progress:
+        with Progress(program.source.name, len(program.goals), opened.jobs, shown) as progress:
             bound = prepared.bind()
             if not options.json:
                 complain(bound.warnings, options.quiet)

@@ -8,16 +8,15 @@ from collections.abc import Sequence
 
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.programs import load
+from voxlogica.cli.programs import load, session
 from voxlogica.cli.progress import Rows
 from voxlogica.cli.text import KEPT, coloured, complain, emit, notice
 from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, ProgramError
 from voxlogica.kernels import memory
-from voxlogica.session import Effort, Given, Session
+from voxlogica.session import Effort, Given
 from voxlogica.session import Options as RunOptions
 from voxlogica.session.studies import Study
-from voxlogica.storage import MemoryStorage
 from voxlogica.study.axes import Axis
 from voxlogica.study.cases import ONLY, find
 from voxlogica.study.heatmaps import Colour, is_dark
@@ -50,17 +49,8 @@ def _study(options: Options, axes: Sequence[Axis]) -> int:
     given = [Given.text(setting) for setting in options.settings]
     cases = find(options.cases) if options.cases else ONLY
     dialect = int(options.dialect) if options.dialect else None
-    storage = MemoryStorage(limit=0) if options.no_store else None
-    tell = (lambda text: None) if options.quiet or options.json else notice
-    with Session(
-        store=options.store,
-        storage=storage,
-        jobs=options.jobs,
-        memory=options.memory,
-        library_path=options.library_path,
-        tell=tell,
-    ) as session:
-        program = load(session, options)
+    with session(options) as opened:
+        program = load(opened, options)
         run_options = RunOptions(options.output_dir, options.grid_tolerance, dialect)
         watchers = Watchers(None, options.events, options.profile)
         study = Study(
@@ -70,17 +60,18 @@ def _study(options: Options, axes: Sequence[Axis]) -> int:
         )  # fmt: skip
         if not options.json:
             complain((*program.warnings, *study.warnings), options.quiet)
-        if options.output_dir is None and any(goal.word == "save" for goal in program.checked.goals):
-            tell("nothing is saved without --output-dir DIR, in which each case has a directory")
+        left_out = options.output_dir is None and any(goal.word == "save" for goal in program.checked.goals)
+        if left_out and not (options.quiet or options.json):
+            notice("nothing is saved without --output-dir DIR, in which each case has a directory")
         with watchers:
             _follow(study, options)
-        table = study.table()
-        if options.table is not None:
-            table.write(options.table)
-        if options.json:
-            emit(_as_data(study, table, options.lowest))
-        else:
-            _foot(study, table, options)
+            table = study.table()
+            if options.json:
+                emit(_as_data(study, table, options.lowest))
+            else:
+                _foot(study, table, options)
+            if options.table is not None:  # last, so that a disk that refuses it takes nothing away
+                table.write(options.table)
     return STATUS[ComputationError] if table.failed else 0
 
 

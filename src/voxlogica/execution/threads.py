@@ -17,7 +17,7 @@ from functools import cached_property
 from itertools import count
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from voxlogica import storage
 from voxlogica.execution import inside
@@ -66,7 +66,18 @@ from voxlogica.execution.reporting import DIED, Elsewhere, failure, provenance, 
 from voxlogica.formula import FORMULAS, Builder, Formula, Operator, Unreadable, decode, encode, returned
 from voxlogica.identity import Id
 from voxlogica.plan import space_of
-from voxlogica.storage import Done, Failed, Lending, Missing, Outcome, StorageBackend, StoreFull, TaskError, size
+from voxlogica.storage import (
+    Done,
+    Failed,
+    Lasting,
+    Lending,
+    Missing,
+    Outcome,
+    StorageBackend,
+    StoreFull,
+    TaskError,
+    size,
+)
 from voxlogica.values import Space, Value
 
 if TYPE_CHECKING:
@@ -124,36 +135,6 @@ class _Writing(NamedTuple):
     @property
     def formula(self) -> Formula:
         return self.order.formula
-
-
-class Slots(Protocol):
-    """Where a process notes what its workers run, for those who come after it."""
-
-    def running(self, slot: int, id: Id | None) -> None:
-        """A worker runs a task; None when it has ended."""
-        ...
-
-
-@runtime_checkable
-class Lasting(Protocol):
-    """What a store that outlives processes has besides: it knows what they were running when they died."""
-
-    @property
-    def live(self) -> Slots | None:
-        """This process's notes; None when it may not write."""
-        ...
-
-    def suspects(self) -> dict[Id, tuple[int, int]]:
-        """How often each task was running when its process died, and how often it was alone."""
-        ...
-
-    def killed(self, id: Id) -> int:
-        """Notes that a task died alone in a process of its own; how often it has."""
-        ...
-
-    def elsewhere(self) -> int:
-        """How many kernels other processes run now."""
-        ...
 
 
 _slots = count()
@@ -504,8 +485,8 @@ class Workers:
         if operator is None:
             from voxlogica import images
 
-            read: Callable[..., Value] = images.read  # type: ignore[attr-defined,unused-ignore]
-            return read(formula.file, formula.space)
+            assert formula.space is not None
+            return images.read(formula.file, formula.space)
         arguments = self._arguments(formula, operator)
         if operator.dynamic:
             arguments.insert(0, Builder(formula))

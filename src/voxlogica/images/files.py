@@ -110,7 +110,8 @@ def _missing(name: str) -> Refusal:
     if not path.parent.is_dir():
         return Refusal(f"there is no file {name}", (f"{path.parent} is a file, not a directory",), relative)
     try:
-        close = close_matches(path.name, [entry.name for entry in path.parent.iterdir()])
+        there = [entry.name for entry in path.parent.iterdir()]
+        close = [name for name in there if name.startswith(f"{path.name}.")] or close_matches(path.name, there)
     except OSError:
         close = []
     if close:

@@ -323,8 +323,7 @@ class Program:
         seconds fails. `progress` is told how many tasks have ended, of how many. Raises `ProgramError`, `InputError`;
         what fails while computing is raised at the end, as an `ExceptionGroup` when it is several things.
         """
-        options = Options(Path(output_dir) if output_dir is not None else None, grid_tolerance, jobs=self.session.jobs)
-        return self._given(settings)._run(options, save, Effort(timeout), progress)
+        return self._given(settings)._run(output_dir, grid_tolerance, save, Effort(timeout), progress)
 
     async def arun(
         self,
@@ -339,15 +338,24 @@ class Program:
         """`run` for asyncio: other tasks go on meanwhile; cancelling the task cancels the run."""
         import asyncio
 
-        options = Options(Path(output_dir) if output_dir is not None else None, grid_tolerance, jobs=self.session.jobs)
         token = Token()
         try:
-            made = self._given(settings)
-            return await asyncio.to_thread(made._run, options, save, Effort(timeout, token=token), progress)
+            effort = Effort(timeout, token=token)
+            return await asyncio.to_thread(
+                self._given(settings)._run, output_dir, grid_tolerance, save, effort, progress
+            )
         finally:
             token.cancel()
 
-    def _run(self, options: Options, save: bool, effort: Effort, progress: Callable[[int, int], None] | None) -> Run:
+    def _run(
+        self,
+        output_dir: str | Path | None,
+        grid_tolerance: float | None,
+        save: bool,
+        effort: Effort,
+        progress: Callable[[int, int], None] | None,
+    ) -> Run:
+        options = Options(Path(output_dir) if output_dir is not None else None, grid_tolerance, jobs=self.session.jobs)
         prepared = self.settle((), options, save=save)
         run = Run(prepared, prepared.bind(), effort)
         watcher = _Told(progress) if progress is not None else None

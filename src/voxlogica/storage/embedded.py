@@ -12,12 +12,11 @@ row, and only then is the claim let go. What is read is compared with its digest
 from __future__ import annotations
 
 import errno
-import json
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -25,9 +24,9 @@ import apsw
 
 from voxlogica._dataclass import asdict, dataclass, replace
 from voxlogica.identity import Id
-from voxlogica.storage import collection
+from voxlogica.storage import collection, outcomes
 from voxlogica.storage.blobs import Blobs, fresh, name_of
-from voxlogica.storage.catalogue import Catalogue, Row, as_json, boot_id
+from voxlogica.storage.catalogue import Catalogue, Row, boot_id
 from voxlogica.storage.claims import Claims, Seen
 from voxlogica.storage.codec import checksum, decode, digest, encode
 from voxlogica.storage.interface import (
@@ -50,7 +49,7 @@ from voxlogica.storage.listing import Listing
 from voxlogica.storage.live import Live, Process
 from voxlogica.storage.locks import ALL, Gate, Replaced, byte_of, close_registered, forget_in_child, forked
 from voxlogica.storage.protocol import step
-from voxlogica.storage.records import Records, failure_from_json, failure_to_json, split
+from voxlogica.storage.records import Records, failure_from_json
 from voxlogica.values import Value
 
 Durability: TypeAlias = Literal["none", "goals", "all"]
@@ -61,26 +60,6 @@ INLINE = 4096
 
 _LIMIT = 20_000_000_000
 _MANY = 500  # pins that are locks of their own; more are one lock on everything, since the kernel's list is linear
-
-_COLUMNS = "suffix, form, body, digest, memory"
-_LOOK = f"select {_COLUMNS} from outcomes where id = ?"
-_LOOK_MANY = f"select id, {_COLUMNS} from outcomes where id in ({{}})"
-_INSERT = """
-insert into outcomes (id, suffix, form, body, digest, memory, kind, size, seconds, operator, version, arguments, made,
-  host, libraries, position, used)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-on conflict (id) do update set
-  suffix = excluded.suffix, form = excluded.form, body = excluded.body, digest = excluded.digest,
-  memory = excluded.memory, kind = excluded.kind, size = excluded.size, seconds = excluded.seconds,
-  operator = excluded.operator, version = excluded.version, arguments = excluded.arguments, made = excluded.made,
-  host = excluded.host, libraries = excluded.libraries, position = excluded.position, used = excluded.used
-where kind <> 0
-"""
-_PROVENANCE = """
-select operator, version, arguments, seconds, memory, made, host, libraries, position from outcomes
-where id = ? and kind = 0
-"""
-_KINDS: dict[str, int] = {"definite": 1, "circumstance": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,25 +198,20 @@ class EmbeddedStorage:
         """What became of a task."""
         if self._idle and not self._is_open():
             return None
-        row = self._row(_LOOK, (id,))
-        if row is None or row[1] in _KINDS:
-            return None if row is None else self._outcome(id, row)
-        return Done(EmbeddedRef(self, id, row))
+        row = self._row(outcomes.LOOK, (id,))
+        return None if row is None else self._outcome(id, row)
 
     def known(self, ids: Iterable[TaskId]) -> dict[TaskId, Outcome]:
         """The outcomes there are for these ids."""
         if self._idle and not self._is_open():
             return {}
-        return {row[0]: self._outcome(row[0], row[1:]) for row in self._catalogue.read_for(_LOOK_MANY, list(ids))}
+        rows = self._catalogue.read_for(outcomes.LOOK_MANY, list(ids))
+        return {row[0]: self._outcome(row[0], row[1:]) for row in rows}
 
     def provenance(self, id: TaskId) -> Provenance | None:
         """How a stored value was made."""
-        for operator, version, arguments, seconds, memory, made, host, libraries, position in self._read(
-            _PROVENANCE, (id,)
-        ):
-            pairs = tuple([(name, version) for name, version in json.loads(libraries)])
-            return Provenance(operator, version, split(arguments), seconds, memory, made, host, pairs, position)
-        return None
+        rows = self._read(outcomes.PROVENANCE, (id,))
+        return outcomes.provenance(rows[0]) if rows else None
 
     def _is_open(self) -> bool:
         """Whether there is anything to look at; raises RuntimeError when the store was closed."""
@@ -246,14 +220,14 @@ class EmbeddedStorage:
         return not self._lost
 
     def _outcome(self, id: TaskId, row: Row) -> Outcome:
-        if row[1] in _KINDS:
+        if row[1] in outcomes.KINDS:
             return Failed(failure_from_json(row[2]))
         return Done(EmbeddedRef(self, id, row))
 
     def _look(self, id: TaskId) -> Seen | None:
         if self._idle and not self._is_open():
             return None
-        row = self._row(_LOOK, (id,))
+        row = self._row(outcomes.LOOK, (id,))
         return None if row is None else Seen(row[0], self._outcome(id, row))
 
     # Opening
@@ -276,8 +250,8 @@ class EmbeddedStorage:
                 body = self._blobs.map(name)
             except FileNotFoundError:
                 # Collected, and perhaps computed again since the row was read: another name is another file.
-                now = None if self._lost else self._row(_LOOK, (id,))
-                if now is None or now[1] in _KINDS:
+                now = None if self._lost else self._row(outcomes.LOOK, (id,))
+                if now is None or now[1] in outcomes.KINDS:
                     raise Missing(id.hex()) from None
                 if now[0] == suffix:
                     raise self._damage(id, suffix, None) from None
@@ -309,8 +283,7 @@ class EmbeddedStorage:
 
     def _delete(self, rows: Iterable[tuple[TaskId, str]]) -> None:
         doomed = list(rows)
-        sql = "delete from outcomes where id = ? and suffix = ?"
-        self._write(lambda cursor: cursor.executemany(sql, doomed))
+        self._write(lambda cursor: cursor.executemany(outcomes.DELETE, doomed))
 
     # Claiming and waiting
 
@@ -363,10 +336,8 @@ class EmbeddedStorage:
         self._claims.held(claim)
         failed = Failed(error)
         outcome: Outcome | None = failed
-        row = (claim.id, fresh(), error.kind, failure_to_json(error), None, 0, _KINDS[error.kind], 0, error.duration,
-               error.operator, 0, b"", time.time(), "", "[]", error.position, 0.0)  # fmt: skip
         try:
-            if not self._insert(row, durable=False):
+            if not self._insert(outcomes.failure(claim.id, error), durable=False):
                 outcome = self.lookup(claim.id)
         except StoreFull:
             pass  # those who wait here learn of it all the same; others will try again
@@ -378,21 +349,19 @@ class EmbeddedStorage:
         form, bytes = encoded.form, encoded.size
         durable = self.durability == "all" or (goal and self.durability == "goals")
         self._refuse_unless_accepted(bytes)
-        suffix, memory = fresh(), size(value)
-        how = (0, bytes, made.seconds, made.operator, made.version, b"".join(made.arguments), made.when, made.host,
-               _libraries(made.libraries), made.position, self._room.level)  # fmt: skip
+        suffix, memory, level = fresh(), size(value), self._room.level
         try:
             if bytes + len(form) <= INLINE:
                 body = b"".join(encoded.parts)
                 row: Row = (suffix, form, body, checksum(form, body), memory)
-                inserted = self._insert((id, *row, *how), durable)
+                inserted = self._insert(outcomes.success(id, row, bytes, made, level), durable)
             else:
                 with self._using(id):
                     name = name_of(id, suffix)
                     row = (suffix, form, None, self._blobs.write(name, encoded, durable), memory)
                     inserted = False
                     try:
-                        inserted = self._insert((id, *row, *how), durable)
+                        inserted = self._insert(outcomes.success(id, row, bytes, made, level), durable)
                     finally:
                         if not inserted:
                             self._blobs.remove(name)
@@ -419,7 +388,7 @@ class EmbeddedStorage:
         """Inserts an outcome; False if a success is there."""
 
         def insert(cursor: apsw.Cursor) -> bool:
-            cursor.execute(_INSERT, row)
+            cursor.execute(outcomes.INSERT, row)
             return cursor.connection.changes() > 0
 
         return bool(self._write(insert, durable))
@@ -524,11 +493,11 @@ class EmbeddedStorage:
 
     def stats(self) -> Stats:
         """What there is, and what this process has seen."""
-        [(outcomes, failures, bytes)] = self._read(
+        [(count, failures, bytes)] = self._read(
             "select count(*), coalesce(sum(kind <> 0), 0), coalesce(sum(size), 0) from outcomes"
         )
         return Stats(
-            outcomes - failures, failures, bytes, len(self._claims), self._claims.helpers, **asdict(self._counts),
+            count - failures, failures, bytes, len(self._claims), self._claims.helpers, **asdict(self._counts),
             lost=self._lost,
         )  # fmt: skip
 
@@ -547,7 +516,7 @@ class EmbeddedStorage:
         until = time.time() - older_than if older_than is not None else float("inf")
 
         def delete(cursor: apsw.Cursor) -> int:
-            parameters = (_KINDS[kind] if kind else None, until)
+            parameters = (outcomes.KINDS[kind] if kind else None, until)
             if wanted is None:
                 cursor.execute(sql, parameters)
                 return cursor.connection.changes()
@@ -609,8 +578,3 @@ def _close(catalogue: Catalogue, room: collection.Room, gate: Gate | None, live:
         gate.close()
     if live is not None:
         live.close()
-
-
-@lru_cache(maxsize=64)
-def _libraries(libraries: tuple[tuple[str, str], ...]) -> str:
-    return as_json(libraries)

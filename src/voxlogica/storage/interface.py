@@ -220,6 +220,36 @@ class Lending(Protocol):
         ...
 
 
+class Slots(Protocol):
+    """Where a process notes what its workers run, for those who come after it."""
+
+    def running(self, slot: int, id: TaskId | None) -> None:
+        """A worker runs a task; None when it has ended."""
+        ...
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """What a store that outlives processes has besides: it knows what they were running when they died."""
+
+    @property
+    def live(self) -> Slots | None:
+        """This process's notes; None when it may not write."""
+        ...
+
+    def suspects(self) -> dict[TaskId, tuple[int, int]]:
+        """How often each task was running when its process died, and how often it was alone."""
+        ...
+
+    def killed(self, id: TaskId) -> int:
+        """Notes that a task died alone in a process of its own; how often it has."""
+        ...
+
+    def elsewhere(self) -> int:
+        """How many kernels other processes run now."""
+        ...
+
+
 def size(value: Value) -> int:
     """Bytes of memory a value holds; a round figure for scalars."""
     if isinstance(value, (bytes, str)):

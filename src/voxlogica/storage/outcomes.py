@@ -1,0 +1,61 @@
+"""The table of outcomes: its statements, and its rows from what was computed and back."""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import lru_cache
+
+from voxlogica.identity import Id
+from voxlogica.storage.blobs import fresh
+from voxlogica.storage.catalogue import Row, as_json
+from voxlogica.storage.interface import Provenance, TaskError
+from voxlogica.storage.records import failure_to_json, split
+
+_COLUMNS = "suffix, form, body, digest, memory"
+LOOK = f"select {_COLUMNS} from outcomes where id = ?"
+LOOK_MANY = f"select id, {_COLUMNS} from outcomes where id in ({{}})"
+INSERT = """
+insert into outcomes (id, suffix, form, body, digest, memory, kind, size, seconds, operator, version, arguments, made,
+  host, libraries, position, used)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict (id) do update set
+  suffix = excluded.suffix, form = excluded.form, body = excluded.body, digest = excluded.digest,
+  memory = excluded.memory, kind = excluded.kind, size = excluded.size, seconds = excluded.seconds,
+  operator = excluded.operator, version = excluded.version, arguments = excluded.arguments, made = excluded.made,
+  host = excluded.host, libraries = excluded.libraries, position = excluded.position, used = excluded.used
+where kind <> 0
+"""
+"""A success replaces a failure, and nothing replaces a success."""
+PROVENANCE = """
+select operator, version, arguments, seconds, memory, made, host, libraries, position from outcomes
+where id = ? and kind = 0
+"""
+DELETE = "delete from outcomes where id = ? and suffix = ?"
+"""Of the value that was seen: what has been computed again since has another suffix."""
+KINDS: dict[str, int] = {"definite": 1, "circumstance": 2}
+"""Failures, as they stand in the column `kind`; there a success is 0. Their `form` is the word itself."""
+
+
+def success(id: Id, value: Row, bytes: int, made: Provenance, level: float) -> Row:
+    """The row of a value that has been written: `value` are the columns that are looked up, `level` when it is used."""
+    return (id, *value, 0, bytes, made.seconds, made.operator, made.version, b"".join(made.arguments), made.when,
+            made.host, _libraries(made.libraries), made.position, level)  # fmt: skip
+
+
+def failure(id: Id, error: TaskError) -> Row:
+    """The row of a failure."""
+    return (id, fresh(), error.kind, failure_to_json(error), None, 0, KINDS[error.kind], 0, error.duration,
+            error.operator, 0, b"", time.time(), "", "[]", error.position, 0.0)  # fmt: skip
+
+
+def provenance(row: Row) -> Provenance:
+    """What a row that `PROVENANCE` yields says."""
+    operator, version, arguments, seconds, memory, made, host, libraries, position = row
+    pairs = tuple([(name, version) for name, version in json.loads(libraries)])
+    return Provenance(operator, version, split(arguments), seconds, memory, made, host, pairs, position)
+
+
+@lru_cache(maxsize=64)
+def _libraries(libraries: tuple[tuple[str, str], ...]) -> str:
+    return as_json(libraries)
