@@ -206,7 +206,12 @@ class _Talk:
         run = self._bound(self._of(expression), save=False)
         tasks = foreseen(self._session.storage, [run.names["it"]], find_operator).tasks
         labels = [task.formula.label for task in tasks if task.formula.operator or task.formula.file]
-        print(f"{len(labels)} tasks are to be computed: {', '.join(labels)}" if labels else "it is known already")
+        verb = "is" if len(labels) == 1 else "are"
+        print(
+            f"{counted(len(labels), 'task')} {verb} to be computed: {', '.join(labels)}"
+            if labels
+            else "it is known already"
+        )
 
     def _time(self, _: str) -> None:
         self._timed = not self._timed
