@@ -5,8 +5,8 @@
 
 Times are in ms, the shortest of several runs taken in turns, since neighbours on the machine come and go. `ratio` is
 the time of the quickest library over ours: above 1, ours is the quicker. `of copy` compares the bytes (`MB`) that the
-kernel must read and write once, per second, with those of copying a large array in the same run: what is at memory speed has
-1, and what stays in the cache more. A library that is not installed is left out.
+kernel must read and write once, per second, with those of copying a large array in the same run: what is at memory
+speed has 1, and what stays in the cache more. A library that is not installed is left out.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ import voxlogica
 PACKAGE = Path(voxlogica.__file__).parent
 
 ROOMS = (  # from the top; rooms on one line do not import each other
-    ("cli", "server"),
+    ("cli",),
     ("session",),
-    ("study", "explain"),
+    ("study",),
     ("execution",),
     ("plan",),
     ("check",),
@@ -56,6 +56,11 @@ def test_every_file_is_in_a_room() -> None:
     rooms = {room(path) for path in PACKAGE.rglob("*.py")}
     assert rooms <= FLOOR.keys() | DOORS
     assert {"cli", "session", "execution", "check", "syntax", "kernels", "identity"} <= rooms
+
+
+def test_the_document_has_the_same_rooms() -> None:
+    document = (Path(__file__).parents[1] / "docs/design.md").read_text()
+    assert "```\n" + "\n".join(" | ".join(line) for line in ROOMS) + "\n```\n" in document
 
 
 @pytest.mark.parametrize("name", sorted(FLOOR))

@@ -103,6 +103,15 @@ def test_cases_that_an_image_decides(run: Run) -> None:
     assert "an image decides which case this is, and so on which voxel grid `.flair` works" in err
 
 
+def test_records_of_other_names_are_others(run: Run) -> None:
+    """The same case and the same file, under another name: a late record is a task, and its id has the names."""
+    text = 'load scan = "data/ann/ann_flair.nii.gz"\nlet k = min(intensity(scan))\n'
+    for name in ("one", "two"):
+        text += f'let {name} = dataset("{name}=data/{{case}}/{{case}}_flair.nii.gz")[k]\n'
+        text += f'print "{name}" {name}.case\n'
+    assert run(text) == (0, "one=ann\ntwo=ann\n", "")
+
+
 def test_one_case_s_failure_takes_no_other(run: Run) -> None:
     Path("data/bob/bob_seg.nii.gz").write_bytes(b"oops")
     Path("data/cat/cat_seg.nii.gz").unlink()

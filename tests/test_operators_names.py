@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.language import Failure, arrays, value
 
-from voxlogica.check import check, expressions
+from voxlogica.check import check, meanings
 from voxlogica.check.imports import members
 from voxlogica.errors import Diagnostic, ProgramError, Source
 from voxlogica.formula import NUMBER, STRING, Operator, sequence
@@ -70,10 +70,10 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No two namespaces share a name with two meanings: so `geom` gets a `concat` and a `near` here."""
     (circle,) = by_symbol()["geom.circle"]
     extended = {**by_symbol(), "geom.concat": (circle,), "geom.near": (circle,)}
-    monkeypatch.setattr(expressions, "by_symbol", lambda: extended)
-    expressions._built_in.cache_clear()
+    monkeypatch.setattr(meanings, "by_symbol", lambda: extended)
+    meanings._built_in.cache_clear()
     yield
-    expressions._built_in.cache_clear()
+    meanings._built_in.cache_clear()
 
 
 @pytest.mark.usefixtures("shared")

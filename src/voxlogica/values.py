@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from math import isfinite, prod
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias, cast
 
 from voxlogica import identity
 from voxlogica._dataclass import dataclass, field
@@ -250,7 +250,7 @@ def shown(value: Printable) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join([_inside(each) for each in value])}]"
     if isinstance(value, Record):
-        return f"{{{', '.join([f'{name}: {_inside(each)}' for name, each in value.items()])}}}"
+        return f"{{{', '.join([f'{name}: {_inside(each)}' for name, each in _printables(value).items()])}}}"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -259,7 +259,7 @@ def shown(value: Printable) -> str:
     return str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
 
 
-def columns(label: str, value: Any) -> dict[str, Printable]:
+def columns(label: str, value: Printable) -> dict[str, Printable]:
     """A printable as columns of a table: of a record one for each field, `label.field`; of several, their sequences."""
     inner = value
     while isinstance(inner, tuple) and inner:
@@ -269,21 +269,29 @@ def columns(label: str, value: Any) -> dict[str, Printable]:
     return {name: each for field in inner for name, each in columns(f"{label}.{field}", _each(value, field)).items()}
 
 
-def _each(value: Any, field: str) -> Any:
-    return value[field] if isinstance(value, Record) else tuple([_each(each, field) for each in value])
+def _each(value: Printable, field: str) -> Printable:
+    if isinstance(value, Record):
+        return _printables(value)[field]
+    assert isinstance(value, tuple)
+    return tuple([_each(each, field) for each in value])
 
 
-def _inside(value: Any) -> str:
+def _printables(record: Record) -> Mapping[str, Printable]:
+    """The fields of a record that is printed: the checker lets no other be."""
+    return cast("Mapping[str, Printable]", record)
+
+
+def _inside(value: Printable) -> str:
     """A value within another: texts have quotes there."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else shown(value)
 
 
-def plain(value: Any) -> bool | float | int | str | list[Any] | dict[str, Any]:
+def plain(value: Printable) -> bool | float | int | str | list[Any] | dict[str, Any]:
     """A printable for JSON, which knows neither infinity nor nan: those as text; integral numbers as integers."""
     if isinstance(value, tuple):
         return [plain(each) for each in value]
     if isinstance(value, Record):
-        return {name: plain(each) for name, each in value.items()}
+        return {name: plain(each) for name, each in _printables(value).items()}
     if isinstance(value, (bool, str)):
         return value
     number = float(value)

@@ -15,8 +15,9 @@ from typing import TypeVar
 from voxlogica._dataclass import replace
 from voxlogica.check import messages
 from voxlogica.check.bodies import FIRST, Body, Checking, Operand, Request, circular, instance, ordered
-from voxlogica.check.expressions import Expressions, built_in, literal_type
+from voxlogica.check.expressions import Expressions, literal_type
 from voxlogica.check.imports import File, commands
+from voxlogica.check.meanings import built_in
 from voxlogica.check.names import Free, Function, Instance, Kind, Overloaded, Problem, Scope, Unknown, Value, known
 from voxlogica.check.result import Checked, Definition, GoalSlot, InputSlot, Parameter, Together
 from voxlogica.check.spaces import Place

@@ -7,14 +7,13 @@ other bodies is requested from `Checker._run`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from voxlogica._dataclass import replace
 from voxlogica.check import messages, sequences
 from voxlogica.check.bodies import BAD, Body, Checking, Operand, Request, join_grids, type_of
 from voxlogica.check.families import apply_family, on_grid_of
-from voxlogica.check.forms import FORMS
+from voxlogica.check.meanings import Definitions, Meanings
 from voxlogica.check.names import (
     Ambiguous,
     Form,
@@ -36,9 +35,8 @@ from voxlogica.check.spaces import Place
 from voxlogica.check.strings import has_names
 from voxlogica.check.unknown import unknown_name
 from voxlogica.errors import Diagnostic, Mark, Span
-from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type, signature
+from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type
 from voxlogica.library import NAMESPACES
-from voxlogica.operators import by_symbol, family, own
 from voxlogica.operators.families import Family
 from voxlogica.reduction.code import Apply, Constant, Gathered, Invoke, Parts, Read, Text
 from voxlogica.syntax.ast import (
@@ -49,7 +47,6 @@ from voxlogica.syntax.ast import (
     Field,
     Fold,
     Index,
-    Let,
     List,
     Load,
     Name,
@@ -60,26 +57,6 @@ from voxlogica.syntax.ast import (
 )
 
 
-class Definitions(Protocol):
-    """What stands in the program around an expression."""
-
-    def current(self) -> Let | Load | None:
-        """The definition of the main code that is being checked."""
-        ...
-
-    def later(self, name: str) -> Span | None:
-        """Where the whole program defines a name last."""
-        ...
-
-    def uses(self, name: str, other: str) -> bool:
-        """Whether the last definition of a name in the whole program speaks of another name."""
-        ...
-
-    def general(self, function: Function) -> Instance:
-        """A function checked for arguments of unknown types."""
-        ...
-
-
 class _Begun(NamedTuple):
     """An expression of which so many parts are checked."""
 
@@ -87,11 +64,11 @@ class _Begun(NamedTuple):
     parts: int
 
 
-class Expressions:
+class Expressions(Meanings):
     """Checks expressions in a scope."""
 
     def __init__(self, scope: Scope, definitions: Definitions) -> None:
-        self.scope, self.definitions = scope, definitions
+        super().__init__(scope, definitions)
         self.compared = 0  # unknown names that were compared with all others, to find what was perhaps meant
 
     def expression(self, body: Body, expression: Expression) -> Checking:
@@ -198,10 +175,6 @@ class Expressions:
         return (
             isinstance(node.record, Name) and node.record.name in NAMESPACES and not self.bound(body, node.record.name)
         )
-
-    def bound(self, body: Body, name: str) -> bool:
-        """Whether the program gives a name a meaning of its own."""
-        return body.local(name) is not None or self.scope.find(name, body.moment) is not None
 
     def field(self, body: Body, node: Field, given: list[Operand]) -> Operand:
         """A field of a record."""
@@ -319,32 +292,6 @@ class Expressions:
             return (yield from sequences.together(self, body, node, given))
         meaning.chosen[types] = chosen
         return (yield from self.known_call(body, node, chosen[0], given))
-
-    def likely(self, meaning: Overloaded, given: Sequence[Operand]) -> Operator | Function:
-        """Which of several meanings was perhaps meant, when none takes so many arguments."""
-        for each in meaning.alternatives:
-            if all(
-                want is None or (kind := type_of(operand)) is None or want.accepts(kind)
-                for (_, want), operand in zip(self.wanted(each), given, strict=False)
-            ):
-                return each
-        return meaning.alternatives[0]
-
-    def choose(
-        self, alternatives: Sequence[Operator | Function], kinds: Sequence[Kind | None]
-    ) -> list[Operator | Function]:
-        """The meanings that take arguments of these kinds, or the elements of those that are sequences."""
-        given = [known(kind) for kind in kinds]
-        while any(isinstance(kind, Type) and kind.element for kind in given):
-            given = [kind.element if isinstance(kind, Type) and kind.element else kind for kind in given]
-        return [
-            each
-            for each in alternatives
-            if all(
-                want is None or not isinstance(kind, Type) or want.accepts(kind)
-                for (_, want), kind in zip(self.wanted(each), given, strict=True)
-            )
-        ]
 
     def report_overload(
         self, body: Body, node: Call, alternatives: Sequence[Operator | Function], given: Sequence[Operand]
@@ -488,76 +435,6 @@ class Expressions:
         place = Place(node.name_span, name, problem.place)
         return Problem(replace(problem.diagnostic, marks=tuple(marks)), place, tuple(traces))
 
-    # What names mean
-
-    def meaning(self, body: Body, name: str) -> Meaning | None:
-        """What a name that is bound nowhere inside means in a body."""
-        meaning = self.known_as(name, body.moment)
-        if isinstance(meaning, Overloaded):
-            body.uses |= meaning.owners
-        elif isinstance(meaning, (Value, Function)):
-            body.uses.add(meaning.owner)
-        return meaning
-
-    def known_as(self, name: str, moment: int) -> Meaning | None:
-        """What a name means at a moment (C16): the program's own, else what is in the visible namespaces."""
-        meaning: Meaning | None = self.scope.find(name, moment)
-        if isinstance(meaning, Value) or (isinstance(meaning, Function) and not meaning.bundled):
-            return meaning
-        meaning = meaning or built_in(name)
-        namespaces = self.scope.opened(moment)
-        if meaning is None and name.startswith(("default.", "vox1.")):
-            word = name.partition(".")[2]
-            return self.scope.find(word, self.scope.default) or built_in(word)
-        if not namespaces:
-            return meaning
-        found: dict[str, Meaning] = {} if meaning is None else {f"default.{name}": meaning}
-        for namespace in namespaces:
-            whole = f"{namespace}.{name}"
-            there = self.scope.find(whole, moment) or built_in(whole)
-            if there is not None and there is not meaning:
-                found[whole] = there
-        return Ambiguous(name, tuple(found)) if len(found) > 1 else next(iter(found.values()), None)
-
-    def wanted(self, meaning: Meaning | None) -> Sequence[tuple[str, Type | None]]:
-        """The parameters of what may be applied, with their types where those are certain."""
-        match meaning:
-            case Operator():
-                return meaning.parameters
-            case Function():
-                self.definitions.general(meaning)
-                return meaning.parameters
-            case Overloaded():
-                return self.wanted(meaning.alternatives[0])
-            case Form():
-                return [(name, None) for name in meaning.variants[0]]
-            case Family():
-                return [(name, None) for name, _ in meaning.parameters]
-        return ()
-
-    def variants(self, body: Body, symbol: str) -> messages.Variants:
-        """The parameters of each thing that a symbol means and that can be applied."""
-        meaning = self.known_as(symbol, body.moment)
-        if meaning is None or isinstance(meaning, (Value, Form, Family, Ambiguous)):
-            return ()
-        alternatives = meaning.alternatives if isinstance(meaning, Overloaded) else (meaning,)
-        return tuple([self.wanted(each) for each in alternatives])
-
-    def shown(self, meaning: Meaning | None, kinds: Sequence[Kind | None] = (), symbol: str = "") -> str:
-        """What a person may know of a meaning in half a line; of several, the one that takes such arguments."""
-        match meaning:
-            case Function():
-                self.definitions.general(meaning)
-                return meaning.signature
-            case Operator():
-                return signature(symbol or meaning.symbol, meaning.parameters, meaning.result)
-            case Form() | Family():
-                return meaning.signature
-            case Overloaded():
-                fitting = [each for each in meaning.alternatives if len(self.wanted(each)) == len(kinds)]
-                return self.shown([*self.choose(fitting, kinds), *meaning.alternatives][0], (), meaning.symbol)
-        return messages.one(meaning.kind) if isinstance(meaning, Value) else ""
-
     # Problems
 
     def report(self, body: Body, diagnostic: Diagnostic, span: Span) -> None:
@@ -597,19 +474,6 @@ class Expressions:
             amounts = list(range(len(wanted) - meaning.optional, len(wanted) + 1))
         more = isinstance(meaning, Family) and meaning.repeated
         return messages.wrong_arity(node, wanted, amounts, given, label, marks, not wanted, more)
-
-
-def built_in(name: str) -> Meaning | None:
-    """What a name means that no definition has given a meaning."""
-    return _built_in(name) or own().get(name)
-
-
-@cache
-def _built_in(name: str) -> Meaning | None:
-    found = by_symbol().get(name, ())
-    if len(found) > 1:
-        return Overloaded(name, found)
-    return found[0] if found else FORMS.get(name) or family(name)
 
 
 def defined(value: Value, text: str) -> Mark:

@@ -28,11 +28,14 @@ def _field(record: Record, name: str) -> Value:
 
 @cache
 def fields(record: Type) -> Operator:
-    """The operator whose value is the record of its arguments."""
+    """The operator whose value is the record of its arguments.
+
+    Its name, and so the id of what it makes, has the names of the fields: they are part of the value.
+    """
     assert record.fields is not None
     names = tuple(record.fields)
     return Operator(
-        name="record", symbol="record", version=1, hidden=True, parameters=tuple(record.fields.items()),
-        result=record, body=lambda *values: Record(dict(zip(names, values, strict=True))), doc="A record.",
-        cost="scalar",
+        name=f"record({', '.join(names)})", symbol="record", version=1, hidden=True,
+        parameters=tuple(record.fields.items()), result=record,
+        body=lambda *values: Record(dict(zip(names, values, strict=True))), doc="A record.", cost="scalar",
     )  # fmt: skip
