@@ -127,6 +127,13 @@ def test_a_table_that_cannot_be_written_takes_no_rows_away(run: Command, monkeyp
     assert err == "error[output]: t.csv cannot be written: no space left on device\n"
 
 
+def test_a_dry_run_of_one_task(run: Command) -> None:
+    Path("one.imgql").write_text('print "sum" 1 .+. 2')
+    assert run("run", "one.imgql", "-n") == Said(
+        0, 'compute  print "sum"\n1 task is to be computed, about 1e-06 s of one processor\n  .+. 1\n', ""
+    )
+
+
 # plan
 
 

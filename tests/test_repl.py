@@ -129,6 +129,10 @@ def test_what_the_command_line_sets_stays(talk: Talk) -> None:
     assert answers == [loaded, "7", "8", "7", loaded, "7"]
 
 
+def test_one_task_is_one(talk: Talk) -> None:
+    assert talk(":why 1 .+. 2") == (["1 task is to be computed: .+."], "")
+
+
 def test_help_and_quit_need_no_colon_where_they_are_no_names(talk: Talk) -> None:
     answers, err = talk("help", "quit", "1")
     assert (answers, err) == (HELP.splitlines(), "")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import emit
+from voxlogica.cli.text import awaited, emit
 from voxlogica.formula import Formula
 from voxlogica.identity import Id
 from voxlogica.session import Run
@@ -40,12 +40,12 @@ def explain(run: Run, options: Options) -> None:
         print("nothing is to be computed: all results are stored", file=stream)
         return
     seconds = sum(task.seconds for task in tasks)
-    print(f"{len(tasks)} tasks are to be computed, about {seconds:.2g} s of one processor", file=stream)
+    print(f"{awaited(len(tasks))}, about {seconds:.2g} s of one processor", file=stream)
     if options.why:
         _say_why(stream, [task.formula for task in tasks], reasons)
     elif options.dry_run:
-        counted = Counter(task.formula.label for task in tasks)
-        print("  " + ", ".join(f"{label} {n}" for label, n in counted.most_common()), file=stream)
+        labels = Counter(task.formula.label for task in tasks)
+        print("  " + ", ".join(f"{label} {n}" for label, n in labels.most_common()), file=stream)
 
 
 def _say_why(stream: TextIO, tasks: list[Formula], reasons: Mapping[Id, str]) -> None:

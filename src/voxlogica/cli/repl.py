@@ -16,7 +16,7 @@ from platformdirs import user_state_path
 from voxlogica._dataclass import replace
 from voxlogica.check.manual import entries
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import begin, complain, counted, notice
+from voxlogica.cli.text import awaited, begin, complain, counted, notice
 from voxlogica.errors import ProgramError, Source, VoxLogicAError
 from voxlogica.execution.engine import find_operator
 from voxlogica.execution.planning import foreseen
@@ -206,7 +206,7 @@ class _Talk:
         run = self._bound(self._of(expression), save=False)
         tasks = foreseen(self._session.storage, [run.names["it"]], find_operator).tasks
         labels = [task.formula.label for task in tasks if task.formula.operator or task.formula.file]
-        print(f"{len(labels)} tasks are to be computed: {', '.join(labels)}" if labels else "it is known already")
+        print(f"{awaited(len(labels))}: {', '.join(labels)}" if labels else "it is known already")
 
     def _time(self, _: str) -> None:
         self._timed = not self._timed

@@ -93,3 +93,8 @@ def human_time(seconds: float) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def awaited(tasks: int) -> str:
+    """How many tasks are still to be computed."""
+    return f"{counted(tasks, 'task')} {'is' if tasks == 1 else 'are'} to be computed"
