@@ -154,14 +154,16 @@ def correlation(rng: Generator) -> Outcome:
 
 
 def extremes(rng: Generator) -> Outcome:
-    """Smallest, largest and mean within a mask."""
+    """Smallest and largest within a mask, and of all; each alone, both, and with the mean."""
     field = _field(rng, _shape(rng))
     a = _mask(rng, field.shape)
     if not a.any():
         a.flat[int(rng.integers(a.size))] = True
     words = masks.pack(a)
-    got = [fields.minimum_within(field, words), fields.maximum_within(field, words)]
-    expected = [float(field[a].min()) + 0.0, float(field[a].max()) + 0.0]
+    got = [fields.minimum_within(field, words), fields.maximum_within(field, words), *fields.extremes(field)]
+    got += fields.summary(field, words)
+    within = float(field[a].min()) + 0.0, float(field[a].max()) + 0.0
+    expected = [*within, float(field.min()) + 0.0, float(field.max()) + 0.0, *within, fields.mean(field, words)]
     return np.array(got), np.array(expected)
 
 

@@ -191,6 +191,10 @@ def test_the_operators_are_listed_and_explained(voxlogica_: Command) -> None:
         "error[usage]: there is no operator `trough`\n"
         "  help: did you mean `through`? `voxlogica operators` lists all of them\n"
     )
+    assert voxlogica_("operators", "fold").err == (
+        "error[usage]: `fold` is a word of the language, and no operator\n  help: for example   fold + xs\n"
+    )
+    assert "\n  the word is in percentiles, " in voxlogica_("operators", "rank").err
     entries = json.loads(voxlogica_("operators", "--json").out)
     assert len({entry["name"] for entry in entries}) > 90
     assert all(entry["doc"] and entry["signature"] for entry in entries)

@@ -25,7 +25,8 @@ from voxlogica.cli.arguments import COMMANDS
 from voxlogica.cli.completion import options_of
 from voxlogica.cli.parsing import command
 from voxlogica.cli.settings import SETTINGS
-from voxlogica.errors import human_size
+from voxlogica.errors import MachineError, human_size
+from voxlogica.study.rows import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -97,6 +98,33 @@ def test_an_empty_line_is_between_warnings_and_what_ends_the_run(run: Command) -
 def test_the_profile_says_sizes_as_the_store_does(run: Command) -> None:
     assert human_size(1190400) == "1.2 MB"
     assert re.search(r"^load +1 +\d\.\d{3} +480 B$", run("run", "p.imgql", "--profile").err, re.MULTILINE)
+
+
+def test_what_is_written_has_a_name(run: Command) -> None:
+    for option in (
+        ("run", "p.imgql", "--events", "-"),
+        ("run", "p.imgql", "--profile", "-"),
+        ("report", "r1", "-o", "-"),
+    ):
+        status, _, err = run(*option)
+        assert (status, "is not a file\n" in err) == (2, True)
+    assert not Path("-").exists()
+
+
+def test_a_trace_that_cannot_be_written_is_called_as_it_was_asked_for(run: Command) -> None:
+    status, out, err = run("run", "p.imgql", "--profile", "absent/trace.json")
+    assert (status, out.count("\n")) == (1, 3)
+    assert err.endswith("error[output]: --profile absent/trace.json cannot be written: no such file or directory\n")
+
+
+def test_a_table_that_cannot_be_written_takes_no_rows_away(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(table: Table, path: Path) -> None:
+        raise MachineError.of("output", f"{path} cannot be written: no space left on device")
+
+    monkeypatch.setattr(Table, "write", refused)
+    status, out, err = run("sweep", "p.imgql", "-p", "k=50,60", "--table", "t.csv", "-q")
+    assert (status, "2 done, 0 failed" in out) == (1, True)
+    assert err == "error[output]: t.csv cannot be written: no space left on device\n"
 
 
 # plan

@@ -142,6 +142,37 @@ def test_images_of_several_cases_do_not_go_together(run: Run) -> None:
     assert "was given images on different voxel grids" in err
 
 
+def test_c22_images_of_a_case_that_rounding_moved_are_on_one_grid(run: Run) -> None:
+    """The first pattern's image has the grid; each case for itself."""
+    for n, name in enumerate(SIZES):
+        moved = np.eye(4)
+        moved[0, 3] = 0.0004 * n
+        voxels = nibabel.Nifti1Image((flair(name) > 3).astype(np.int16), moved)
+        nibabel.save(voxels, f"data/{name}/{name}_seg.nii.gz")
+    text = f'print "dice" for c in {DATA} do dice(intensity(c.flair) > 4, intensity(c.seg) > 0)\n'
+    status, out, err = run(text)
+    assert (status, err) == (0, "")
+    assert eval(out.removeprefix("dice=")) == [dice(name, 4) for name in SIZES]
+    assert run(text, "--grid-tolerance", "0.0005")[0] != 0
+    one = f'let c = {DATA}[2]\nsave "s.nii.gz" intensity(c.seg) > 0\nsave "f.nii.gz" intensity(c.flair) > 0'
+    assert run(one)[0] == 0
+    assert np.array_equal(nibabel.load("s.nii.gz").affine, nibabel.load("f.nii.gz").affine)
+
+
+def test_c22_no_chain_of_small_differences_leads_far(run: Run) -> None:
+    """`a` and `b` go together, and so do `b` and `c`: of all three `c` is too far from `a`, whose grid counts."""
+    for n, kind in enumerate("abc"):
+        moved = np.eye(4)
+        moved[0, 3] = 0.0008 * n
+        nibabel.save(nibabel.Nifti1Image(np.full((3, 3, 3), n, np.int16), moved), f"data/ann/ann_{kind}.nii.gz")
+    for kinds, fits in (("ab", True), ("bc", True), ("abc", False), ("ac", False)):
+        patterns = ", ".join(f'"{kind}=data/{{case}}/{{case}}_{kind}.nii.gz"' for kind in kinds)
+        sums = " + ".join(f"intensity(c.{kind})" for kind in kinds)
+        status, _, err = run(f'print "v" (for c in dataset({patterns}) do max({sums}))[0:1]')
+        assert (status == 0) is fits, err
+        assert fits or "different voxel grids" in err
+
+
 def test_where_there_is_no_case(run: Run) -> None:
     status, _, err = run('print "v" for c in dataset("dat/{case}.nii.gz") do c.case')
     assert status == 3

@@ -540,6 +540,20 @@ def test_extremes() -> None:
     assert fields.maximum_within(row(NAN, 1), mask_row(0, 1)) == 1
 
 
+def test_several_aggregates_in_one_pass_are_those_of_one_each() -> None:
+    for seed, kind in enumerate(("wide", "floats", "special", "few")):
+        field = random_field((3, 5, 1 + 23 * seed), kind, seed)
+        field[1, 2, 0] = (0.0, -0.0, NAN, INF)[seed]
+        mask = random_mask(field.shape, 0.7, seed)
+        mask[0, 0, 0] = True
+        words = masks.pack(mask)
+        expected = fields.minimum_within(field, words), fields.maximum_within(field, words), fields.mean(field, words)
+        assert repr(fields.summary(field, words)) == repr(expected)
+        assert repr(fields.extremes(field)) == repr((float(np.min(field)) + 0.0, float(np.max(field)) + 0.0))
+    with pytest.raises(ValueError, match="empty mask"):
+        fields.summary(field, masks.pack(np.zeros_like(mask)))
+
+
 def test_extreme_zeros_have_no_sign() -> None:
     for field in (row(-0.0, -0.0), row(0.0, -0.0), row(-0.0, 0.0)):
         whole = mask_row(1, 1)

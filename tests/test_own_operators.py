@@ -8,6 +8,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,67 @@ def run(text: str) -> vx.Run:
 
 
 # Use
+
+
+@dataclass(frozen=True)
+class Shape:
+    size: vx.Number
+    empty: vx.Bool
+    core: vx.Mask
+
+
+def test_a_dataclass_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    @vx.operator(version=1)
+    def shape(image: vx.Image) -> Shape:
+        core = image.numpy() > 100
+        return Shape(core.sum(), not core.any(), core)  # type: ignore[arg-type]
+
+    text = (
+        'let s = shape(i)\nprint "size" s.size\nprint "core" volume(near(s.core) & (i > 100))\nprint "none" s.empty\n'
+    )
+    found = run(text + 'print "each" for k in [1, 2] do shape(i * k).size')
+    assert found.printed == {"size": 19.0, "core": 19.0, "none": False, "each": (19.0, 69.0)}
+    assert found["s"].core.numpy().sum() == 19
+    assert shape(found["i"]).size == 19
+    with pytest.raises(VoxLogicAError, match="this record has no field `sized`"):
+        run('print "v" shape(i).sized')
+
+
+def test_the_fields_of_a_record_have_part_in_the_identity() -> None:
+    names = []
+    for kind in (vx.Number, vx.Bool):
+        declared = make_dataclass("Declared", [("a", kind)], frozen=True)
+
+        def made(image: vx.Image) -> None:
+            raise NotImplementedError
+
+        made.__annotations__["return"] = declared
+        names.append(vx.operator(version=1)(made).declaration.name)
+    assert names[0] != names[1]
+
+
+def test_a_record_of_something_else_is_refused() -> None:
+    def part(image: vx.Image) -> Shape:
+        return Shape(1.0, "no", image.numpy() > 1)  # type: ignore[arg-type]
+
+    vx.operator(version=1)(part)
+    with pytest.raises(VoxLogicAError, match=r"`part\.empty` is to return a bool, and returned a value of type str"):
+        run('print "v" part(i).size')
+
+    def whole(image: vx.Image) -> Shape:
+        return {"size": 1.0}  # type: ignore[return-value]
+
+    vx.operator(version=1)(whole)
+    with pytest.raises(
+        VoxLogicAError, match="`whole` is to return a record of size, empty, core, and returned a value"
+    ):
+        run('print "v" whole(i).size')
+
+    def integers(image: vx.Image) -> make_dataclass("Integers", [("n", int)]):  # type: ignore[valid-type]
+        raise NotImplementedError
+
+    with pytest.raises(VoxLogicAError, match="`n` of the result of `integers` is of type int, which no program has"):
+        vx.operator(version=1)(integers)
 
 
 def test_a_program_calls_it_as_any_other() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
 
@@ -253,6 +254,46 @@ def test_the_engine_computes_the_numbers_that_python_computes(seed: int) -> None
 def test_an_element_has_the_id_of_what_is_written_by_hand(one: str, other: str) -> None:
     text = IMAGE + "let a = 7\nf(x) = x + 1\ng(x) = 10 * x\n"
     assert ids(f'{text}print "v" {one}') == ids(f'{text}print "v" {other}')
+
+
+RULES = {
+    "slice of a loop": ("(for x in xs do f(x))[{a}:{b}]", "for x in xs[{a}:{b}] do f(x)"),
+    "element of a loop": ("(for x in xs do f(x))[{n}]", "let x = xs[{n}] in f(x)"),
+    "loop over a loop": ("for y in (for x in xs do f(x)) do g(y)", "for x in xs do g(f(x))"),
+    "slice of a slice": ("xs[{a}:{b}][{c}:{d}]", "xs[{a} + {c} : min({b}, {a} + {d})]"),
+    "element of a slice": ("xs[{a}:{b}][{n}]", "xs[{a} + {n}]"),
+    "slice of an operator": ("(xs + ys)[{a}:{b}]", "xs[{a}:{b}] + ys[{a}:{b}]"),
+    "element of an operator": ("(xs + ys)[{n}]", "xs[{n}] + ys[{n}]"),
+}
+"""What is asked of a loop, and what that comes to; the manual has them with their proof (docs/performance.md)."""
+
+
+@pytest.mark.parametrize("rule", RULES)
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_what_is_asked_of_a_loop_is_asked_of_what_it_goes_over(rule: str, data: st.DataObject) -> None:
+    """The same ids, so the same tasks; of lengths that an image decides the same values."""
+    length = data.draw(st.integers(1, 9), "length")
+    a, b, c, d = (data.draw(st.integers(0, 10), name) for name in "abcd")
+    if "element" in rule:
+        a = min(a, length - 1)
+    within = min(b, length) - a if rule == "element of a slice" else length
+    b = b if within > 0 else a + 1
+    n = data.draw(st.integers(0, max(within, 1) - 1), "n")
+    left, right = (text.format(a=a, b=b, c=c, d=d, n=n) for text in RULES[rule])
+    definitions = "f(x) = 3 * x\ng(x) = 1 - x\n"
+    known = f"{IMAGE}{definitions}let xs = for k in range({length}) do volume(i > k)\nlet ys = range({length})\n"
+    assert ids(known + printed(left)) == ids(known + printed(right))
+    late = f"{definitions}let xs = for k in range(max(i)) do k + 1\nlet ys = range(max(i))\n"
+    one, other = arrays(left, right, definitions=late, i=[length, 0])
+    assert one == other
+
+
+def test_the_manual_has_the_rules_of_loops() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "performance.md").read_text("utf-8")
+    for rule, (asked, comes_to) in RULES.items():
+        plain = {letter: letter for letter in "abcdn"}
+        assert f"| {rule} | `{asked.format(**plain)}` | `{comes_to.format(**plain)}` |" in page
 
 
 def test_only_what_a_slice_keeps_is_needed() -> None:

@@ -208,7 +208,10 @@ class Small:
 
     def now(self, formula: Formula) -> Formula:
         """The formula that a task is in the end."""
+        seen: set[bytes] = set()
         while isinstance(formula, Late):
+            assert formula.id not in seen, "a task that is itself never ends"
+            seen.add(formula.id)
             if formula.id not in self.tasks:
                 values = [self.value(argument) for argument in formula.arguments]
                 assert formula.operator is not None

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import voxlogica as vx
-from voxlogica.session import Given, Options, Trouble
+from voxlogica.session import Given, Options, Run, Trouble
+from voxlogica.session.why import NEW, PLANNED
 
 TEXT = """load scan = "$CASE.nii.gz"
 let k = 60
@@ -80,6 +81,27 @@ def test_what_fails_while_computing_is_raised_when_the_rest_is_done() -> None:
         vx.program(text).run(CASE="a")
     assert len(caught.value.diagnostics) == 2
     assert Path("bright.nii.gz").exists()
+
+
+def test_a_plan_knows_what_planning_itself_put_in_and_stored(tmp_path: Path) -> None:
+    """The histograms around each voxel are not written in the program, and serve another mask."""
+    text = 'load scan = "a.nii.gz"\nlet k = 60\nlet image = intensity(scan)\n'
+    text += 'print "n" volume(crossCorrelation(3, image, image, image >. k, 0, 32000, 20) >. 0.5)'
+    large = np.arange(64**3, dtype=np.int32).reshape(64, 64, 64)  # so that storing the histograms pays
+    nibabel.save(nibabel.Nifti1Image(large, np.eye(4)), "a.nii.gz")
+    with vx.Session(store=tmp_path / "store") as session:
+        program = session.program(text)
+
+        prepared = program.settle([Given("k", 70.0, "k=70")], Options())
+
+        def why() -> dict[str, str]:
+            """For each task that is to be computed."""
+            return {each.formula.label: each.why for each in Run(prepared, prepared.bind()).why()}
+
+        assert (why()["windows"], why()["crossCorrelation"]) == (PLANNED, NEW)
+        program.run(k=60)
+        assert why()["crossCorrelation"].startswith("70, was 60")
+        assert "windows" not in why()
 
 
 def test_a_session_ends_with_its_block() -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 
@@ -347,7 +348,7 @@ def test_memory_does_not_depend_on_how_many_cases_there_are(
         assert not table.failed
         peaks.append(peak)
     few, many = peaks
-    assert few["Formula"] > 10, "what is counted is there"
+    assert few["Formula"] > 4, "what is counted is there"
     # One case has up to six `Run`s of several kinds, and the next may be begun; all 16 would have 32 and more.
     for name in many:
         assert many[name] <= 1.5 * few[name] + 12, f"{name}: {few[name]} for 4 cases, {many[name]} for 16"
@@ -475,6 +476,23 @@ def test_the_values_of_an_axis_are_exact(text: str, values: list[object]) -> Non
 def test_what_is_no_axis_is_refused(text: str) -> None:
     with pytest.raises(vx.ProgramError, match="-p"):
         Axis.of(text)
+
+
+def test_what_python_shows_of_a_study_is_short(folder: dict) -> None:
+    cases = vx.cases(CASES)
+    assert repr(cases) == f"<3 cases of {CASES}: ann, bob, cat>"
+    sweep = vx.load("p.imgql").sweep(cases, k=[50, 60])
+    assert repr(sweep.table()) == "<Table of 6 rows: case, k, dice, voxels, any, error>"
+    assert repr(sweep.heatmap("dice")).splitlines() == sweep.heatmap("dice").lines()
+    assert repr(vx.diff(sweep, sweep)) == "<Difference: 0 definitions, 0 numbers, 0 masks>"
+
+
+def test_the_profile_comes_after_the_maps(folder: dict, capfd: pytest.CaptureFixture[str]) -> None:
+    """Both on one stream, as on a terminal."""
+    with redirect_stdout(sys.stderr):
+        assert main(["sweep", "p.imgql", "--cases", CASES, "-p", "k=50,60", "--profile"]) == 0
+    said = capfd.readouterr().err
+    assert 0 < said.index("mean of 3 cases") < said.index("operator  ")
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,14 @@ def test_runs_are_listed_latest_first(voxlogica_: Voxlogica) -> None:
     ]
 
 
+def test_of_a_long_axis_the_ends_are_listed(voxlogica_: Voxlogica) -> None:
+    voxlogica_("sweep", "p.imgql", "--cases", "data/{case}.nii.gz", "-p", "k=50:80:5")
+    voxlogica_("sweep", "p.imgql", "--cases", "data/{case}.nii.gz", "-p", "k=50:75:5")
+    short, long = voxlogica_("runs")[1].splitlines()[1:]
+    assert short.endswith("  k=50,55,60,65,70,75")
+    assert long.endswith("  k=50,55,…,80 (7)")
+
+
 def test_a_run_that_was_left_or_failed_says_so_in_the_list(voxlogica_: Voxlogica) -> None:
     with vx.Session() as session, session.load("p.imgql").sweep("data/{case}.nii.gz", k=[50, 60], jobs=1) as study:
         next(iter(study))

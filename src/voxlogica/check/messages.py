@@ -208,6 +208,9 @@ def wrong_arity(
     help = ""
     if applied_value:
         help = f"it is not a function: write   {name}   or put an operator between"
+    elif name == "mean" and isinstance(call, Call) and given == 2:
+        both = ", ".join(text_of(each) for each in call.arguments)
+        help = f"of several values it is   mean([{both}])   and of an image in a mask   avg({both})"
     elif form == "infix" and wanted == 1 and is_symbol(name):
         help = f"it stands before its argument:   {name} {parameters[0][0]}"
     elif form in ("infix", "prefix") and wanted == 2 and is_symbol(name):
@@ -434,6 +437,9 @@ def _wrong_sequence(word: str, text: str, kind: Type, element: Type, target: str
     if not element.spatial:
         label = target.rsplit("/", 1)[-1].split(".")[0]
         return message, f'to see it:   print "{label}" {text}'
+    if element.fields is not None:
+        field = next((name for name, kind in element.fields.items() if not kind.spatial), "")
+        return message, f'to see a field:   print "{target}" for r in {text} do r.{field}' if field else ""
     if element.element is not None:
         return message, f"its first element is   index({text}, 0)"
     file = target if word == "save" else f"{target}.nii.gz"
@@ -449,6 +455,9 @@ def _wrong_sequence(word: str, text: str, kind: Type, element: Type, target: str
 
 # Sequences and records
 
+_OF_VOXELS = {"mean": "avg({}, mask)", "std": "array_stats({}).std"}
+"""Measures of a sequence's numbers, and what they are called for an image's."""
+
 
 def no_sequence(word: Span, argument: Expression, kind: Kind | None, takes: str, marks: tuple[Mark, ...]) -> Diagnostic:
     """What should be a sequence, and is none."""
@@ -456,6 +465,8 @@ def no_sequence(word: Span, argument: Expression, kind: Kind | None, takes: str,
     help = "a sequence is written   [a, b, c]   or   range(0, 3)"
     if known(kind) is NUMBER and takes.endswith("goes through a sequence"):
         help = f"the numbers from 0 up to it, without it, are   range({text_of(argument)})"
+    elif known(kind) is IMAGE and word.text in _OF_VOXELS:
+        help = f"of the voxels of an image it is   {_OF_VOXELS[word.text].format(text_of(argument))}"
     return Diagnostic("type", message, word, "", (Mark(argument.span, "", "~"), *marks), help=help)
 
 

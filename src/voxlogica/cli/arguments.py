@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from voxlogica._dataclass import dataclass
-from voxlogica.cli.readers import choice, count, days, directories, millimetres, seconds, size
+from voxlogica.cli.readers import choice, count, days, directories, file, millimetres, seconds, size
 
 Options = argparse.Namespace
 
@@ -107,9 +107,11 @@ def _running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task-timeout", type=seconds("--task-timeout"), metavar="TIME", help="the same for each single operator"
     )
-    parser.add_argument("--events", type=Path, metavar="FILE", help="write what happens to tasks as lines of JSON")
     parser.add_argument(
-        "--profile", type=Path, nargs="?", const=Path(), metavar="FILE",
+        "--events", type=file("--events"), metavar="FILE", help="write what happens to tasks as lines of JSON"
+    )
+    parser.add_argument(
+        "--profile", type=file("--profile"), nargs="?", const=Path(), metavar="FILE",
         help="say at the end which operators took the time; with FILE, write a trace for Perfetto or Chrome",
     )  # fmt: skip
 
@@ -263,7 +265,9 @@ def _two(parser: argparse.ArgumentParser) -> None:
 
 def _report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="RUN", help="a run, as `voxlogica runs` names it: r14")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write it (default: RUN.html)")
+    parser.add_argument(
+        "-o", "--output", type=file("--output"), metavar="FILE", help="where to write it (default: RUN.html)"
+    )
     parser.add_argument("--over", metavar="NAME", help="the image to draw on (default: the first that is loaded)")
     parser.add_argument(
         "--masks", metavar="NAME,NAME", help="the masks to draw, at most three (default: those that are saved)"

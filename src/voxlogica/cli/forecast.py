@@ -56,7 +56,7 @@ def _say_why(stream: TextIO, tasks: list[Formula], reasons: Mapping[Id, str]) ->
     for cause, concerned in causes.items():
         print(f"because {cause}", file=stream)
         for formula in concerned:
-            print(f"  {formula.id.hex()[:12]}  {formula.label:<18} {_place(formula)}", file=stream)
+            print(f"  {formula.id.hex()[:12]}  {formula.label:<18} {_place(formula)}".rstrip(), file=stream)
 
 
 def _place(formula: Formula) -> str:

@@ -10,7 +10,17 @@ from itertools import groupby
 from voxlogica.check.manual import Entry, entries, foreign
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.text import coloured
-from voxlogica.errors import ProgramError
+from voxlogica.errors import Diagnostic, ProgramError
+
+_FORMS = {
+    "load": 'load scan = "scan.nii.gz"', "let": "let bright = image >. 300", "in": "let x = 2 in x * x",
+    "print": 'print "voxels" volume(bright)', "save": 'save "bright.nii.gz" bright', "import": 'import "library.imgql"',
+    "for": "for x in xs do x * 10", "do": "for x in xs do x * 10", "filter": "filter x in xs do x > 2",
+    "fold": "fold + xs", "true": "let strict = true", "false": "let strict = false",
+}  # fmt: skip
+"""Words of the language that are no operators, each in an example."""
+
+_MOST = 8  # operators that are named when a word is in their names or texts
 
 
 def operators(options: Options) -> int:
@@ -37,13 +47,17 @@ def _meant(name: str, known: tuple[Entry, ...]) -> list[Entry]:
 
 
 def _no_such(name: str, known: tuple[Entry, ...]) -> ProgramError:
+    if name in _FORMS:
+        message, help = f"`{name}` is a word of the language, and no operator", f"for example   {_FORMS[name]}"
+        return ProgramError(Diagnostic("usage", message, help=help))
     close = get_close_matches(name, [entry.name for entry in known], 1)
     meant = f"did you mean `{close[0]}`? " if close else ""
-    return ProgramError(
-        *ProgramError.of(
-            "usage", f"there is no operator `{name}`", help=f"{meant}`voxlogica operators` lists all of them"
-        ).diagnostics
-    )
+    help = f"{meant}`voxlogica operators` lists all of them"
+    word = name.lower()
+    about = dict.fromkeys(entry.name for entry in known if word in f"{entry.name}\n{entry.doc}".lower())
+    some = ", ".join(list(about)[:_MOST]) + (", …" if len(about) > _MOST else "")
+    details = (f"the word is in {some}",) if about and len(word) > 2 else ()
+    return ProgramError(Diagnostic("usage", f"there is no operator `{name}`", details=details, help=help))
 
 
 def _listed(known: tuple[Entry, ...]) -> str:

@@ -45,6 +45,17 @@ def choice(option: str, *values: str) -> Callable[[str], str]:
     return one
 
 
+def file(option: str) -> Callable[[str], Path]:
+    """A file to be written; `-`, which elsewhere is standard output, would be one of that name."""
+
+    def one(text: str) -> Path:
+        if text == "-":
+            raise _wrong(option, text, "a file", "/dev/stderr")
+        return Path(text)
+
+    return one
+
+
 def yes(option: str) -> Callable[[str], bool]:
     """Whether something is so: true or false."""
 

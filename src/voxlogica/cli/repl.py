@@ -51,6 +51,8 @@ def repl(options: Options) -> int:
     storage = MemoryStorage() if options.no_store else None
     with Session(store=options.store, storage=storage, library_path=options.library_path, tell=notice) as session:
         talk = _Talk(session, options)
+        if sys.stdin.isatty():
+            print("`:help` says what there is, `:quit` or Ctrl-D ends", flush=True)
         with _editing(talk.names):
             if options.program:
                 talk.obey(f":load {options.program}")

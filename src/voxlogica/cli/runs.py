@@ -18,7 +18,7 @@ from voxlogica.session.reports import write
 from voxlogica.session.settings import program_names
 from voxlogica.storage.records import RunRow
 from voxlogica.study.rows import brief
-from voxlogica.values import Printable, plain, shown
+from voxlogica.values import Printable, Scalar, plain, shown
 
 
 def _session(options: Options) -> Session:
@@ -74,9 +74,15 @@ def _about(run: RunRow) -> str:
     count, cases = run.about.get("count"), run.about.get("cases")
     axes = run.about.get("axes")
     assert isinstance(axes, list)
-    swept = [f"{name}={','.join(shown(value) for value in values)}" for name, values in axes]
+    swept = [f"{name}={_several(values)}" for name, values in axes]
     fixed = [f"{name}={value}" for name, value in run.settings.items()]
     return "  ".join(filter(None, [f"{count} of {cases}" if cases else "", *swept, *fixed]))
+
+
+def _several(values: Sequence[Scalar]) -> str:
+    """The values of an axis; of many the ends, and how many there are."""
+    texts = [shown(value) for value in values]
+    return ",".join(texts) if len(texts) < 7 else f"{texts[0]},{texts[1]},…,{texts[-1]} ({len(texts)})"
 
 
 def _as_data(session: Session, run: RunRow) -> dict[str, object]:

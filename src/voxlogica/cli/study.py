@@ -65,13 +65,13 @@ def _study(options: Options, axes: Sequence[Axis]) -> int:
             notice("nothing is saved without --output-dir DIR, in which each case has a directory")
         with watchers:
             _follow(study, options)
-        table = study.table()
-        if options.table is not None:
-            table.write(options.table)
-        if options.json:
-            emit(_as_data(study, table, options.lowest))
-        else:
-            _foot(study, table, options)
+            table = study.table()
+            if options.json:
+                emit(_as_data(study, table, options.lowest))
+            else:
+                _foot(study, table, options)
+            if options.table is not None:  # last, so that a disk that refuses it takes nothing away
+                table.write(options.table)
     return STATUS[ComputationError] if table.failed else 0
 
 

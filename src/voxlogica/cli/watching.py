@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxlogica.cli.progress import Progress
-from voxlogica.errors import ProgramError, reason_of
+from voxlogica.errors import MachineError, ProgramError, reason_of
 from voxlogica.execution.messages import Counts, Event
 from voxlogica.session import Watcher
 
@@ -49,7 +49,11 @@ class Watchers:
         if self._profile is not None:
             print(self._profile, file=sys.stderr, flush=True)
             if self._trace is not None:
-                self._profile.write_trace(self._trace)
+                try:
+                    self._profile.write_trace(self._trace)
+                except OSError as error:
+                    reason = reason_of(error)
+                    raise MachineError.of("output", f"--profile {self._trace} cannot be written: {reason}") from error
 
     @property
     def watcher(self) -> Watcher | None:

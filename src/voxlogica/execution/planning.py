@@ -68,6 +68,9 @@ def foreseen(
             returned[formula.id] = _returned(formula, known[formula.id], operators)
         if not new:
             break
+    # What planning puts in place of others is not below the goals: it is asked for once it is there.
+    if stored := _answers(backend.known([task.id for task in made.tasks if task.published]), None):
+        made = plan(seen, {**known, **stored})
     lacking = {task.id for task in made.tasks}
     while more := {id for id, found in returned.items() if id not in lacking and any(f.id in lacking for f in found)}:
         lacking |= more

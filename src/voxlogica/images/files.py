@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AGAIN = "copy or download it again; nothing has been computed"
-KEPT = 1 << 25  # bytes decompressed when a file is bound that are kept till it is read
+KEPT = 1 << 26  # bytes decompressed when a file is bound that are kept till it is read: a head's in float32 are half
 BLOCK = 1 << 18  # bytes; output of this size stays in the cache until it is converted
 
 
@@ -110,7 +110,8 @@ def _missing(name: str) -> Refusal:
     if not path.parent.is_dir():
         return Refusal(f"there is no file {name}", (f"{path.parent} is a file, not a directory",), relative)
     try:
-        close = close_matches(path.name, [entry.name for entry in path.parent.iterdir()])
+        there = [entry.name for entry in path.parent.iterdir()]
+        close = [name for name in there if name.startswith(f"{path.name}.")] or close_matches(path.name, there)
     except OSError:
         close = []
     if close:

@@ -71,11 +71,28 @@ void bind_luminance(nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::devi
 }
 
 /// How many voxels, the least and the largest, whether one is a NaN.
-std::tuple<std::uint64_t, float, float, bool> bind_extremes(Field field, Words words) {
+using Met = std::tuple<std::uint64_t, float, float, bool>;
+
+Met told(const Survey& met) { return {met.count, of_order_key(met.low), of_order_key(met.high), met.has_nan()}; }
+
+Met bind_extremes(Field field, std::optional<Words> words) {
+    Survey met;
+    if (!words) {
+        const Unlocked unlocked;
+        widen(field.data(), field.size(), met);
+        return told(met);
+    }
+    const Grid grid = grid_of(field, *words);
+    const Unlocked unlocked;
+    return told(survey(field.data(), words->data(), grid));
+}
+
+std::tuple<Met, double> bind_summary(Field field, Words words) {
     const Grid grid = grid_of(field, words);
     const Unlocked unlocked;
-    const Survey met = survey(field.data(), words.data(), grid);
-    return {met.count, of_order_key(met.low), of_order_key(met.high), met.has_nan()};
+    Survey met;
+    const double sum = survey_and_sum(field.data(), words.data(), grid, met);
+    return {told(met), sum};
 }
 
 double bind_sum(Field field, Words words) {
@@ -157,7 +174,8 @@ NB_MODULE(_fields, m) {
     const auto array = [](const char* name) { return nb::arg(name).noconvert(); };
     m.def("masked", &bind_masked, array("field"), array("words"), nb::arg("threads"), array("out"));
     m.def("luminance", &bind_luminance, array("components"), nb::arg("threads"), array("out"));
-    m.def("extremes", &bind_extremes, array("field"), array("words"));
+    m.def("extremes", &bind_extremes, array("field"), array("words").none());
+    m.def("summary", &bind_summary, array("field"), array("words"));
     m.def("sum", &bind_sum, array("field"), array("words"));
     m.def("distance", &bind_distance, array("mask"), array("contour"), nb::arg("spacing"), nb::arg("threads"),
           array("out"));

@@ -228,7 +228,7 @@ def maximum(i: Floats) -> float:
     >>> maximum(np.array([[[1, 3, 2]]], np.float32))
     3.0
     """
-    return float(np.max(_checked(i, "i"))) + 0.0
+    return extremes(i)[1]
 
 
 def minimum(i: Floats) -> float:
@@ -237,7 +237,16 @@ def minimum(i: Floats) -> float:
     >>> minimum(np.array([[[3, 1, 2]]], np.float32))
     1.0
     """
-    return float(np.min(_checked(i, "i"))) + 0.0
+    return extremes(i)[0]
+
+
+def extremes(i: Floats) -> tuple[float, float]:
+    """Find the smallest and the largest of all voxels in one pass; both NaN when one of them is.
+
+    >>> extremes(np.array([[[3, 1, 2]]], np.float32))
+    (1.0, 3.0)
+    """
+    return _bounds(_fields.extremes(_checked(i, "i"), None))
 
 
 def maximum_within(i: Floats, words: Words) -> float:
@@ -246,8 +255,7 @@ def maximum_within(i: Floats, words: Words) -> float:
     >>> maximum_within(np.array([[[1, 3, 2]]], np.float32), np.array([[[5]]], np.uint64))
     2.0
     """
-    _, high = _extremes(*_checked_with_mask(i, words))
-    return high
+    return extremes_within(i, words)[1]
 
 
 def minimum_within(i: Floats, words: Words) -> float:
@@ -256,8 +264,18 @@ def minimum_within(i: Floats, words: Words) -> float:
     >>> minimum_within(np.array([[[3, 1, 2]]], np.float32), np.array([[[5]]], np.uint64))
     2.0
     """
-    low, _ = _extremes(*_checked_with_mask(i, words))
-    return low
+    return extremes_within(i, words)[0]
+
+
+def extremes_within(i: Floats, words: Words) -> tuple[float, float]:
+    """Find the smallest and the largest voxel where the mask is true, in one pass; both NaN when one of them is.
+
+    An empty mask is a ValueError.
+
+    >>> extremes_within(np.array([[[3, 1, 2]]], np.float32), np.array([[[5]]], np.uint64))
+    (2.0, 3.0)
+    """
+    return _bounds(_fields.extremes(*_checked_with_mask(i, words)))
 
 
 def mean(i: Floats, words: Words) -> float:
@@ -275,6 +293,16 @@ def mean(i: Floats, words: Words) -> float:
         raise ValueError("empty mask")
     total: float = _fields.sum(i, words)
     return total / count
+
+
+def summary(i: Floats, words: Words) -> tuple[float, float, float]:
+    """`minimum_within`, `maximum_within` and `mean` in one pass. An empty mask is a ValueError.
+
+    >>> summary(np.array([[[1, 5, 2]]], np.float32), np.array([[[5]]], np.uint64))
+    (1.0, 2.0, 1.5)
+    """
+    met, total = _fields.summary(*_checked_with_mask(i, words))
+    return *_bounds(met), total / met[0]
 
 
 def moments(i: Floats) -> tuple[float, float, float]:
@@ -538,7 +566,7 @@ def otsu(field: Floats, words: Words, bins: int) -> Words:
         raise ValueError(f"bins: expected at least one, not {bins}")
     if not words.any():
         return words.copy()
-    low, high = _extremes(field, words)
+    low, high = extremes_within(field, words)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("a value that is not finite in the population")
     threshold = _fields.otsu_threshold(field, words, low, high, bins)
@@ -570,9 +598,9 @@ def _largest_where_zero(out: Floats, denominators: Floats) -> Floats:
     return out
 
 
-def _extremes(field: Floats, words: Words) -> tuple[float, float]:
-    """The smallest and the largest voxel of a mask that is not empty; both NaN if one is."""
-    count, low, high, has_nan = _fields.extremes(field, words)
+def _bounds(met: tuple[int, float, float, bool]) -> tuple[float, float]:
+    """The smallest and the largest of the voxels that a kernel has met; both NaN if one is."""
+    count, low, high, has_nan = met
     if count == 0:
         raise ValueError("empty mask")
     return (math.nan, math.nan) if has_nan else (low + 0.0, high + 0.0)

@@ -363,7 +363,10 @@ def _checked(array: object, dtype: type[_T], name: str) -> npt.NDArray[_T]:
         raise ValueError(f"{name}: expected three axes (z, y, x), not shape {array.shape}")
     if 0 in array.shape:
         raise ValueError(f"{name}: expected at least one voxel along each axis, not shape {array.shape}")
-    return np.require(array, requirements=("C_CONTIGUOUS", "ALIGNED"))
+    flags = array.flags  # usually there is nothing to do, which `require` takes longer to say than a small kernel runs
+    return (
+        array if flags.c_contiguous and flags.aligned else np.require(array, requirements=("C_CONTIGUOUS", "ALIGNED"))
+    )
 
 
 def _checked_words(words: object, nx: int) -> tuple[Words, int]:

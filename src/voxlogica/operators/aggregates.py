@@ -5,7 +5,7 @@ from __future__ import annotations
 from voxlogica._dataclass import dataclass
 from voxlogica.errors import Refusal
 from voxlogica.operators import operator
-from voxlogica.values import Image, Mask
+from voxlogica.values import Image, Mask, Record
 
 
 @operator()
@@ -41,7 +41,7 @@ def avg(a: Image, b: Mask) -> float:
     """
     from voxlogica.kernels import fields
 
-    _inhabited(b, "avg", "the mean over no voxel is not a number", "`avg0` is 0 then")
+    _inhabited(b, "avg")
     return fields.mean(a.array(), b.words())
 
 
@@ -72,7 +72,7 @@ def array_stats(a: Image) -> Statistics:
 
     array = a.array()
     total, mean, variance = fields.moments(array)
-    least, most = fields.minimum(array), fields.maximum(array)
+    least, most = fields.extremes(array)
     return Statistics(least, most, mean, variance**0.5, variance, total, float(array.size))
 
 
@@ -109,7 +109,7 @@ def minwithin(a: Image, b: Mask) -> float:
     """
     from voxlogica.kernels import fields
 
-    _inhabited(b, "minwithin", "there is no smallest of no voxel")
+    _inhabited(b, "minwithin")
     return fields.minimum_within(a.array(), b.words())
 
 
@@ -122,12 +122,69 @@ def maxwithin(a: Image, b: Mask) -> float:
     """
     from voxlogica.kernels import fields
 
-    _inhabited(b, "maxwithin", "there is no largest of no voxel")
+    _inhabited(b, "maxwithin")
     return fields.maximum_within(a.array(), b.words())
 
 
-def _inhabited(b: Mask, name: str, why: str, help: str = "") -> None:
+@dataclass(frozen=True)
+class Extremes:
+    """The least and the largest voxel of an image."""
+
+    min: float
+    max: float
+
+
+@operator(hidden=True)
+def extremes(a: Image) -> Extremes:
+    """`min` and `max` in one pass, for who wants both."""
+    from voxlogica.kernels import fields
+
+    return Extremes(*fields.extremes(a.array()))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The voxels of an image in a mask: whether there are any; if so the least, the largest and their mean, else 0."""
+
+    inhabited: bool
+    minwithin: float
+    maxwithin: float
+    avg: float
+
+
+@operator(hidden=True)
+def summary(a: Image, b: Mask) -> Summary:
+    """`minwithin`, `maxwithin`, `avg` and `avg0` in one pass, for who wants several; an empty b is no error yet."""
+    from voxlogica.kernels import fields, masks
+
+    if masks.count(b.words()) == 0:
+        return Summary(False, 0.0, 0.0, 0.0)
+    return Summary(True, *fields.summary(a.array(), b.words()))
+
+
+def of_summary(found: Record, name: str) -> float:
+    """What the operator of this name says of what `summary` has found."""
+    if name != "avg0" and not found["inhabited"]:
+        raise _empty(name)
+    value = found[name.rstrip("0")]
+    assert isinstance(value, float)
+    return value
+
+
+_WHY = {
+    "avg": ("the mean over no voxel is not a number", "`avg0` is 0 then"),
+    "minwithin": ("there is no smallest of no voxel", ""),
+    "maxwithin": ("there is no largest of no voxel", ""),
+}
+
+
+def _inhabited(b: Mask, name: str) -> None:
     from voxlogica.kernels import masks
 
     if masks.count(b.words()) == 0:
-        raise Refusal(f"`{name}` was given a mask with no true voxel, and {why}", help=help)
+        raise _empty(name)
+
+
+def _empty(name: str) -> Refusal:
+    why, help = _WHY[name]
+    return Refusal(f"`{name}` was given a mask with no true voxel, and {why}", help=help)

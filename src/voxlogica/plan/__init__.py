@@ -8,9 +8,11 @@ is claimed. Running the plan is left to `execution`, and what a value means to e
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from contextlib import nullcontext
 from types import MappingProxyType
 from typing import NamedTuple
 
+from voxlogica._collector import collector_paused
 from voxlogica._dataclass import dataclass, field
 from voxlogica.formula import BYTES, MASK, MODEL, Formula
 from voxlogica.identity import Id
@@ -18,6 +20,10 @@ from voxlogica.plan.rules import Chosen, rewrite
 from voxlogica.values import Space
 
 SCALAR_BYTES = 32
+
+_MANY = 10_000
+"""Of so many formulas a plan is made without looking for cycles, which would take a third of the time. (Not of fewer:
+tasks that return formulas have plans made all the time, and then nobody would ever look.)"""
 
 
 class Cost(NamedTuple):
@@ -126,6 +132,13 @@ def plan(goals: Sequence[Formula], known: Collection[Id] = (), costs: Costs = CO
     if all(goal.id in known for goal in distinct):
         return Workplan(distinct, (), distinct)
     formulas = list(_below(distinct, {}))
+    with collector_paused() if len(formulas) > _MANY else nullcontext():
+        return _planned(distinct, formulas, known, costs)
+
+
+def _planned(
+    distinct: tuple[Formula, ...], formulas: Sequence[Formula], known: Collection[Id], costs: Costs
+) -> Workplan:
     ways = rewrite(formulas, [goal.id for goal in distinct], costs.seconds)
     order: list[_Node] = []
     nodes: dict[Id, _Node] = {}

@@ -181,6 +181,17 @@ def _mask(like: Image | Mask, words: Words, negated: bool) -> Mask:
     return Mask.of(like.space, masks.complement(words, like.space.size[0]) if negated else words)
 
 
+@cache
+def of_summary() -> Operator:
+    """One of the numbers that `summary` finds in one pass."""
+    from voxlogica.operators import aggregates
+
+    body = aggregates.of_summary
+    parameters = (("found", operators()["summary"].result), ("name", STRING))
+    name = body.__name__
+    return Operator(name, name, 1, parameters, NUMBER, body, documentation(body), "scalar", hidden=True)
+
+
 COMPARE = _operator(compare, "voxels")
 COMPARE_MASKED = _operator(compare_masked, "voxels")
 COMPARE_DISTANCE = _operator(compare_distance, "ball")

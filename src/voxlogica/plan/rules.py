@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeAlias
 from voxlogica.formula import IMAGE, Formula, Formulas, Operator
 from voxlogica.identity import Id
 from voxlogica.operators import operators
+from voxlogica.operators.records import field
 from voxlogica.plan import fused
 
 
@@ -77,16 +78,19 @@ class Comparison(NamedTuple):
 
 
 class Seen:
-    """What is known of the formulas looked at so far, arguments before what uses them; and where ways are made."""
+    """What is known of all formulas, looked at arguments first; and where ways are made."""
 
     def __init__(self) -> None:
         self.table = Formulas()
         self.comparisons: dict[Id, Comparison] = {}
+        self.aggregates: defaultdict[tuple[Id, ...], set[Operator]] = defaultdict(set)
         self._relations = _relations()
 
     def look(self, formula: Formula) -> None:
-        """Sees whether a formula is a comparison."""
+        """Sees whether a formula is a comparison, or an aggregate of the same as others."""
         operator, arguments = formula.operator, formula.arguments
+        if operator is not None and operator in _aggregates():
+            self.aggregates[tuple([a.id for a in arguments])].add(operator)
         if operator in self._relations:
             k, image = arguments
             self.comparisons[formula.id] = Comparison(image, k, self._relations[operator], (formula,))
@@ -219,6 +223,30 @@ def _narrow(a: Formula, rho: object, bins: object) -> bool:
 
 
 @cache
+def _aggregates() -> Set[Operator]:
+    return {operators()[name] for name in ("min", "max", "minwithin", "maxwithin", "avg", "avg0")}
+
+
+def aggregates(formula: Formula, seen: Seen) -> Iterator[Way]:
+    """Several of min(i) and max(i), or of minwithin, maxwithin, avg and avg0 of the same i and b: one pass for all.
+
+    The pass keeps for each what the operator alone keeps, and meets the voxels in the same order: it compares, which no
+    order changes, and adds to the same sums. Whether the mask is empty, which is an error for some and not for all, is
+    said when one of the numbers is asked for.
+    """
+    operator, arguments = formula.operator, formula.arguments
+    if len(seen.aggregates[tuple([a.id for a in arguments])]) < 2:
+        return
+    assert operator is not None
+    if len(arguments) == 1:
+        shared = seen.table.apply(operators()["extremes"], arguments)
+        yield Way(seen.table.apply(field(shared.type, operator.name), (shared, seen.table.constant(operator.name))), ())
+    else:
+        shared = seen.table.apply(operators()["summary"], arguments)
+        yield Way(seen.table.apply(fused.of_summary(), (shared, seen.table.constant(operator.name))), ())
+
+
+@cache
 def _arithmetic() -> Set[Operator]:
     """The operators that make each voxel of an image of those at the same place."""
     names = (
@@ -297,6 +325,7 @@ RULES = (
     Rule("masked", 1, _masks, masked),
     Rule("difference", 1, lambda: {operators()["and"]}, difference),
     Rule("windows", 1, lambda: {operators()["crosscorrelation"]}, windows),
+    Rule("aggregates", 1, _aggregates, aggregates),
     Rule("slabs", 1, lambda: _masks() | _arithmetic(), slabs),
 )
 
@@ -379,13 +408,14 @@ def rewrite(order: Sequence[Formula], goals: Iterable[Id], seconds: Seconds) -> 
 def _proposed(order: Sequence[Formula]) -> dict[Id, list[Chosen]]:
     """Every way that some rule proposes, by formula."""
     seen, by_head, proposed = Seen(), _by_head(), {}
-    for formula in order:
-        rules = by_head.get(formula.operator)
-        if rules is not None:
-            seen.look(formula)
-            ways = [Chosen(rule, way) for rule in rules for way in rule.ways(formula, seen)]
-            if ways:
-                proposed[formula.id] = ways
+    headed = [formula for formula in order if formula.operator in by_head]
+    for formula in headed:
+        seen.look(formula)
+    for formula in headed:
+        rules = by_head[formula.operator]
+        ways = [Chosen(rule, way) for rule in rules for way in rule.ways(formula, seen)]
+        if ways:
+            proposed[formula.id] = ways
     return proposed
 
 

@@ -52,10 +52,13 @@ class Bound(NamedTuple):
 
 
 class DataSets:
-    """The data sets of a program while it is reduced; a file is bound when somebody asks for it."""
+    """The data sets of a program while it is reduced; a file is bound when somebody asks for it.
 
-    def __init__(self, settings: Settings, memo: images.Memo | None, shared: Shared) -> None:
-        self._settings, self._memo, self._shared = settings, memo, shared
+    What lies within the tolerance of an earlier image of its case, in the order of the patterns, takes that one's grid.
+    """
+
+    def __init__(self, settings: Settings, memo: images.Memo | None, shared: Shared, tolerance: float | None) -> None:
+        self._settings, self._memo, self._shared, self._tolerance = settings, memo, shared, tolerance
         self.leaves: list[Leaf] = []
 
     def find(self, patterns: tuple[str, ...], span: Span) -> Sequence[Callable[[str], str | Leaf | Refusal]]:
@@ -74,13 +77,29 @@ class DataSets:
         name = name if name in case.files or name in case.lacking else ""
         if name in case.lacking:
             return Refusal(f"{case.name}: {case.lacking[name]}")
-        path = case.files[name]
-        if path not in self._shared.files:
-            self._shared.files[path] = _bind(self._memo, path)
-        found = self._shared.files[path]
+        found = self._file(case.files[name])
         if isinstance(found, Leaf):
+            found = replace(found, space=self._space(case, name, found.space))
             self.leaves.append(found)
         return found
+
+    def _file(self, path: str) -> Leaf | Refusal:
+        if path not in self._shared.files:
+            self._shared.files[path] = _bind(self._memo, path)
+        return self._shared.files[path]
+
+    def _space(self, case: Case, name: str, space: Space) -> Space:
+        """The space of an image of a case: its own, or that of the first image it goes with."""
+        spaces: list[Space] = []
+        for other, path in case.files.items():
+            earlier = self._file(path) if other != name else None
+            own = earlier.space if isinstance(earlier, Leaf) else space
+            taken = next((each for each in spaces if images.difference(each, own, self._tolerance) is None), own)
+            if other == name:
+                return taken
+            if isinstance(earlier, Leaf) and taken is own:
+                spaces.append(own)
+        return space
 
 
 @dataclass(frozen=True)
@@ -165,7 +184,7 @@ def bind(
             spaces = {v: whole[n].space if n >= 0 else only for v, n in checked.grids.items()} | {DEFAULT: only}
             given = {variable: space for variable, space in spaces.items() if space is not None}
             table = shared.table
-            sets = DataSets(settings, memo, shared)
+            sets = DataSets(settings, memo, shared, options.grid_tolerance)
             slots = reduce(checked.code, whole, given, settings.parameters, settings.replace, table, sets.find)
             problems += _unfit(found, slots)
             if not problems:

@@ -217,6 +217,10 @@ class Difference:
     numbers: tuple[Number, ...]
     masks: tuple[Masks, ...]
 
+    def __repr__(self) -> str:
+        parts = (("definitions", self.definitions), ("numbers", self.numbers), ("masks", self.masks))
+        return f"<Difference: {', '.join(f'{len(found)} {name}' for name, found in parts)}>"
+
     def __bool__(self) -> bool:
         return bool(self.definitions or self.numbers or self.masks)
 

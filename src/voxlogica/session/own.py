@@ -6,9 +6,10 @@
         return my_filter(image.numpy(), radius)
 
 The annotations are the types the checker sees. The function gets volumes, numbers, truth values and texts, and returns
-such a value, or an array [i, j, k] for what has voxels. Its results are kept and found again under its module, its
-name, its version and its text: another text is another operator, and the version is raised when something changes
-that the text does not show, as a function it calls.
+such a value, or an array [i, j, k] for what has voxels, or an instance of a dataclass of these, which is a record to
+programs. Its results are kept and found again under its module, its name, its version and its text, with the fields of
+its record: another text is another operator, and the version is raised when something changes that the text does not
+show, as a function it calls.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, get_type_hints
 
 from voxlogica import identity, images, operators, values
+from voxlogica._dataclass import annotations_of
 from voxlogica.check.manual import entries
 from voxlogica.errors import ProgramError, Refusal, Source, Span, VoxLogicAError
-from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type
+from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type, record
 from voxlogica.images.files import Circumstance
 from voxlogica.session import volumes
 from voxlogica.session.volumes import Volume, shown
@@ -156,7 +158,8 @@ def _declaration(function: Callable[..., object], version: object, cost: str, is
     if library and not _installed(library):
         raise wrong(f"`{name}` is computed by the package {library!r}, which is not installed", "write it as pip does")
     parameters, needs_space, result = _signature(function, wrong)
-    digest = identity.file_digest([_text(function)]).hex()[:16]
+    described = [f"\n{field}: {kind}".encode() for field, kind in (result.fields or {}).items()]
+    digest = identity.file_digest([_text(function), *described]).hex()[:16]
     declaration = Operator(
         name=f"{module}:{name}#{digest}",
         symbol=name,
@@ -192,13 +195,23 @@ def _signature(
             needs_space = True
         else:
             parameters.append((each.name, _type(hints, each.name, f"`{each.name}` of `{name}`", wrong)))
-    result = _type(hints, "return", f"the result of `{name}`", wrong)
-    if result is MODEL:
+    result = _result_type(hints, name, wrong)
+    if MODEL in (result, *(result.fields or {}).values()):
         raise wrong(f"`{name}` returns a model, which only a file is", "return vx.Image")
     if result.spatial and not needs_space and not any(kind.spatial for _, kind in parameters):
         help = "take an image or a mask, or the grid:   (space: vx.Space, …)"
         raise wrong(f"`{name}` returns {_a(result)}, and nothing says on which grid", help)
     return tuple(parameters), needs_space, result
+
+
+def _result_type(hints: Mapping[str, object], name: str, wrong: Callable[..., VoxLogicAError]) -> Type:
+    """The type of a result: of a dataclass a record."""
+    hint = hints.get("return")
+    if annotations_of(hint) is None or hint in _TYPES:
+        return _type(hints, "return", f"the result of `{name}`", wrong)
+    fields = get_type_hints(hint)
+    kinds = [(each, _type(fields, each, f"`{each}` of the result of `{name}`", wrong)) for each in fields]
+    return record(*kinds)
 
 
 def _type(hints: Mapping[str, object], name: str, what: str, wrong: Callable[..., VoxLogicAError]) -> Type:
@@ -247,13 +260,19 @@ def _body(
 
     def body(*arguments: object) -> values.Value:
         result: object = _call(function, declaration(), arguments, {})
-        return result.plain if isinstance(result, Volume) else result  # type: ignore[return-value]
+        if isinstance(result, values.Record):
+            return values.Record({name: _plain(each) for name, each in result.items()})
+        return _plain(result)
 
     body.__module__, body.__qualname__ = function.__module__, f"{function.__qualname__}.{_BODY}{digest}"
     return body
 
 
 # Calls
+
+
+def _plain(value: object) -> values.Value:
+    return value.plain if isinstance(value, Volume) else value  # type: ignore[return-value]
 
 
 def _call(
@@ -267,7 +286,7 @@ def _call(
         raise  # what the engine knows to tell
     except Exception as error:
         raise Refusal(f"`{declaration.symbol}` raised {_told(error)}", _where(error)) from error
-    return _Result(declaration, space).checked(result)
+    return _Result(declaration.symbol, declaration.result, space).checked(result)
 
 
 def _has_space(value: object) -> bool:
@@ -287,11 +306,13 @@ def _where(error: Exception) -> tuple[str, ...]:
 class _Result:
     """What an operator has returned, made what it is declared to return; raises `Refusal` for anything else."""
 
-    def __init__(self, declaration: Operator, space: Space | None) -> None:
-        self._name, self._wanted, self._space = declaration.symbol, declaration.result, space
+    def __init__(self, name: str, wanted: Type, space: Space | None) -> None:
+        self._name, self._wanted, self._space = name, wanted, space
 
     def checked(self, result: object) -> object:
         """The value as people have it."""
+        if self._wanted.fields is not None:
+            return self._record(result, self._wanted.fields)
         if self._wanted.spatial:
             return shown(self._volume(result))
         plain = result.item() if hasattr(result, "item") and not getattr(result, "shape", None) else result
@@ -300,6 +321,13 @@ class _Result:
         if (self._wanted is BOOL and isinstance(plain, bool)) or (self._wanted is STRING and isinstance(plain, str)):
             return plain
         raise self._other(result)
+
+    def _record(self, result: object, fields: Mapping[str, Type]) -> values.Record:
+        if list(annotations_of(type(result)) or ()) != list(fields):
+            raise self._other(result)
+        found = {name: _Result(f"{self._name}.{name}", kind, self._space) for name, kind in fields.items()}
+        made: dict[str, Any] = {name: each.checked(getattr(result, name)) for name, each in found.items()}
+        return values.Record(made)
 
     def _other(self, result: object, help: str = "") -> Refusal:
         dtype = getattr(result, "dtype", None)

@@ -21,6 +21,7 @@ class Reason:
 
 NEW = "it is new: no earlier run had it"
 ORIGIN = "what the file says of its origin changed: a parameter, an expression or a version"
+PLANNED = "planning puts it in for others that are computed, and its value is not stored"
 LOST = "nothing changed, but its value is not stored: it was collected, or is too cheap to keep"
 
 
@@ -37,6 +38,8 @@ def reasons(
 
     def changed(formula: Formula) -> str:
         old = before.get(formula.id)
+        if formula.origin is None:
+            return PLANNED
         return why.get(formula.id) or _difference(records, formula, old, before, why, digests)
 
     return [Reason(task, why.setdefault(task.id, changed(task))) for task in tasks]

@@ -39,6 +39,10 @@ class Cases(Sequence[Case]):
     looked: tuple[tuple[str, int], ...] = ()
     columns: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        names = [case.name for case in self.items]
+        return f"<{len(names)} cases of {self.text}: {', '.join(names[:3])}{', …' if len(names) > 3 else ''}>"
+
     def __len__(self) -> int:
         return len(self.items)
 

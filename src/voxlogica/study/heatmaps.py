@@ -31,6 +31,9 @@ class HeatMap:
     means: dict[Cell, float]
     counts: dict[Cell, int]
 
+    def __repr__(self) -> str:
+        return "\n".join(self.lines())
+
     def __getitem__(self, cell: Cell) -> float:
         """The mean of a cell, given by the values of the axes in order; not a number where no case has one."""
         return self.means.get(cell, math.nan)

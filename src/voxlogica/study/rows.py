@@ -109,6 +109,9 @@ class Table:
         """A table of rows in any order."""
         return cls(tuple(sorted(rows, key=lambda row: row.place)), tuple(axes), tuple(measures))
 
+    def __repr__(self) -> str:
+        return f"<Table of {len(self.rows)} rows: {', '.join(self.columns)}>"
+
     def __len__(self) -> int:
         return len(self.rows)
 

@@ -191,6 +191,8 @@ def missing_operator(gap: Span, value: Span, call: str, before: str) -> Diagnost
     for word, sign in _SIGNS.items():
         if word in (value.text, before):
             help = f"`{word}` is written   {sign}"
+    if value.text in ("mm", "mm2", "mm3", "cm", "ml") and before[-1:].isdigit():
+        help = f"numbers bear no unit, lengths are in mm:   {before}"
     label = "another value begins here"
     if gap.start == value.start:
         return _error(message, value, label, help=help)
@@ -239,6 +241,8 @@ def only_extra(operator: Span) -> Diagnostic:
 
 def two_readings(before: Span, here: Span, by_levels: str, version_1: str) -> Diagnostic:
     """Two operators side by side that version 1 nests in another way than their levels do."""
+    if here.text[0] == "#":
+        return comment(here._replace(end=here.start + 1))
     return Diagnostic(
         "dialect",
         "brackets are missing: version 1 of the language reads this differently",

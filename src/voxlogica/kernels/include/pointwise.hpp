@@ -108,6 +108,20 @@ static void survey_row(const float* field, const Word* words, std::size_t nx, Su
     met.integral = met.integral && fractions == 0;
 }
 
+/// The least and the largest order key of n numbers that are met.
+VOXLOGICA_CLONES
+static void widen(const float* numbers, std::size_t n, Survey& met) {
+    std::int32_t low = met.low, high = met.high;
+    for (std::size_t i = 0; i < n; ++i) {
+        const std::int32_t key = order_key(numbers[i]);
+        low = std::min(low, key);
+        high = std::max(high, key);
+    }
+    met.low = low;
+    met.high = high;
+    met.count += n;
+}
+
 inline Survey survey(const float* field, const Word* words, const Grid& grid) {
     Survey met;
     for (std::size_t r = 0; r < grid.rows(); ++r) survey_row(field + r * grid.nx, words + r * grid.nw, grid.nx, met);
@@ -136,12 +150,27 @@ static void add_row(const float* field, const Word* words, std::size_t nx, Lanes
     lanes = held;
 }
 
+/// The sum of the lanes, in an order that is fixed.
+inline double total(const Lanes& lanes) {
+    const double* s = lanes.sum;
+    return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+}
+
 /// The sum over the mask, in double, in an order fixed by the shape alone.
 inline double sum(const float* field, const Word* words, const Grid& grid) {
     Lanes lanes;
     for (std::size_t r = 0; r < grid.rows(); ++r) add_row(field + r * grid.nx, words + r * grid.nw, grid.nx, lanes);
-    const double* s = lanes.sum;
-    return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+    return total(lanes);
+}
+
+/// `survey` and `sum` row by row: what one has read lies in the cache for the other.
+inline double survey_and_sum(const float* field, const Word* words, const Grid& grid, Survey& met) {
+    Lanes lanes;
+    for (std::size_t r = 0; r < grid.rows(); ++r) {
+        survey_row(field + r * grid.nx, words + r * grid.nw, grid.nx, met);
+        add_row(field + r * grid.nx, words + r * grid.nw, grid.nx, lanes);
+    }
+    return total(lanes);
 }
 
 }  // namespace voxlogica
