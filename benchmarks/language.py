@@ -77,7 +77,7 @@ def measure(name: str, make: Callable[[int], str], lines: int) -> None:
     done = time.process_time()
     leaves = [Leaf("", b"m", "test", 1, SPACE) for _ in checked.inputs]
     spaces = dict.fromkeys([*checked.grids, DEFAULT], SPACE)
-    slots = reduce(checked.code, leaves, spaces, {}, lambda text, _: text)
+    slots = reduce(checked.code, leaves, spaces, {}, lambda text: text)
     goals = [formula for goal in checked.goals if (formula := slots[goal.slot]) is not None]
     end = time.process_time()
     made, seconds = sum(1 for _ in below(goals)), end - start

@@ -110,7 +110,7 @@ def _goals(checked: Checked, arguments: Mapping[str, Argument], spacing: tuple[f
     if len({leaf.space.id for leaf in leaves}) == 1:
         free = [DEFAULT, *(variable for variable, number in checked.grids.items() if number < 0)]
         spaces |= dict.fromkeys(free, leaves[0].space)
-    slots = reduce(checked.code, leaves, spaces, settings, lambda text, _: text, table, lambda *_: ())
+    slots = reduce(checked.code, leaves, spaces, settings, lambda text: text, table, lambda *_: ())
     formulas = [slots[goal.slot] for goal in checked.goals]
     with ExecutionEngine(store, jobs=1) as engine:
         outcomes = dict(engine.run([formula for formula in formulas if formula is not None]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 
 import pytest
 
@@ -24,14 +25,23 @@ class Gate:
         return self.value
 
 
-def test_a_task_that_takes_too_long_fails_for_its_run_only():
+def rung_by_hand(engine: ExecutionEngine, monkeypatch: pytest.MonkeyPatch) -> SimpleQueue[Callable[[], None]]:
+    """What the engine's alarms would do, in their order: no clock decides which of them go off."""
+    bells: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    monkeypatch.setattr(engine._workers.alarms, "set", lambda _, ring: bells.put(ring))
+    return bells
+
+
+def test_a_task_that_takes_too_long_fails_for_its_run_only(monkeypatch: pytest.MonkeyPatch):
     """Another run waits for it; its thread is replaced; its late success is stored."""
     world, gate, storage = World(), Gate(), MemoryStorage()
     slow = world("slow", gate)
     after, quick = world("after", lambda a: a + 1, slow), world("quick", lambda: 1.0)
     with ExecutionEngine(storage, jobs=1) as engine:
-        patient = engine.run([after])
-        found = outcomes(engine, after, quick, task_timeout=0.05)
+        bells = rung_by_hand(engine, monkeypatch)
+        patient, hasty = engine.run([after]), engine.run([after, quick], task_timeout=0.05)
+        bells.get(timeout=SOON)()  # slow's, since there is one job, and it has that
+        found = dict(hasty)
         broken = found[after]
         assert isinstance(broken, Broken)
         assert broken.formula is slow
@@ -64,11 +74,15 @@ def test_threads_that_were_replaced_end_when_their_kernels_return():
     assert not any(thread.is_alive() for thread in workers._threads)
 
 
-def test_a_run_that_takes_too_long_fails_where_it_is_not_finished():
+def test_a_run_that_takes_too_long_fails_where_it_is_not_finished(monkeypatch: pytest.MonkeyPatch):
     world, gate = World(), Gate()
     quick, slow = world("quick", lambda: 1.0), world("slow", gate)
     with ExecutionEngine(MemoryStorage(), jobs=2) as engine:
-        found = outcomes(engine, quick, slow, timeout=0.2)
+        bells = rung_by_hand(engine, monkeypatch)
+        run = iter(engine.run([quick, slow], timeout=0.2))
+        found = dict([next(run)])
+        bells.get_nowait()()
+        found |= dict(run)
         assert isinstance(found[quick], Finished)
         assert found[slow].error.message == "the run was not finished after its limit of 0.2 s"  # type: ignore[union-attr]
         gate.go.set()

@@ -75,7 +75,7 @@ def made(text: str) -> int:
     """Makes the formulas of a program's goals; how many."""
     checked = check(parse(Source("t", text)))
     leaves = [Leaf("", b"m", "test", 1, SPACE) for _ in checked.inputs]
-    slots = reduce(checked.code, leaves, dict.fromkeys([*checked.grids, DEFAULT], SPACE), {}, lambda text, _: text)
+    slots = reduce(checked.code, leaves, dict.fromkeys([*checked.grids, DEFAULT], SPACE), {}, lambda text: text)
     return sum(slots[goal.slot] is not None for goal in checked.goals)
 
 

@@ -470,9 +470,7 @@ def no_sequence(word: Span, argument: Expression, kind: Kind | None, takes: str,
     return Diagnostic("type", message, word, "", (Mark(argument.span, "", "~"), *marks), help=help)
 
 
-def no_number(
-    word: Span, argument: Expression, kind: Kind | None, marks: tuple[Mark, ...], whole: bool = True
-) -> Diagnostic:
+def no_number(argument: Expression, kind: Kind | None, marks: tuple[Mark, ...], whole: bool = True) -> Diagnostic:
     """An index or a bound that is no number, or another number that is none."""
     message = f"a {'whole ' * whole}number is wanted here, and this is {one(kind)}"
     return Diagnostic("type", message, argument.span, "", tuple(mark for mark in marks if mark.span != argument.span))

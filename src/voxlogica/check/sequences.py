@@ -327,7 +327,7 @@ def _is_number(
     """Whether an operand is a number, a whole one unless said, as far as can be seen; says so when it is not."""
     if operand.kind is not None and not fits(NUMBER, operand.kind):
         marks, traces = checker.marks(body, argument, operand.kind)
-        problem = messages.no_number(word, argument, operand.kind, tuple(marks), whole)
+        problem = messages.no_number(argument, operand.kind, tuple(marks), whole)
         body.problems.append(Problem(problem, Place(word), tuple(traces)))
         return False
     if whole and isinstance(argument, Number) and not argument.value.is_integer():

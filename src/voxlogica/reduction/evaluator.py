@@ -96,7 +96,7 @@ def reduce(
     leaves: Sequence[Leaf],
     spaces: Mapping[int, Space],
     parameters: Mapping[str, Scalar],
-    replace: Callable[[str, Span], str],
+    replace: Callable[[str], str],
     table: Formulas | None = None,
     cases: Finder | None = None,
 ) -> Reduced:
@@ -135,7 +135,7 @@ class _Reducer(Loops):
         leaves: Sequence[Leaf],
         spaces: Mapping[int, Space],
         parameters: Mapping[str, Scalar],
-        replace: Callable[[str, Span], str],
+        replace: Callable[[str], str],
         cases: Finder | None,
         made: Mapping[int, int],
     ) -> None:
@@ -267,10 +267,10 @@ class _Reducer(Loops):
                 return self.table.constant(value, Origin(span))
             case Setting(name, default, span):
                 if name not in self.parameters and isinstance(default, str):
-                    default = self.replace(default, span)
+                    default = self.replace(default)
                 return self.table.constant(self.parameters.get(name, default), Origin(span))
             case Text(template, span):
-                return self.table.constant(self.replace(template, span), Origin(span))
+                return self.table.constant(self.replace(template), Origin(span))
             case Input(number, span):
                 return self.table.leaf(self.leaves[number], Origin(span))
         raise TypeError(f"{step} reads slots")

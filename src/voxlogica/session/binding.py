@@ -65,7 +65,7 @@ class DataSets:
         """The cases that patterns describe, each with what its names stand for. Raises `InputError`."""
         from voxlogica.study.cases import find
 
-        texts = [self._settings.replace(pattern, span) for pattern in patterns]
+        texts = [self._settings.replace(pattern) for pattern in patterns]
         try:
             return [partial(self._part, case) for case in find(texts)]
         except ProgramError as error:
@@ -128,7 +128,7 @@ def outputs(checked: Checked, settings: Settings, options: Options) -> dict[int,
     for number, goal in enumerate(checked.goals):
         if goal.word != "save":
             continue
-        text = settings.replace(goal.text.value, goal.text.span)
+        text = settings.replace(goal.text.value)
         path = Path(text)
         if options.output_dir is not None:
             path = options.output_dir / path

@@ -226,7 +226,7 @@ def goals(bound: Bound, checked: Checked, settings: Settings, program: str) -> l
             continue  # the run was asked to save nothing
         formula = bound.slots[goal.slot]
         assert formula is not None, "a goal without a formula passed the checker"
-        text = settings.replace(goal.text.value, goal.text.span)
+        text = settings.replace(goal.text.value)
         made = Goal(formula, f'{goal.word} "{text}"', goal.span, number, label=text)
         output = bound.outputs.get(number)
         if output is not None:

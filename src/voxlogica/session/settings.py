@@ -46,13 +46,13 @@ class Settings:
     names: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)
 
-    def replace(self, template: str, span: Span) -> str:
+    def replace(self, template: str) -> str:
         """A string with its names replaced."""
         return replaced(template, self.names.__getitem__)
 
     def path(self, input: InputSlot) -> str:
         """Where an input is."""
-        return self.files.get(input.name) or self.replace(input.path.value, input.path.span)
+        return self.files.get(input.name) or self.replace(input.path.value)
 
 
 def program_names(path: Path | None) -> dict[str, str]:

@@ -220,7 +220,7 @@ class Lending(Protocol):
         ...
 
 
-class Slots(Protocol):
+class Notes(Protocol):
     """Where a process notes what its workers run, for those who come after it."""
 
     def running(self, slot: int, id: TaskId | None) -> None:
@@ -233,7 +233,7 @@ class Lasting(Protocol):
     """What a store that outlives processes has besides: it knows what they were running when they died."""
 
     @property
-    def live(self) -> Slots | None:
+    def live(self) -> Notes | None:
         """This process's notes; None when it may not write."""
         ...
 

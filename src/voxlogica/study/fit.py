@@ -19,8 +19,6 @@ from voxlogica._dataclass import dataclass
 from voxlogica.errors import Diagnostic, ProgramError
 from voxlogica.study.cases import ONLY, Case, Cases
 
-PLACES = ("INPUTDIR", "OUTPUTDIR")
-
 
 @dataclass(frozen=True)
 class Needs:
