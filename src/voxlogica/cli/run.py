@@ -52,7 +52,7 @@ def run(options: Options) -> int:
                     return _follow(running, progress, watchers.watcher, options, said)
                 except KeyboardInterrupt:
                     progress.pause()
-                    if not options.no_store:
+                    if not (options.no_store or options.quiet):
                         print(KEPT, file=sys.stderr)
                     raise
 
