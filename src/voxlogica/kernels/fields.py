@@ -228,7 +228,7 @@ def maximum(i: Floats) -> float:
     >>> maximum(np.array([[[1, 3, 2]]], np.float32))
     3.0
     """
-    return extremes(i)[1]
+    return float(np.max(_checked(i, "i"))) + 0.0
 
 
 def minimum(i: Floats) -> float:
@@ -237,7 +237,7 @@ def minimum(i: Floats) -> float:
     >>> minimum(np.array([[[3, 1, 2]]], np.float32))
     1.0
     """
-    return extremes(i)[0]
+    return float(np.min(_checked(i, "i"))) + 0.0
 
 
 def extremes(i: Floats) -> tuple[float, float]:
