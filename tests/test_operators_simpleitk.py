@@ -74,6 +74,8 @@ def test_what_a_function_gives_is_what_the_list_says(name: str) -> None:
         ("Add(i, i)", lambda: sitk.Add(itk(I), itk(I))),
         ("DiscreteGaussian(i, [1, 2, 1])", lambda: sitk.DiscreteGaussian(itk(I), [1, 2, 1])),
         ("Median(i, [1, 1, 2])", lambda: sitk.Median(itk(I), [1, 1, 2])),
+        ("Median(i, 2)", lambda: sitk.Median(itk(I), [2, 2, 2])),
+        ("DiscreteGaussian(i, 2.5)", lambda: sitk.DiscreteGaussian(itk(I), [2.5] * 3)),
         ("GradientMagnitude(i)", lambda: sitk.GradientMagnitude(itk(I))),
         ("BinaryThreshold(i, 0.25, 0.75)", lambda: sitk.BinaryThreshold(itk(I), 0.25, 0.75)),
         ("OtsuThreshold(i)", lambda: sitk.OtsuThreshold(itk(I))),

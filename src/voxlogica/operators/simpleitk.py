@@ -29,6 +29,8 @@ _PARAMETERS: Mapping[str, tuple[Type, ...]] = {
     "image": _IMAGES, "number": (NUMBER,), "whole": (NUMBER,), "bool": (BOOL,), "text": (STRING,),
     "constant": (STRING,), "numbers": (sequence(NUMBER),), "wholes": (sequence(NUMBER),),
 }  # fmt: skip
+_ALONG = ("kernelRadius", "radius", "neighborhoodRadius", "variance", "sigma", "maximumError")
+"""Parameters with a number for each axis, for which one number stands that is the same along all of them."""
 _RESULTS: Mapping[str, Type] = {
     "image": IMAGE, "mask": MASK, "labels": LABELS, "model": MODEL, "number": NUMBER, "bool": BOOL, "text": STRING,
     "numbers": sequence(NUMBER),
@@ -97,7 +99,7 @@ def family(symbol: str) -> Family | None:
 def _family(symbol: str, way: Function) -> Family:
     usable = [kind for kind in _IMAGES if way.result([kind]) != "-"]
     parameters = [
-        (name, tuple(usable) if n == 0 else _PARAMETERS[kind]) for n, (name, kind, _) in enumerate(way.parameters)
+        (name, tuple(usable) if n == 0 else _types(name, kind)) for n, (name, kind, _) in enumerate(way.parameters)
     ]
     results = dict.fromkeys(result for result in way.results if result != "-")
     return Family(
@@ -110,6 +112,10 @@ def _family(symbol: str, way: Function) -> Family:
         defaults=tuple([default for _, _, default in way.parameters]),
         whole=frozenset([n for n, (_, kind, _) in enumerate(way.parameters) if kind == "whole"]),
     )
+
+
+def _types(name: str, kind: str) -> tuple[Type, ...]:
+    return (*_PARAMETERS[kind], NUMBER) if name in _ALONG and NUMBER not in _PARAMETERS[kind] else _PARAMETERS[kind]
 
 
 def _operator(symbol: str, way: Function, kinds: tuple[Type, ...]) -> Operator:
@@ -129,12 +135,13 @@ def _operator(symbol: str, way: Function, kinds: tuple[Type, ...]) -> Operator:
 
 def _computed(way: Function, as_numbers: bool, result: str, *values: Value) -> Value:
     sitk = simpleitk(f"simpleitk.{way.name}")
-    given = [
-        _given(sitk, way.name, parameter, value, as_numbers)
-        for parameter, value in zip(way.parameters, values, strict=False)
-    ]
     first = values[0]
     assert isinstance(first, (Mask, Image, Model))
+    axes = first.space.dimensions
+    given = [
+        _given(sitk, way.name, parameter, value, as_numbers, axes)
+        for parameter, value in zip(way.parameters, values, strict=False)
+    ]
     with _one_at_a_time:  # the number of threads is a setting of the whole library, and may be the user's too
         threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
@@ -166,11 +173,15 @@ def _statistics(sitk: Any, image: Any) -> tuple[float, ...]:
 # Arguments
 
 
-def _given(sitk: Any, function: str, parameter: tuple[str, str, str], value: Value, as_numbers: bool) -> object:
+def _given(
+    sitk: Any, function: str, parameter: tuple[str, str, str], value: Value, as_numbers: bool, axes: int
+) -> object:
     """An argument as SimpleITK takes it."""
     name, kind, _ = parameter
     if isinstance(value, (Mask, Image, Model)):
         return _image(sitk, function, value, as_numbers and name in _OPERANDS)
+    if kind in ("wholes", "numbers") and isinstance(value, float):
+        value = (value,) * axes
     if kind == "whole":
         return _whole(function, name, value)
     if kind == "wholes":
