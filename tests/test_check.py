@@ -36,7 +36,7 @@ def goals(text: str, *spaces: Space, digests: tuple[bytes, ...] = (), **paramete
     only = bound[0].space if bound else None
     known = {v: bound[n].space if n >= 0 else only for v, n in each.grids.items()} | {DEFAULT: only}
     known = {v: space for v, space in known.items() if space is not None}
-    slots = reduce(each.code, bound, known, parameters, lambda text, span: text, Formulas())
+    slots = reduce(each.code, bound, known, parameters, lambda text: text, Formulas())
     found = [slots[goal.slot] for goal in each.goals]
     assert all(formula is not None for formula in found)
     return [formula for formula in found if formula is not None]
@@ -233,7 +233,7 @@ def test_imports_come_once_and_before_what_follows(tmp_path: Path, monkeypatch: 
     main = tmp_path / "main.imgql"
     main.write_text('import "lib/a" import "lib/b.imgql" import "stdlib" import "RegionCalculus" print "v" a .+. b')
     each = check(parse(Source("main.imgql", main.read_text())), main, "main.imgql")
-    slots = reduce(each.code, [], {}, {}, lambda text, span: text)
+    slots = reduce(each.code, [], {}, {}, lambda text: text)
     assert slots[each.goals[0].slot].id == ids('print "v" (2 .+. 1) .+. 2')[0]  # type: ignore[union-attr]
 
 

@@ -5,9 +5,11 @@ Commands are imported when they are called, so that `voxlogica version` costs wh
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -33,6 +35,10 @@ STATUS: dict[type[VoxLogicAError], int] = {
 INTERRUPTED = 130
 
 
+def _deaf() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -41,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Threads that come back from a kernel or a decompressor want the interpreter for microseconds, and by default wait
     # 5 ms for it while another one imports or plans.
     sys.setswitchinterval(0.0005)
+    # All is done then: a Ctrl-C that comes while the interpreter tidies up would end a whole run as if it were not.
+    atexit.unregister(_deaf)
+    atexit.register(_deaf)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a stream's encoding lacks is shown by its number
             stream.reconfigure(errors="backslashreplace")
