@@ -116,8 +116,6 @@ def _unheard(error: OSError) -> int:
 
 def _interrupted() -> int:
     """Ctrl-C: what is stored stays, and nothing half written is left. A second one ends at once."""
-    import signal
-
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     print("interrupted", file=sys.stderr)
     _leave(INTERRUPTED)

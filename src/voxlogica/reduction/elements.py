@@ -83,3 +83,14 @@ def done(slot: Slot) -> Process:
     """The work towards what is there already."""
     yield from ()
     return slot
+
+
+def drawn(source: Elements) -> Generator[Process, Slot, list[Formula] | Slot]:
+    """All elements of a sequence, or the first that is no formula; to be gone through with `yield from`."""
+    found: list[Formula] = []
+    for number in range(source.length):
+        element = yield source.element(number)
+        if not isinstance(element, Formula):
+            return element
+        found.append(element)
+    return found

@@ -51,7 +51,7 @@ from voxlogica.reduction.code import (
     Text,
     Together,
 )
-from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, listed, run
+from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, drawn, listed, run
 from voxlogica.reduction.late import (
     CUT,
     EACH,
@@ -341,12 +341,9 @@ class _Reducer(Loops):
         """A sequence as the one value that an operator takes."""
         if source.length > MOST:
             return too_many("an operator", source, origin)
-        found: list[Formula] = []
-        for number in range(source.length):
-            element = yield source.element(number)
-            if not isinstance(element, Formula):
-                return element
-            found.append(element)
+        found = yield from drawn(source)
+        if not isinstance(found, list):
+            return found
         return self.table.apply(items(tuple([each.type for each in found])), tuple(found), source.space)
 
     def turn(self, code: Code, space: Space | None, around: _Frame) -> Turn:

@@ -15,7 +15,7 @@ from voxlogica.operators.records import field
 from voxlogica.operators.sequences import summary
 from voxlogica.operators.stacks import BEGIN, LAYERS, STREAMS, cuts, joined, quantile
 from voxlogica.operators.stacks import part as part_of
-from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, listed, part
+from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, drawn, listed, part
 from voxlogica.values import Space
 
 Scalar = bool | float | str
@@ -188,12 +188,9 @@ class Loops:
         if not source.length:
             wanted = "largest element" if word == "argmax" else word
             return Absent(f"`{word}` was given an empty sequence, which has no {wanted}", "", origin)
-        found: list[Formula] = []
-        for number in range(source.length):
-            element = yield source.element(number)
-            if not isinstance(element, Formula):
-                return element
-            found.append(element)
+        found = yield from drawn(source)
+        if not isinstance(found, list):
+            return found
         for each in more:
             if not isinstance(each, Formula):
                 return each
