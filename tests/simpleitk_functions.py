@@ -4,11 +4,12 @@
 
 writes `operators/simpleitk.txt`, from which the namespace `simpleitk` is made without importing SimpleITK. A line is
 
-    Name(parameter: type = default; …) -> result of a number image, of a mask, of labels
+    Name(parameter: type = default; …) -> result of a number image, of a mask, of labels, of colours
 
-with `-` where there is no result, or `Name: reason` for a function that programs cannot use. Each function is tried on
-a small image of each kind, in a process of its own: some crash. From the first parameter on whose type is not known
-here the parameters are left out, if they have defaults.
+with `-` where there is no result, or `Name: reason` for a function that programs cannot use; the types are those of
+`operators/simpleitk_arguments.py`, and `axes` before one says that it has an element for each axis. Each function is
+tried on a small image of each kind, in a process of its own: some crash. From the first parameter on whose type is not
+known here the parameters are left out, if they have defaults.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import inspect
 import multiprocessing
 import re
 import sys
+from ast import literal_eval
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,24 +27,39 @@ import numpy as np
 import SimpleITK as sitk
 
 import voxlogica.operators
+from voxlogica.operators.simpleitk_grids import RULES
 
 FILE = Path(voxlogica.operators.__file__).with_name("simpleitk.txt")
 
 _TYPES = {
-    "Image": "image", "SimpleITK.SimpleITK.Image": "image", "bool": "bool", "double": "number", "float": "number",
-    "std::string": "text", "std::string const &": "text", "VectorDouble": "numbers", "List[float]": "numbers",
-    "VectorUInt32": "wholes", "VectorInt32": "wholes", "VectorUInt8": "wholes", "List[int]": "wholes",
-    "itk::simple::KernelEnum": "constant",
+    "Image": "image", "SimpleITK.SimpleITK.Image": "image", "VectorOfImage": "images", "bool": "bool",
+    "double": "number", "float": "number", "std::string": "text", "std::string const &": "text",
+    "VectorDouble": "numbers", "List[float]": "numbers", "VectorUInt32": "uint32s", "VectorInt32": "int32s",
+    "VectorUInt8": "uint8s", "List[int]": "uint32s", "VectorBool": "bools", "VectorUIntList": "points",
+    "DoubleDoubleMap": "pairs", "uint8_t": "uint8", "int": "int32", "unsigned int": "uint32", "uint32_t": "uint32",
+    "uint64_t": "uint64", "itk::simple::KernelEnum": "kernel", "itk::simple::InterpolatorEnum": "interpolator",
+    "itk::simple::PixelIDValueEnum": "pixel",
 }  # fmt: skip
-_WHOLE = re.compile(r"u?int\d*(_t)?|unsigned int")
+_OF_A_FILTER = re.compile(r"itk::simple::\w+Filter::\w+")
 _BINARY = {"insideValue", "foregroundValue", "replaceValue"}
 _LOGIC = {"Equal", "NotEqual", "Greater", "GreaterEqual", "Less", "LessEqual"}
-_EFFECTS = {"WriteImage", "WriteTransform", "Show", "ReadImage", "ReadTransform"}
-_RANDOM = re.compile("Noise|Random")
-_GRID = re.compile("Pad$|Crop$|Shrink$|^Expand$|^Resample$|^DICOMOrient$|^PermuteAxes$|^Flip$|^Slice$|^Paste$")
-_POINTS = {"ChangeLabel", "CollidingFronts", "ConfidenceConnected", "ConnectedThreshold", "FastMarching",
-           "FastMarchingBase", "IsolatedConnected", "NeighborhoodConnected"}  # fmt: skip
-"""What is nothing without a list of voxels, or a table, for which the language has no type."""
+_SEEDED = re.compile("Noise$")
+_NOT_ALONG = {("Tile", "layout"), ("N4BiasFieldCorrection", "maximumNumberOfIterations")}
+"""Lists that have not as many elements as there are axes."""
+_OTHER_GRID = ("outputRegionMode",)
+"""What decides whether the result lies on the grid of the image: it is left out, and all after it."""
+_REASONS = {
+    "effect": "WriteImage|WriteTransform|Show",
+    "input": "ReadImage|ReadTransform",
+    "random": "PatchBasedDenoising",
+    "transform": "BSplineTransformInitializer|CenteredTransformInitializer|CenteredVersorTransformInitializer"
+    "|LandmarkBasedTransformInitializer|TransformGeometry|TransformToDisplacementField",
+    "field": ".*DisplacementField.*|Warp|PhysicalPointSource|EdgePotential",
+    "complex": ".*FFT|.*Complex.*",
+    "objects": ".*LabelMap.*",
+    "python": "Get.*",
+}
+"""Why a function cannot be used, by its name, when it could not be tried or has no result."""
 _SECONDS = 60
 
 Parameter = tuple[str, str, str]  # name, type, default
@@ -63,10 +80,31 @@ def signatures(name: str) -> list[list[Parameter]]:
     known = []
     for parameters in found:
         cut = next((n for n, (_, kind, _) in enumerate(parameters) if not kind), len(parameters))
-        rest = parameters[cut:]
-        if cut and parameters[0][1] == "image" and all(default for _, _, default in rest):
-            known.append(parameters[:cut])
+        if (
+            cut
+            and parameters[0][1] in ("image", "images", "pixel")
+            and all(default for _, _, default in parameters[cut:])
+        ):
+            known.append(_placed(name, parameters[:cut]))
     return known
+
+
+def _placed(name: str, parameters: list[Parameter]) -> list[Parameter]:
+    """The parameters, with a word for those that have an element for each axis; all that a seed needs without default.
+
+    The seed that is their default is the time.
+    """
+    found = [
+        (each, "seed" if each == "seed" and kind == "uint32" else _along(name, each, kind, default), default)
+        for each, kind, default in parameters
+    ]
+    last = next((n for n, (_, kind, _) in enumerate(found) if kind == "seed"), -1)
+    return [(each, kind, "" if n <= last else default) for n, (each, kind, default) in enumerate(found)]
+
+
+def _along(name: str, parameter: str, kind: str, default: str) -> str:
+    several = kind.endswith("s") and kind not in ("images", "points", "pairs") and default not in ("", "[]")
+    return f"axes {kind}" if several and (name, parameter) not in _NOT_ALONG else kind
 
 
 def _split(text: str) -> list[str]:
@@ -85,8 +123,10 @@ def _parameter(text: str) -> Parameter | None:
     match = re.match(r"(.*\S)\s+(\w+)$", declared.strip())
     if match is None:
         return None
-    kind = match[1].removeprefix("itk::simple::") if "Enum" not in match[1] else match[1]
-    return match[2], _type(kind), _default(default.strip())
+    kind = (
+        match[1] if "Enum" in match[1] or _OF_A_FILTER.fullmatch(match[1]) else match[1].removeprefix("itk::simple::")
+    )
+    return match[2], "" if match[2] in _OTHER_GRID else _type(kind), _default(default.strip())
 
 
 def _annotated(parameter: inspect.Parameter) -> Parameter:
@@ -105,26 +145,35 @@ def _annotated(parameter: inspect.Parameter) -> Parameter:
 
 
 def _type(kind: str) -> str:
-    return "whole" if _WHOLE.fullmatch(kind) else _TYPES.get(kind, "")
+    return "choice" if _OF_A_FILTER.fullmatch(kind) else _TYPES.get(kind, "")
 
 
 def _default(text: str) -> str:
-    """A default as people read it."""
-    vector = re.fullmatch(r"std::vector<.*>\((.*)\)", text)
-    if vector and not vector[1]:
+    """A default as people read it; `…` where it is said in C++."""
+    text = re.sub(r"std::string\(\"(.*)\"\)", r"\1", text)
+    vector = re.fullmatch(r"std::(vector|map)<.*>\((.*)\)", text)
+    if vector and not vector[2]:
         return "[]"
+    if "::" in (vector[2] if vector else text):
+        return "…"
     if vector:
-        count, _, value = vector[1].partition(",")
-        if not count.strip().isdigit():
-            return text
-        return f"[{', '.join([value.strip() or '0'] * int(count))}]"
-    return "…" if "::" in text else text
+        count, _, value = vector[2].partition(",")
+        value = {"true": "True", "false": "False", "": "0"}.get(value.strip(), value.strip().removesuffix("u"))
+        return f"[{', '.join([value] * int(count))}]"
+    return text
 
 
 # Trying
 
+_SAMPLES = {
+    "number": 1.0, "bool": True, "numbers": [1.0] * 3, "pixel": sitk.sitkFloat32, "points": [[5, 4, 4], [3, 4, 4]],
+    "pairs": {1.0: 2.0}, **dict.fromkeys(("uint8", "uint32", "int32", "uint64", "seed"), 1),
+    **dict.fromkeys(("uint32s", "int32s", "uint8s"), [1] * 3),
+}  # fmt: skip
 
-def _samples(kind: str) -> Any:
+
+def sample(kind: str) -> Any:
+    """A small image with which functions are tried."""
     random = np.random.default_rng(7)
     z, y, x = np.indices((9, 10, 11))
     ball = (x - 5) ** 2 + (y - 4) ** 2 + (z - 4) ** 2 <= 9
@@ -132,17 +181,19 @@ def _samples(kind: str) -> Any:
         "image": (random.random(ball.shape) + 3 * ball).astype(np.float32),
         "mask": (ball | (x == 0)).astype(np.uint8),
         "labels": (ball + 2 * (x == 0)).astype(np.uint32),
+        "colours": random.random((*ball.shape, 3)).astype(np.float32),
     }[kind]
-    image = sitk.GetImageFromArray(array)
+    image = sitk.GetImageFromArray(array, isVector=kind == "colours")
     image.SetSpacing((1.0, 1.5, 0.75))
     image.SetOrigin((3.0, -4.0, 5.0))
     return image
 
 
 def _tried(name: str, parameters: list[Parameter], kind: str) -> str:
-    """The kind of the result, `-` when there is none, `grid` when it lies on another grid."""
-    given = [_given(each, kind) for each in parameters if not each[2]]
-    if ("maskValue", "whole", "255") in parameters:  # with masks of ours it must be given
+    """The kind of the result, `-` when there is none, `grid` when it lies on a grid that no rule says."""
+    needed = [n for n, (_, wanted, default) in enumerate(parameters) if not default or wanted in ("points", "pairs")]
+    given = [_given(each, kind) for each in parameters[: max(needed, default=0) + 1]]
+    if ("maskValue", "uint8", "255") in parameters:  # with masks of ours it must be given
         given = [
             each * 255 if name == "maskImage" else each for each, (name, _, _) in zip(given, parameters, strict=False)
         ]
@@ -157,18 +208,22 @@ def _tried(name: str, parameters: list[Parameter], kind: str) -> str:
         return "numbers"
     if not isinstance(result, sitk.Image):
         return "-"
-    first = given[0]
+    first = given[0][0] if isinstance(given[0], list) else given[0]
     for part in ("Size", "Spacing", "Origin", "Direction"):
-        if getattr(result, f"Get{part}")() != getattr(first, f"Get{part}")():
+        if name not in RULES and getattr(result, f"Get{part}")() != getattr(first, f"Get{part}")():
             return "grid"
     return _kind(name, parameters, kind, result)
 
 
-def _given(parameter: Parameter, kind: str) -> object:
-    name, wanted, _ = parameter
+def _given(parameter: Parameter, kind: str) -> Any:
+    name, wanted, default = parameter
+    if wanted == "images":
+        return [sample(kind)] * 3
     if wanted == "image":
-        return _samples("mask" if "ask" in name else "labels" if name.startswith("label") else kind)
-    return {"number": 1.0, "whole": 1, "bool": True, "numbers": [1.0] * 3, "wholes": [1] * 3}.get(wanted, "")
+        return sample("mask" if "ask" in name else "labels" if name.startswith("label") else kind)
+    if default and wanted not in ("points", "pairs", "pixel"):
+        return literal_eval(default)
+    return _SAMPLES.get(wanted.removeprefix("axes "), "")
 
 
 def _kind(name: str, parameters: list[Parameter], kind: str, result: Any) -> str:
@@ -219,23 +274,22 @@ def lines() -> Iterator[str]:
 
 
 def _lines(name: str) -> Iterator[str]:
-    if name in _EFFECTS:
-        yield f"{name}: effect"
+    named = next((reason for reason, pattern in _REASONS.items() if re.fullmatch(pattern, name)), "")
+    if named in ("effect", "input", "random", "python"):
+        yield f"{name}: {named}"
         return
-    for reason, applies in (("random", _RANDOM.search(name)), ("grid", _GRID.search(name)), ("type", name in _POINTS)):
-        if applies:
-            yield f"{name}: {reason}"
-            return
-    reason = "type"
-    written = []
+    grid, written = False, []
     for parameters in signatures(name):
+        if _SEEDED.search(name) and name != "Noise" and all(kind != "seed" for _, kind, _ in parameters):
+            continue
         results = [_result(name, parameters, kind) for kind in ("image", "mask", "labels")]
-        if "grid" in results:
-            reason = "grid"
-        elif set(results) != {"-"}:
+        alone = parameters[0][1] == "image" and set(results) == {"-"}  # what takes one component is not tried with more
+        results.append(_result(name, parameters, "colours") if alone else "-")
+        grid |= "grid" in results
+        if "grid" not in results and set(results) != {"-"}:
             shown = [f"{each}: {kind}{f' = {default}' if default else ''}" for each, kind, default in parameters]
             written.append(f"{name}({'; '.join(shown)}) -> {', '.join(results)}")
-    yield from written or [f"{name}: {reason}"]
+    yield from written or [f"{name}: {named or ('grid' if grid else 'other')}"]
 
 
 if __name__ == "__main__":

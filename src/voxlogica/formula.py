@@ -81,7 +81,8 @@ class Operator:
     with others, told apart by their types. All spatial arguments and a spatial result share one space; `needs_space`
     says that the body takes it first, without the user giving it. A `bridge` has its arguments on any grid, and its
     result on another that it is given. A `grid` says on which space the result lies when that is none of the
-    arguments': it is called with these, spaces in the place of what has voxels. `cost` names the class of its running
+    arguments': it is called with those of the numbers `decisive`, all if there are none, spaces in the place of what
+    has voxels. Arguments of the numbers `away` may lie on any grid. `cost` names the class of its running
     time; `isolate` has the body run in a process of its own, for what may crash or must be killable; `dynamic` says
     that the body returns formulas (see `Builder`), and `replayed` that it does so quickly, from numbers and truth
     values: these are then stored in the formulas' place. The arguments of one that is `apart` may lie on several grids.
@@ -110,6 +111,8 @@ class Operator:
     bridge: bool = False
     grid: Callable[..., Space] | None = None
     count: int = 0
+    decisive: tuple[int, ...] = ()
+    away: frozenset[int] = frozenset()
 
     @cached_property
     def types(self) -> tuple[Type, ...]:
@@ -118,8 +121,8 @@ class Operator:
 
     @cached_property
     def spatial(self) -> tuple[int, ...]:
-        """The numbers of the parameters that have voxels."""
-        return tuple([n for n, kind in enumerate(self.types) if kind.spatial])
+        """The numbers of the parameters that have voxels, and not on any grid."""
+        return tuple([n for n, kind in enumerate(self.types) if kind.spatial and n not in self.away])
 
     @property
     def elsewhere(self) -> bool:
@@ -359,11 +362,11 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
     if len(arguments) != len(operator.parameters):
         raise ValueError(f"{operator} takes {len(operator.parameters)} arguments, not {len(arguments)}")
     anywhere = operator.elsewhere
-    for (name, wanted), argument in zip(operator.parameters, arguments, strict=True):
+    for n, ((name, wanted), argument) in enumerate(zip(operator.parameters, arguments, strict=True)):
         if argument.type is not wanted and not wanted.accepts(argument.type):
             raise TypeError(f"{operator}: {name} is a {wanted}, not a {argument.type}")
         here = argument.space
-        if here is not space and here is not None and not anywhere:
+        if here is not space and here is not None and not anywhere and n not in operator.away:
             if space is not None and here.id != space.id:
                 if operator.apart:
                     return None

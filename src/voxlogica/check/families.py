@@ -8,10 +8,12 @@ from voxlogica.check import messages
 from voxlogica.check.bodies import BAD, Body, Operand
 from voxlogica.check.names import Problem, Unknown, known
 from voxlogica.check.spaces import Place
+from voxlogica.errors import Refusal
 from voxlogica.formula import Operator, Type
 from voxlogica.operators.families import Family
 from voxlogica.reduction.code import Apply
-from voxlogica.syntax.ast import Call, Number
+from voxlogica.syntax.ast import Boolean, Call, Expression, List, Number, String
+from voxlogica.values import Value
 
 if TYPE_CHECKING:
     from voxlogica.check.expressions import Expressions
@@ -36,21 +38,37 @@ def apply_family(checker: Expressions, body: Body, node: Call, family: Family, g
         body.problems.append(Problem(problem, Place(node.name_span), tuple(traces)))
         return BAD
     way = ways[misfits.index(None)]
-    for number in way.whole & set(range(len(given))):
-        argument = node.arguments[number]
-        if isinstance(argument, Number) and not argument.value.is_integer():
-            checker.report(body, messages.no_whole_argument(node, way, number), argument.span)
-            return BAD
+    for number, argument in enumerate(node.arguments):
+        literal = _literal(argument)
+        if way.check is not None and literal is not None:
+            try:
+                way.check(number, literal)
+            except Refusal as refusal:
+                checker.report(body, messages.wrong_literal(argument, way, refusal), argument.span)
+                return BAD
     certain = [kind for kind in types if kind is not None]
     if len(certain) < len(types):
         return Operand(0, Unknown())
     operator = way.chosen(certain)
-    if not way.like:
+    if way.like is None or len(given) <= way.like:
         return checker.apply(body, operator, given, node.name_span)
-    *given, like = given
-    slots = tuple([operand.slot for operand in given])
+    like = given[way.like]
+    slots = tuple([checker.whole(body, each, node.name_span) for each in given if each is not like])
     slot = body.emit(Apply(operator, slots, like.grid, node.name_span))
     return Operand(slot, operator.result, like.grid)
+
+
+def _literal(argument: Expression) -> Value | None:
+    """The value of an argument that is written out: None when something is to be computed or replaced in it."""
+    match argument:
+        case Number(value) | Boolean(value):
+            return value
+        case String(text) if "$" not in text:
+            return text
+        case List(items):
+            values = [_literal(each) for each in items]
+            return None if None in values else tuple([each for each in values if each is not None])
+    return None
 
 
 def on_grid_of(checker: Expressions, body: Body, node: Call, operator: Operator, image: Operand) -> Operand:

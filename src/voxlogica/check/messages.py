@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from voxlogica.check.names import Kind, known
-from voxlogica.errors import Diagnostic, Mark, Span, close_matches
+from voxlogica.errors import Diagnostic, Mark, Refusal, Span, close_matches
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Type, signature
 from voxlogica.operators.families import Family
 from voxlogica.syntax.ast import Binder, Call, Expression, Field, Fold, List, Name
@@ -386,7 +386,7 @@ def no_choice(call: Call, family: Family, number: int, kind: Kind | None, marks:
     if known(kind) in (IMAGE, LABELS) and MASK in family.accepted(number):
         text = text_of(call.arguments[number])
         help = f"a comparison makes a mask of a number image, for example   {text} >. 0.5"
-    if family.like and number == len(family.parameters) - 1:
+    if number == family.like:
         help = "it takes the voxel grid of an image, for instance of another file that is loaded"
     certain = known(kind)
     if STRING in family.accepted(number) and isinstance(certain, Type) and certain.element is not None:
@@ -394,11 +394,9 @@ def no_choice(call: Call, family: Family, number: int, kind: Kind | None, marks:
     return Diagnostic("type", message, call.name_span, "", (operand, *marks), details=(family.signature,), help=help)
 
 
-def no_whole_argument(call: Call, family: Family, number: int) -> Diagnostic:
-    """A literal that is no whole number, where a family wants one."""
-    argument = call.arguments[number]
-    message = f"`{family.parameters[number][0]}` of `{call.name}` is a whole number, and {argument.span.text} is none"
-    return Diagnostic("type", message, argument.span, details=(family.signature,))
+def wrong_literal(argument: Expression, family: Family, refusal: Refusal) -> Diagnostic:
+    """A literal that an argument of a family cannot be."""
+    return Diagnostic("type", refusal.message, argument.span, details=(family.signature,), help=refusal.help)
 
 
 def wrong_goal(word: str, at: Span, value: Expression, kind: Kind | None, target: str, mark: Mark | None) -> Diagnostic:

@@ -190,7 +190,8 @@ def named(name: str) -> Operator | None:
     return None
 
 
-_NAMED = {str(kind): kind for kind in (NUMBER, BOOL, STRING, MODEL, IMAGE, MASK, LABELS, sequence(NUMBER))}
+_PLAIN = (NUMBER, BOOL, STRING, MODEL, IMAGE, MASK, LABELS)
+_NAMED = {str(kind): kind for kind in (*_PLAIN, *map(sequence, _PLAIN), sequence(sequence(NUMBER)))}
 
 
 @cache

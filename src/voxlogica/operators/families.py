@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from voxlogica._dataclass import dataclass
 from voxlogica.formula import IMAGE, LABELS, MASK, MODEL, Operator, Type
+from voxlogica.values import Value
 
 
 @dataclass(frozen=True, eq=False)
@@ -13,10 +14,11 @@ class Family:
     """Operators of one symbol that differ in the types of their arguments, as many as there are choices of types.
 
     `parameters` are the names, with the types that each may have; the last `optional` ones may be left out, and the
-    last one may be given again and again if `repeated`; of the last one nothing but its grid counts if `like`: it is no
-    argument of the operator, whose result lies there. Those at the numbers `whole` are whole numbers. `others` are
-    families of the same symbol, which take other arguments. `result` and the `defaults` are shown to people. The name
-    of an operator that `make` makes is the symbol with the types in brackets.
+    last one may be given again and again if `repeated`; of the one with the number `like` nothing but its grid counts:
+    it is no argument of the operator, whose result lies there. `check` refuses a literal, by the number of its
+    parameter, that this cannot be. `others` are families of the same symbol, which take other arguments. `result` and
+    the `defaults` are shown to people. The name of an operator that `make` makes is the symbol with the types in
+    brackets.
     """
 
     symbol: str
@@ -26,8 +28,8 @@ class Family:
     doc: str
     optional: int = 0
     repeated: bool = False
-    like: bool = False
-    whole: frozenset[int] = frozenset()
+    like: int | None = None
+    check: Callable[[int, Value], object] | None = None
     defaults: tuple[str, ...] = ()
     others: tuple[Family, ...] = ()
 

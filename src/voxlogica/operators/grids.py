@@ -102,7 +102,7 @@ it is 0 or false.
 [1.0, 2.0, 4.0, 0.0]
 >>> value("resample(geom.blank(2, 2, 1), i) + i", i=[1, 2, 4])
 [2.0, 3.0, 4.0]""",
-        like=True,
+        like=1,
     )
 )
 
@@ -122,10 +122,21 @@ def _part(i: Space, size: tuple[float, ...], index: tuple[float, ...]) -> Space:
         raise Refusal(
             f"`extract` cannot take {_listed(size)} voxels from {_listed(index)}: the image has {whole} voxels"
         )
+    return placed(i, [int(extent) for extent in size], index)
+
+
+def placed(i: Space, size: Sequence[int], index: Sequence[float], scale: Sequence[float] = ()) -> Space:
+    """The grid of so many voxels whose first one lies where i has that index, which need not be whole.
+
+    They are `scale` times as far apart as those of i, and go the other way where that is negative.
+    """
+    n, scale = i.dimensions, scale or (1.0,) * i.dimensions
     along = [spacing * low for spacing, low in zip(i.spacing, index, strict=True)]
     moved = [sum(i.direction[n * row + column] * along[column] for column in range(n)) for row in range(n)]
     origin = tuple([start + step for start, step in zip(i.origin, moved, strict=True)])
-    return Space(tuple([int(extent) for extent in size]), i.spacing, origin, i.direction)
+    spacing = tuple([step * abs(k) for step, k in zip(i.spacing, scale, strict=True)])
+    direction = tuple([-cosine if scale[place % n] < 0 else cosine for place, cosine in enumerate(i.direction)])
+    return Space(tuple(size), spacing, origin, direction)
 
 
 def _listed(numbers: tuple[float, ...]) -> str:

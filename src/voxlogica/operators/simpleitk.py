@@ -2,13 +2,14 @@
 
 What they take and give stands in `simpleitk.txt`, which a test compares with the installed version, so that SimpleITK
 is imported only when one of them is computed. Number images are float32 there, masks 0 and 1 in uint8, labels uint32;
-two images of different kinds are both taken as numbers. The grid of the first image is kept. They run on one thread, so
-that they give the same on every machine.
+two images of different kinds are both taken as numbers. Results lie on the grid of the first image, or on one that
+`simpleitk_grids` says. They run on one thread, so that they give the same on every machine.
 """
 
 from __future__ import annotations
 
 import re
+from ast import literal_eval
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -19,71 +20,88 @@ from typing import Any, NamedTuple
 from voxlogica._dataclass import replace
 from voxlogica.errors import Refusal
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type, sequence
+from voxlogica.images.grids import difference
 from voxlogica.operators.families import Family
 from voxlogica.operators.filters import simpleitk
+from voxlogica.operators.simpleitk_arguments import Parameter, image
+from voxlogica.operators.simpleitk_grids import RULES
 from voxlogica.values import Image, Labels, Mask, Model, Space, Value
 
 _FILE = Path(__file__).with_name("simpleitk.txt")
-_IMAGES = (MASK, LABELS, IMAGE, MODEL)
-_PARAMETERS: Mapping[str, tuple[Type, ...]] = {
-    "image": _IMAGES, "number": (NUMBER,), "whole": (NUMBER,), "bool": (BOOL,), "text": (STRING,),
-    "constant": (STRING,), "numbers": (sequence(NUMBER),), "wholes": (sequence(NUMBER),),
-}  # fmt: skip
-_ALONG = ("kernelRadius", "radius", "neighborhoodRadius", "variance", "sigma", "maximumError")
-"""Parameters with a number for each axis, for which one number stands that is the same along all of them."""
 _RESULTS: Mapping[str, Type] = {
     "image": IMAGE, "mask": MASK, "labels": LABELS, "model": MODEL, "number": NUMBER, "bool": BOOL, "text": STRING,
     "numbers": sequence(NUMBER),
 }  # fmt: skip
-_STATISTICS = "Statistics(image1: image) -> numbers, numbers, numbers"
-"""Minimum, maximum, mean, standard deviation, variance, sum and count: as version 2 has it; SimpleITK has a class."""
-_OPERANDS = ("image", "image1", "image2", "image3")
+_WRITTEN = """\
+Statistics(image1: image) -> numbers, numbers, numbers, -
+Resample(image1: image; referenceImage: like; transform: transform = identity; interpolator: interpolator = sitkLinear;\
+ defaultPixelValue: number = 0.0; outputPixelType: pixel = sitkUnknown; useNearestNeighborExtrapolator: bool = False)\
+ -> image, mask, labels, -
+Resample(image1: image; size: axes uint32s; transform: transform = identity; interpolator: interpolator = sitkLinear;\
+ outputOrigin: axes numbers = [0.0, 0.0, 0.0]; outputSpacing: axes numbers = [1.0, 1.0, 1.0];\
+ outputDirection: numbers = []; defaultPixelValue: number = 0.0; outputPixelType: pixel = sitkUnknown;\
+ useNearestNeighborExtrapolator: bool = False) -> image, mask, labels, -"""
+"""`Statistics` is minimum, maximum, mean, standard deviation, variance, sum and count: as version 2 has it; SimpleITK
+has a class. Of `Resample` SimpleITK does not say what it takes."""
+_OPERANDS = ("image", "image1", "image2", "image3", "images")
+_AWAY = frozenset({"kernelImage", "templateImage", "referenceImage", "sourceImage", "movingImage", "fixedImageMask",
+                   "movingImageMask"})  # fmt: skip
+"""Images that may lie on any grid."""
 _COUNTS: Mapping[str, int] = {"MinimumMaximum": 2, "Statistics": 7}
 """How many numbers those give that give several."""
 _one_at_a_time = Lock()
 
 
 class Function(NamedTuple):
-    """One way to call a function: its parameters, each with its type and default, and what it gives by the kind of the
-    first image, of a number image, a mask and labels; `-` is nothing."""
+    """One way to call a function: its parameters, and what it gives by the kind of the first image, of a number image,
+    a mask, labels, and a file of several components; `-` is nothing."""
 
     name: str
-    parameters: tuple[tuple[str, str, str], ...]
+    parameters: tuple[Parameter, ...]
     results: tuple[str, ...]
 
     def result(self, kinds: Sequence[Type]) -> str:
         """What it gives for such arguments."""
         images = set(self.operands(kinds))
-        return self.results[1 if images == {MASK} else 2 if images == {LABELS} else 0]
+        made = self.results[
+            1 if images == {MASK} else 2 if images == {LABELS} else 3 if self.takes_colours(kinds) else 0
+        ]
+        retyped = any(each.kind == "pixel" for each in self.parameters[: len(kinds)])
+        return "image" if retyped and made in ("mask", "labels") else made
+
+    def takes_colours(self, kinds: Sequence[Type]) -> bool:
+        """Whether the first image has several components: it cannot have one."""
+        return self.results[0] == "-" and self.operands(kinds)[:1] == [MODEL]
 
     def operands(self, kinds: Sequence[Type]) -> list[Type]:
         """The kinds of the images that it computes with: the first, and those that do not only say where."""
-        names = [name for name, _, _ in self.parameters]
-        return [kind for n, (kind, name) in enumerate(zip(kinds, names, strict=False)) if not n or name in _OPERANDS]
+        given = zip(self.parameters, kinds, strict=False)
+        found = [kind.element or kind for n, (each, kind) in enumerate(given) if not n or each.name in _OPERANDS]
+        return [kind for kind in found if kind.spatial]
 
 
 @cache
 def functions() -> Mapping[str, tuple[Function, ...] | str]:
     """All functions by name: the ways to call each, or the reason why it cannot be used."""
     found: dict[str, tuple[Function, ...] | str] = {}
-    for line in [*_FILE.read_text("utf-8").splitlines(), _STATISTICS]:
+    for line in [*_FILE.read_text("utf-8").splitlines(), *_WRITTEN.splitlines()]:
         name, bracket, rest = line.partition("(")
         if not bracket:
             name, _, reason = line.partition(": ")
             found[name] = reason
             continue
         inside, _, results = rest.rpartition(") -> ")
-        parameters = tuple([_parameter(text) for text in inside.split("; ")])
+        parameters = tuple([_parameter(name, text) for text in inside.split("; ")])
         earlier = found.get(name, ())
         assert not isinstance(earlier, str)
         found[name] = (*earlier, Function(name, parameters, tuple(results.split(", "))))
     return MappingProxyType(found)
 
 
-def _parameter(text: str) -> tuple[str, str, str]:
+def _parameter(function: str, text: str) -> Parameter:
     name, _, rest = text.partition(": ")
     kind, _, default = rest.partition(" = ")
-    return name, kind, default
+    return Parameter(function, name, kind.removeprefix("axes "), kind.startswith("axes "), default)
 
 
 @cache
@@ -97,51 +115,100 @@ def family(symbol: str) -> Family | None:
 
 
 def _family(symbol: str, way: Function) -> Family:
-    usable = [kind for kind in _IMAGES if way.result([kind]) != "-"]
-    parameters = [
-        (name, tuple(usable) if n == 0 else _types(name, kind)) for n, (name, kind, _) in enumerate(way.parameters)
-    ]
+    first = way.parameters[0].types
+    usable = tuple([kind for kind in first if way.result([kind]) != "-"])
     results = dict.fromkeys(result for result in way.results if result != "-")
+    like = next((n for n, each in enumerate(way.parameters) if each.kind == "like"), None)
     return Family(
         symbol,
-        tuple(parameters),
+        tuple([(each.name, each.types if n else usable) for n, each in enumerate(way.parameters)]),
         " or ".join([str(_RESULTS[result]) for result in results]),
         partial(_operator, symbol, way),
         f"The function {way.name} of SimpleITK.",
-        optional=sum(bool(default) for _, _, default in way.parameters),
-        defaults=tuple([default for _, _, default in way.parameters]),
-        whole=frozenset([n for n, (_, kind, _) in enumerate(way.parameters) if kind == "whole"]),
+        optional=sum(bool(each.default) for each in way.parameters),
+        defaults=tuple([each.default for each in way.parameters]),
+        like=like,
+        check=lambda number, value: way.parameters[number].checked(value),
     )
-
-
-def _types(name: str, kind: str) -> tuple[Type, ...]:
-    return (*_PARAMETERS[kind], NUMBER) if name in _ALONG and NUMBER not in _PARAMETERS[kind] else _PARAMETERS[kind]
 
 
 def _operator(symbol: str, way: Function, kinds: tuple[Type, ...]) -> Operator:
     """The operator for arguments of such types."""
-    result = way.result(kinds)
-    parameters = tuple([(name, kind) for (name, _, _), kind in zip(way.parameters, kinds, strict=False)])
+    result, rule = way.result(kinds), RULES.get(way.name)
+    pairs = list(zip(way.parameters, kinds, strict=False))
+    like = any(each.kind == "like" for each, _ in pairs)
+    shown = [IMAGE if each.kind == "like" else kind for each, kind in pairs]  # of which nothing else has part in ids
+    given = tuple([(each, kind) for each, kind in pairs if each.kind != "like"])
+    taken = tuple([each for each, _ in given])
+    decisive = tuple([n for n, each in enumerate(taken) if rule and _decides(rule.parameters, each)])
     return Operator(
-        name=f"{symbol}({', '.join(map(str, kinds))})", symbol=symbol, version=1, parameters=parameters,
-        result=_RESULTS[result], body=partial(_computed, way, len(set(way.operands(kinds))) > 1, result), doc="",
-        cost="window",
-        library="SimpleITK", count=_COUNTS.get(way.name, 0),
+        name=f"{symbol}({', '.join(map(str, shown))})", symbol=symbol, version=1,
+        parameters=tuple([(each.name, kind) for each, kind in given]), result=_RESULTS[result],
+        body=partial(_computed, way, taken, len(set(way.operands(kinds))) > 1, way.takes_colours(kinds), result),
+        doc="", cost="window", library="SimpleITK", count=_COUNTS.get(way.name, 0),
+        needs_space=like or rule is not None, bridge=like,
+        grid=partial(_grid, way, [taken[n] for n in decisive]) if rule and not like else None, decisive=decisive,
+        away=frozenset([n for n, each in enumerate(taken) if each.name in _AWAY]),
     )  # fmt: skip
+
+
+def _decides(names: Sequence[str], parameter: Parameter) -> bool:
+    return parameter.name in names or ("images" in names and parameter.kind == "image")
+
+
+# Grids
+
+
+def _grid(way: Function, decisive: Sequence[Parameter], *given: Any) -> Space:
+    """The grid of a result, from the arguments that decide on it, spaces in the place of images."""
+    known = dict(zip([each.name for each in decisive], given, strict=True))
+    spaces = [
+        each for value in given for each in (value if isinstance(value, tuple) else (value,)) if type(each) is Space
+    ]
+    axes = spaces[0].dimensions if spaces else len(known.get("size", (0, 0, 0)))
+    named = {each.name: each for each in way.parameters}
+    values: list[object] = []
+    for name in RULES[way.name].parameters:
+        if name == "images":
+            values.append(tuple(spaces))
+        elif isinstance(value := known.get(name), Space):
+            values.append(value)
+        else:
+            values.append(_default(named[name], axes) if value is None else named[name].checked(value, axes))
+    try:
+        return RULES[way.name].space(*values)
+    except Refusal as refusal:
+        raise Refusal(f"`simpleitk.{way.name}` {refusal.message}") from None
+
+
+def _default(parameter: Parameter, axes: int) -> object:
+    """What is meant where nothing is given; None where SimpleITK does not say."""
+    if parameter.default == "…":
+        return None
+    if parameter.kind == "text":
+        return parameter.default
+    value = literal_eval(parameter.default)
+    return tuple(value[:axes]) if isinstance(value, list) else value
 
 
 # Computing
 
 
-def _computed(way: Function, as_numbers: bool, result: str, *values: Value) -> Value:
+def _computed(
+    way: Function, taken: Sequence[Parameter], as_numbers: bool, colours: bool, result: str, *values: Any
+) -> Value:
     sitk = simpleitk(f"simpleitk.{way.name}")
-    first = values[0]
-    assert isinstance(first, (Mask, Image, Model))
-    axes = first.space.dimensions
+    space, values = (values[0], values[1:]) if isinstance(values[0], Space) else (None, values)
+    first = values[0][0] if isinstance(values[0], tuple) and values[0] else values[0]
+    here = first.space if isinstance(first, (Mask, Image, Model)) else space
+    assert here is not None
     given = [
-        _given(sitk, way.name, parameter, value, as_numbers, axes)
-        for parameter, value in zip(way.parameters, values, strict=False)
+        _given(sitk, parameter, value, as_numbers, colours and n == 0, here)
+        for n, (parameter, value) in enumerate(zip(taken, values, strict=True))
     ]
+    like = next((n for n, each in enumerate(way.parameters) if each.kind == "like"), None)
+    if like is not None:
+        given.insert(like, _reference(sitk, space or here))
     with _one_at_a_time:  # the number of threads is a setting of the whole library, and may be the user's too
         threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
@@ -151,7 +218,30 @@ def _computed(way: Function, as_numbers: bool, result: str, *values: Value) -> V
             raise Refusal(f"`simpleitk.{way.name}` cannot be computed with these arguments", _reasons(error)) from error
         finally:
             sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
-    return _taken(sitk, way.name, result, made, first.space)
+    return _taken(sitk, way.name, result, made, space or here)
+
+
+def _given(sitk: Any, parameter: Parameter, value: Any, as_numbers: bool, colours: bool, here: Space) -> object:
+    """An argument as SimpleITK takes it."""
+    as_numbers = as_numbers and parameter.name in _OPERANDS
+    if isinstance(value, (Mask, Image, Model)):
+        return image(sitk, parameter.function, value, as_numbers, colours or parameter.kind == "field")
+    if parameter.kind == "images":
+        if not value:
+            raise Refusal(f"{parameter.shown} has no images")
+        return [image(sitk, parameter.function, each, as_numbers) for each in value]
+    checked = parameter.checked(value, here.dimensions)
+    parameter.fitted(checked, here)
+    return parameter.foreign(sitk, checked, here.dimensions)
+
+
+def _reference(sitk: Any, space: Space) -> Any:
+    """An image of nothing on a grid."""
+    made = sitk.Image(list(space.size), sitk.sitkUInt8)
+    made.SetSpacing(space.spacing)
+    made.SetOrigin(space.origin)
+    made.SetDirection(space.direction)
+    return made
 
 
 def _reasons(error: Exception) -> tuple[str, ...]:
@@ -170,76 +260,11 @@ def _statistics(sitk: Any, image: Any) -> tuple[float, ...]:
     return (*[float(getattr(computed, f"Get{part}")()) for part in parts], float(image.GetNumberOfPixels()))
 
 
-# Arguments
-
-
-def _given(
-    sitk: Any, function: str, parameter: tuple[str, str, str], value: Value, as_numbers: bool, axes: int
-) -> object:
-    """An argument as SimpleITK takes it."""
-    name, kind, _ = parameter
-    if isinstance(value, (Mask, Image, Model)):
-        return _image(sitk, function, value, as_numbers and name in _OPERANDS)
-    if kind in ("wholes", "numbers") and isinstance(value, float):
-        value = (value,) * axes
-    if kind == "whole":
-        return _whole(function, name, value)
-    if kind == "wholes":
-        assert isinstance(value, tuple)
-        return [_whole(function, name, each) for each in value]
-    if kind == "numbers":
-        assert isinstance(value, tuple)
-        return list(value)
-    if kind == "constant":
-        assert isinstance(value, str)
-        found = getattr(sitk, value, None) if value.startswith("sitk") else None
-        if not isinstance(found, int):
-            message = (
-                f'`{name}` of `simpleitk.{function}` is the name of a constant of SimpleITK, and "{value}" is none'
-            )
-            raise Refusal(message, help='for example   "sitkBall"   or   "sitkBox"')
-        return found
-    return value
-
-
-def _whole(function: str, name: str, value: Value) -> int:
-    assert isinstance(value, float)
-    if not value.is_integer():
-        raise Refusal(f"`{name}` of `simpleitk.{function}` is a whole number, and {value!r} is none")
-    return int(value)
-
-
-def _image(sitk: Any, function: str, value: Mask | Image | Model, as_numbers: bool) -> Any:
-    import numpy as np
-
-    from voxlogica.kernels import masks
-
-    if isinstance(value, Mask):
-        array: Any = masks.unpack(value.words(), value.space.size[0])
-    elif isinstance(value, Labels):
-        array = value.array().astype(np.uint32)
-        if not np.array_equal(array, value.array()):
-            raise Refusal(f"`simpleitk.{function}` takes labels that are whole numbers, not negative")
-    elif isinstance(value, Model) and value.components > 1:
-        message = f"`simpleitk.{function}` takes images of one component, and this file has {value.components}"
-        raise Refusal(message, help="give it one of them:   intensity(image)   or   red(image)")
-    else:
-        array = value.array().reshape(value.space.shape)
-    if as_numbers:
-        array = array.astype(np.float32)
-    space = value.space
-    image = sitk.GetImageFromArray(array if space.dimensions == 3 else array[0])
-    image.SetSpacing(space.spacing)
-    image.SetOrigin(space.origin)
-    image.SetDirection(space.direction)
-    return image
-
-
 # Results
 
 
 def _taken(sitk: Any, function: str, result: str, made: Any, space: Space) -> Value:
-    """A result as a value of the logic."""
+    """A result as a value of the logic, on the grid where it must lie."""
     if result == "numbers":
         return tuple([float(each) for each in made])
     if result in ("number", "bool", "text"):
@@ -249,8 +274,7 @@ def _taken(sitk: Any, function: str, result: str, made: Any, space: Space) -> Va
 
     from voxlogica.kernels import masks
 
-    there = (made.GetSize(), made.GetSpacing(), made.GetOrigin(), made.GetDirection())
-    if there != (space.size, space.spacing, space.origin, space.direction):
+    if _is_elsewhere(made, space):
         size = " x ".join(map(str, made.GetSize()))
         message = f"`simpleitk.{function}` made an image of {size} voxels on another grid, which is not supported"
         raise Refusal(message, help="use   resample(image, like)   or   extract(image, size, index)")
@@ -269,3 +293,11 @@ def _taken(sitk: Any, function: str, result: str, made: Any, space: Space) -> Va
             raise Refusal(f"`simpleitk.{function}` made labels that are too large: more than 2^24")
         return Labels.of(space, numbers)
     return Image.of(space, numbers)
+
+
+def _is_elsewhere(made: Any, space: Space) -> bool:
+    """Whether an image of SimpleITK lies on another grid: rounding apart, which rules do in another order."""
+    if made.GetSize() != space.size:
+        return True
+    there = Space(made.GetSize(), made.GetSpacing(), made.GetOrigin(), made.GetDirection())
+    return difference(space, there) is not None

@@ -20,7 +20,8 @@ from voxlogica.formula import (
     Type,
     sequence,
 )
-from voxlogica.identity import Plain
+from voxlogica.identity import Id, Plain
+from voxlogica.images.grids import difference
 from voxlogica.operators.records import fields
 from voxlogica.operators.sequences import component, items
 from voxlogica.reduction.code import (
@@ -51,7 +52,7 @@ from voxlogica.reduction.code import (
     Text,
     Together,
 )
-from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, drawn, listed, run
+from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, listed, run
 from voxlogica.reduction.late import (
     CUT,
     EACH,
@@ -145,6 +146,7 @@ class _Reducer(Loops):
         self.main: list[Slot] = []
         self.calls: dict[tuple[object, ...], Slot] = {}
         self.holes = 0
+        self.homes: dict[Id, Space] = {}  # of a grid that was made of another, the one it all began with
 
     def run(self, code: Code, here: _Frame) -> Process:
         """The work of a code: its result."""
@@ -216,22 +218,28 @@ class _Reducer(Loops):
         """The space on which an operator's result lies that has a grid of its own."""
         assert operator.grid is not None
         known: list[object] = []
-        for (name, _), argument in zip(operator.parameters, arguments, strict=True):
-            given = self.decisive(argument)
+        for number in operator.decisive or range(len(arguments)):
+            name, given = operator.parameters[number][0], self.decisive(arguments[number])
             if given is None or (isinstance(given, tuple) and None in given):
                 help = "which voxels there are must follow from numbers and parameters alone"
                 return Absent(f"`{name}` of `{operator.symbol}` depends on an image here", help, origin)
             known.append(given)
         try:
-            return operator.grid(*known)
+            made = operator.grid(*known)
         except Refusal as refusal:
             return Absent(refusal.message, refusal.help, origin)
+        before = next((each for each in known if isinstance(each, Space)), None)
+        if before is None:
+            return made
+        home = self.homes.get(before.id, before)
+        self.homes.setdefault(made.id, home)
+        return next((each for each in (before, home) if difference(each, made) is None), made)
 
     def decisive(self, argument: Formula) -> object:
         """What of an argument may decide on a grid: its space, its number, its numbers; None when that is not known."""
         if argument.type.element is not None:
             listed = argument.operator is not None and argument.operator.name == "items"
-            return tuple([self.scalar(each) for each in argument.arguments]) if listed else None
+            return tuple([self.decisive(each) for each in argument.arguments]) if listed else None
         if argument.space is not None:
             return argument.space if argument.space.hole is None else None
         return self.scalar(argument)
@@ -341,9 +349,14 @@ class _Reducer(Loops):
         """A sequence as the one value that an operator takes."""
         if source.length > MOST:
             return too_many("an operator", source, origin)
-        found = yield from drawn(source)
-        if not isinstance(found, list):
-            return found
+        found: list[Formula] = []
+        for number in range(source.length):
+            element = yield source.element(number)
+            if isinstance(element, Elements):
+                element = yield self.whole_sequence(element, origin)
+            if not isinstance(element, Formula):
+                return element
+            found.append(element)
         return self.table.apply(items(tuple([each.type for each in found])), tuple(found), source.space)
 
     def turn(self, code: Code, space: Space | None, around: _Frame) -> Turn:
