@@ -27,6 +27,7 @@ import numpy as np
 import SimpleITK as sitk
 
 import voxlogica.operators
+from voxlogica.operators.simpleitk_arguments import Parameter
 from voxlogica.operators.simpleitk_grids import RULES
 
 FILE = Path(voxlogica.operators.__file__).with_name("simpleitk.txt")
@@ -62,10 +63,10 @@ _REASONS = {
 """Why a function cannot be used, by its name, when it could not be tried or has no result."""
 _SECONDS = 60
 
-Parameter = tuple[str, str, str]  # name, type, default
+Declared = tuple[str, str, str]  # name, type, default
 
 
-def signatures(name: str) -> list[list[Parameter]]:
+def signatures(name: str) -> list[list[Declared]]:
     """The parameters of each overload that can be used, as far as their types are known."""
     function = getattr(sitk, name)
     found = []
@@ -89,7 +90,7 @@ def signatures(name: str) -> list[list[Parameter]]:
     return known
 
 
-def _placed(name: str, parameters: list[Parameter]) -> list[Parameter]:
+def _placed(name: str, parameters: list[Declared]) -> list[Declared]:
     """The parameters, with a word for those that have an element for each axis; all that a seed needs without default.
 
     The seed that is their default is the time.
@@ -118,7 +119,7 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _parameter(text: str) -> Parameter | None:
+def _parameter(text: str) -> Declared | None:
     declared, _, default = text.partition("=")
     match = re.match(r"(.*\S)\s+(\w+)$", declared.strip())
     if match is None:
@@ -129,7 +130,7 @@ def _parameter(text: str) -> Parameter | None:
     return match[2], "" if match[2] in _OTHER_GRID else _type(kind), _default(default.strip())
 
 
-def _annotated(parameter: inspect.Parameter) -> Parameter:
+def _annotated(parameter: inspect.Parameter) -> Declared:
     kind = (
         parameter.annotation
         if isinstance(parameter.annotation, str)
@@ -189,10 +190,10 @@ def sample(kind: str) -> Any:
     return image
 
 
-def _tried(name: str, parameters: list[Parameter], kind: str) -> str:
+def _tried(name: str, parameters: list[Declared], kind: str) -> str:
     """The kind of the result, `-` when there is none, `grid` when it lies on a grid that no rule says."""
     needed = [n for n, (_, wanted, default) in enumerate(parameters) if not default or wanted in ("points", "pairs")]
-    given = [_given(each, kind) for each in parameters[: max(needed, default=0) + 1]]
+    given = [_given(name, each, kind) for each in parameters[: max(needed, default=0) + 1]]
     if ("maskValue", "uint8", "255") in parameters:  # with masks of ours it must be given
         given = [
             each * 255 if name == "maskImage" else each for each, (name, _, _) in zip(given, parameters, strict=False)
@@ -215,18 +216,19 @@ def _tried(name: str, parameters: list[Parameter], kind: str) -> str:
     return _kind(name, parameters, kind, result)
 
 
-def _given(parameter: Parameter, kind: str) -> Any:
+def _given(function: str, parameter: Declared, kind: str) -> Any:
     name, wanted, default = parameter
     if wanted == "images":
         return [sample(kind)] * 3
     if wanted == "image":
-        return sample("mask" if "ask" in name else "labels" if name.startswith("label") else kind)
+        operand = Parameter(function, name, wanted, False, default).operand
+        return sample(kind if operand else "mask" if "ask" in name else "labels")
     if default and wanted not in ("points", "pairs", "pixel"):
         return literal_eval(default)
     return _SAMPLES.get(wanted.removeprefix("axes "), "")
 
 
-def _kind(name: str, parameters: list[Parameter], kind: str, result: Any) -> str:
+def _kind(name: str, parameters: list[Declared], kind: str, result: Any) -> str:
     pixel = result.GetPixelIDTypeAsString()
     if "complex" in pixel or "label of" in pixel:
         return "-"
@@ -240,7 +242,7 @@ def _kind(name: str, parameters: list[Parameter], kind: str, result: Any) -> str
     return "mask" if values <= {0, 1} and (says_so or stays_mask) else "labels"
 
 
-def _try(name: str, parameters: list[Parameter], kind: str, answer: Any) -> None:
+def _try(name: str, parameters: list[Declared], kind: str, answer: Any) -> None:
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
@@ -249,7 +251,7 @@ def _try(name: str, parameters: list[Parameter], kind: str, answer: Any) -> None
         answer.send("-")
 
 
-def _result(name: str, parameters: list[Parameter], kind: str) -> str:
+def _result(name: str, parameters: list[Declared], kind: str) -> str:
     here, there = multiprocessing.Pipe()
     process = multiprocessing.Process(target=_try, args=(name, parameters, kind, there))
     process.start()

@@ -43,7 +43,6 @@ Resample(image1: image; size: axes uint32s; transform: transform = identity; int
  useNearestNeighborExtrapolator: bool = False) -> image, mask, labels, -"""
 """`Statistics` is minimum, maximum, mean, standard deviation, variance, sum and count: as version 2 has it; SimpleITK
 has a class. Of `Resample` SimpleITK does not say what it takes."""
-_OPERANDS = ("image", "image1", "image2", "image3", "images")
 _AWAY = frozenset({"kernelImage", "templateImage", "referenceImage", "sourceImage", "movingImage", "fixedImageMask",
                    "movingImageMask"})  # fmt: skip
 """Images that may lie on any grid."""
@@ -74,10 +73,9 @@ class Function(NamedTuple):
         return self.results[0] == "-" and self.operands(kinds)[:1] == [MODEL]
 
     def operands(self, kinds: Sequence[Type]) -> list[Type]:
-        """The kinds of the images that it computes with: the first, and those that do not only say where."""
+        """The kinds of the images that it computes with."""
         given = zip(self.parameters, kinds, strict=False)
-        found = [kind.element or kind for n, (each, kind) in enumerate(given) if not n or each.name in _OPERANDS]
-        return [kind for kind in found if kind.spatial]
+        return [kind.element or kind for each, kind in given if each.operand]
 
 
 @cache
@@ -223,7 +221,7 @@ def _computed(
 
 def _given(sitk: Any, parameter: Parameter, value: Any, as_numbers: bool, colours: bool, here: Space) -> object:
     """An argument as SimpleITK takes it."""
-    as_numbers = as_numbers and parameter.name in _OPERANDS
+    as_numbers = as_numbers and parameter.operand
     if isinstance(value, (Mask, Image, Model)):
         return image(sitk, parameter.function, value, as_numbers, colours or parameter.kind == "field")
     if parameter.kind == "images":
@@ -274,7 +272,7 @@ def _taken(sitk: Any, function: str, result: str, made: Any, space: Space) -> Va
 
     from voxlogica.kernels import masks
 
-    if _is_elsewhere(made, space):
+    if _is_elsewhere(function, made, space):
         size = " x ".join(map(str, made.GetSize()))
         message = f"`simpleitk.{function}` made an image of {size} voxels on another grid, which is not supported"
         raise Refusal(message, help="use   resample(image, like)   or   extract(image, size, index)")
@@ -295,9 +293,9 @@ def _taken(sitk: Any, function: str, result: str, made: Any, space: Space) -> Va
     return Image.of(space, numbers)
 
 
-def _is_elsewhere(made: Any, space: Space) -> bool:
+def _is_elsewhere(function: str, made: Any, space: Space) -> bool:
     """Whether an image of SimpleITK lies on another grid: rounding apart, which rules do in another order."""
-    if made.GetSize() != space.size:
-        return True
+    if made.GetSize() != space.size or (function in RULES and not RULES[function].exact):
+        return bool(made.GetSize() != space.size)
     there = Space(made.GetSize(), made.GetSpacing(), made.GetOrigin(), made.GetDirection())
     return difference(space, there) is not None

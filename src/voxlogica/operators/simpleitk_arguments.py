@@ -5,6 +5,7 @@ A literal is checked with the program, for which SimpleITK is not imported; what
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -44,6 +45,9 @@ _TYPES: Mapping[str, tuple[Type, ...]] = MappingProxyType({
 _ALONG = ("kernelRadius", "radius", "neighborhoodRadius", "variance", "sigma", "maximumError", "shrinkFactors",
           "expandFactors")  # fmt: skip
 """Parameters with a number for each axis, for which one number stands that is the same along all of them."""
+_WHERE = ("maskImage", "markerImage", "labelImage")
+_ALIKE = re.compile("Reconstruction|NormalizedCorrelation$")
+"""Functions with images of such names that are all of one kind."""
 _FACTORS = ("shrinkFactors", "expandFactors")
 _RADII = ("kernelRadius", "radius", "neighborhoodRadius")
 _VOXELS = ("seed", "seed1", "seed2")
@@ -64,6 +68,11 @@ class Parameter(NamedTuple):
         """The types that an argument may have."""
         kinds = _TYPES[self.kind]
         return (*kinds, NUMBER) if self.name in _ALONG and NUMBER not in kinds else kinds
+
+    @property
+    def operand(self) -> bool:
+        """Whether it is an image that is computed with: others say only where, or what belongs together."""
+        return self.kind in ("image", "images") and (self.name not in _WHERE or bool(_ALIKE.search(self.function)))
 
     @property
     def shown(self) -> str:
@@ -95,7 +104,7 @@ class Parameter(NamedTuple):
 
     def _whole(self, value: Value, kind: str) -> int:
         least, most = _RANGES[kind]
-        least = max(least, int(self.name in _FACTORS))
+        least = 1 if self.name in _FACTORS else least
         assert isinstance(value, float)
         if value.is_integer() and least <= value <= most:
             return int(value)

@@ -21,10 +21,14 @@ Numbers = tuple[float, ...]
 
 
 class Rule(NamedTuple):
-    """The parameters that decide on the grid, and the grid from their values; an image's value is its space."""
+    """The parameters that decide on the grid, and the grid from their values; an image's value is its space.
+
+    Not `exact` where SimpleITK says another place: a projection along the first axis it puts 2^31 voxels away.
+    """
 
     parameters: tuple[str, ...]
     space: Callable[..., Space]
+    exact: bool = True
 
 
 def _part(space: Space, size: Sequence[int], index: Sequence[float], scale: Sequence[float] = ()) -> Space:
@@ -61,7 +65,8 @@ def _projected(space: Space, axis: int) -> Space:
     if axis >= space.dimensions:
         raise Refusal(f"projects along an axis from 0 to {space.dimensions - 1}, not {axis}")
     scale = [n if along == axis else 1 for along, n in enumerate(space.size)]
-    return _part(space, [n // k for n, k in zip(space.size, scale, strict=True)], (0,) * space.dimensions, scale)
+    middle = [(k - 1) / 2 for k in scale]
+    return _part(space, [n // k for n, k in zip(space.size, scale, strict=True)], middle, scale)
 
 
 # Parts, and more around
@@ -83,19 +88,18 @@ def _region(space: Space, size: Wholes, index: Wholes) -> Space:
 
 
 def _extracted(space: Space, size: Wholes, index: Wholes) -> Space:
-    """A region; an axis of which it takes 0 voxels is left out."""
+    """A region; an axis of which it takes 0 voxels is left out, and what it says of the place too."""
     kept = [axis for axis, extent in enumerate(size) if extent]
-    whole = _region(space, tuple([extent or 1 for extent in size]), index)
-    if len(kept) == space.dimensions:
-        return whole
     if len(kept) < 2:
-        raise Refusal(f"would leave {len(kept)} axes: an image has two or three")
+        raise Refusal(f"keeps two axes or three, and {list(size)} would leave {len(kept)}")
+    _region(space, tuple([extent or 1 for extent in size]), index)
     n = space.dimensions
     direction = tuple([space.direction[row * n + column] for row in kept for column in kept])
-    if abs(direction[0] * direction[3] - direction[1] * direction[2]) < 1e-12:  # as SimpleITK then does
-        direction = (1.0, 0.0, 0.0, 1.0)
-    spacing, origin = (tuple([each[axis] for axis in kept]) for each in (whole.spacing, whole.origin))
-    return Space(tuple([whole.size[axis] for axis in kept]), spacing, origin, direction)
+    if len(kept) == 2 and abs(direction[0] * direction[3] - direction[1] * direction[2]) < 1e-12:
+        direction = (1.0, 0.0, 0.0, 1.0)  # as SimpleITK does with axes that do not lie in a plane of the world
+    spacing, origin = (tuple([each[axis] for axis in kept]) for each in (space.spacing, space.origin))
+    plane = Space(tuple([space.size[axis] for axis in kept]), spacing, origin, direction)
+    return _part(plane, [size[axis] for axis in kept], [index[axis] for axis in kept])
 
 
 def _sliced(space: Space, start: Wholes, stop: Wholes | None, step: Wholes) -> Space:
@@ -110,9 +114,9 @@ def _sliced(space: Space, start: Wholes, stop: Wholes | None, step: Wholes) -> S
     return _part(space, size, first, step)
 
 
-def _fft_padded(space: Space, prime: int) -> Space:
+def _fft_padded(space: Space, prime: int | None) -> Space:
     """Up to the next extents with no greater prime factor; with the odd voxel at the end."""
-    size = [_factored(n, prime) for n in space.size]
+    size = [_factored(n, prime or 5) for n in space.size]
     return _part(space, size, [-((m - n) // 2) for n, m in zip(space.size, size, strict=True)])
 
 
@@ -180,7 +184,7 @@ def _correlated(fixed: Space, moving: Space) -> Space:
     if fixed.dimensions != moving.dimensions:
         raise Refusal("takes two images of as many dimensions")
     size = [n + m - 1 for n, m in zip(fixed.size, moving.size, strict=True)]
-    return _part(fixed, size, [-(m // 2) for m in moving.size])
+    return _part(fixed, size, [-(m - 1) / 2 for m in moving.size])
 
 
 def _joined(spaces: tuple[Space, ...], origin: float, spacing: float) -> Space:
@@ -199,16 +203,15 @@ def _tiled(spaces: tuple[Space, ...], layout: Wholes) -> Space:
     if any(space.size != first.size for space in spaces):
         raise Refusal("takes images of one size")
     n = len(layout)
-    if n not in (2, 3) or n < first.dimensions:
-        raise Refusal(f"takes a layout of {first.dimensions} to 3 numbers, and is given {list(layout)}")
+    if n != first.dimensions:
+        raise Refusal(f"takes a layout of {first.dimensions} numbers, and is given {list(layout)}")
     last = layout[-1] or -(-count // max(1, prod(layout[:-1])))
     layout = (*layout[:-1], last)
     if min(layout) < 1 or prod(layout) < count:
         raise Refusal(f"cannot put {count} images into {_by(layout)}")
-    more = n - first.dimensions
-    size = tuple([m * k for m, k in zip((*first.size, *[1] * more), layout, strict=True)])
+    size = tuple([m * k for m, k in zip(first.size, layout, strict=True)])
     direction = tuple([float(row == column) for row in range(n) for column in range(n)])
-    return Space(size, (*first.spacing, *[1.0] * more), (*first.origin, *[0.0] * more), direction)
+    return Space(size, first.spacing, first.origin, direction)
 
 
 # A grid that is given
@@ -234,7 +237,7 @@ def _resampled(_: Space, size: Wholes, origin: Numbers, spacing: Numbers, direct
 
 
 _PAD = Rule(("image1", "padLowerBound", "padUpperBound"), _padded)
-_PROJECTION = Rule(("image1", "projectionDimension"), _projected)
+_PROJECTION = Rule(("image1", "projectionDimension"), _projected, exact=False)
 _SOURCE = Rule(("size", "origin", "spacing", "direction"), _given)
 
 RULES: Mapping[str, Rule] = MappingProxyType(

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from voxlogica.errors import Refusal
 from voxlogica.formula import NUMBER, Apart, Formula, Formulas, Operator, Origin, Type
+from voxlogica.images.grids import difference
 from voxlogica.operators.records import field
 from voxlogica.operators.sequences import summary
 from voxlogica.operators.stacks import BEGIN, LAYERS, STREAMS, cuts, joined, quantile
@@ -91,13 +92,10 @@ class Loops:
         try:
             return self.table.apply(operator, arguments, space, origin)
         except Apart:
-            sizes = " and ".join(
-                [" x ".join(map(str, each.size)) for each in dict.fromkeys(a.space for a in arguments if a.space)]
-            )
             if any(a.type.spatial and a.space is None for a in arguments):
                 message = f"an image decides which case this is, and so on which voxel grid `{operator.symbol}` works"
                 return Absent(message, "go through the cases with a loop:   for c in … do …", origin)
-            message = f"`{operator.symbol}` was given images on different voxel grids, of {sizes} voxels"
+            message = f"`{operator.symbol}` was given images on different voxel grids{_apart(arguments)}"
             help = "`resample(image, like)` brings an image onto the grid of another"
             return Absent(message, help, origin)
 
@@ -237,6 +235,17 @@ def too_many(what: str, source: Elements, origin: Origin | None) -> Absent:
         "take a part of it:   sequence[0:100]",
         origin,
     )
+
+
+def _apart(arguments: Sequence[Formula]) -> str:
+    """How the grids differ on which arguments lie."""
+    spaces = list(dict.fromkeys(argument.space for argument in arguments if argument.space))
+    sizes = [" x ".join(map(str, space.size)) for space in spaces]
+    if len(set(sizes)) > 1 or len(spaces) < 2:
+        return f", of {' and '.join(sizes)} voxels"
+    found = difference(spaces[0], spaces[1])
+    notes = found.notes if found else {"origin": "a rounding error apart"}
+    return f" of {sizes[0]} voxels: {', '.join([f'{field} {note}' for field, note in notes.items()])}"
 
 
 def _computed(formula: Formula, values: Sequence[Scalar | None]) -> Scalar | None:
