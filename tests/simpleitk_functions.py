@@ -51,17 +51,16 @@ _OTHER_GRID = ("outputRegionMode",)
 """What decides whether the result lies on the grid of the image: it is left out, and all after it."""
 _REASONS = {
     "effect": "WriteImage|WriteTransform|Show",
-    "input": "ReadImage|ReadTransform",
+    "input": "ReadImage",
     "random": "PatchBasedDenoising",
-    "transform": "BSplineTransformInitializer|CenteredTransformInitializer|CenteredVersorTransformInitializer"
-    "|LandmarkBasedTransformInitializer|TransformGeometry|TransformToDisplacementField",
+    "transform": "ReadTransform|.*TransformInitializer|TransformGeometry|TransformToDisplacementField",
     "field": ".*DisplacementField.*|Warp|PhysicalPointSource|EdgePotential",
     "complex": ".*FFT|.*Complex.*",
     "objects": ".*LabelMap.*",
     "python": "Get.*",
 }
 """Why a function cannot be used, by its name, when it could not be tried or has no result."""
-_SECONDS = 60
+_SECONDS = 300
 
 Declared = tuple[str, str, str]  # name, type, default
 
@@ -93,13 +92,13 @@ def signatures(name: str) -> list[list[Declared]]:
 def _placed(name: str, parameters: list[Declared]) -> list[Declared]:
     """The parameters, with a word for those that have an element for each axis; all that a seed needs without default.
 
-    The seed that is their default is the time.
+    The seed that is their default is the time, and the layout of tiles one with room for a million.
     """
     found = [
         (each, "seed" if each == "seed" and kind == "uint32" else _along(name, each, kind, default), default)
         for each, kind, default in parameters
     ]
-    last = next((n for n, (_, kind, _) in enumerate(found) if kind == "seed"), -1)
+    last = next((n for n, (each, kind, _) in enumerate(found) if kind == "seed" or each == "layout"), -1)
     return [(each, kind, "" if n <= last else default) for n, (each, kind, default) in enumerate(found)]
 
 
@@ -181,7 +180,7 @@ def sample(kind: str) -> Any:
     array = {
         "image": (random.random(ball.shape) + 3 * ball).astype(np.float32),
         "mask": (ball | (x == 0)).astype(np.uint8),
-        "labels": (ball + 2 * (x == 0)).astype(np.uint32),
+        "labels": (2 * ball + (x == 0)).astype(np.uint32),
         "colours": random.random((*ball.shape, 3)).astype(np.float32),
     }[kind]
     image = sitk.GetImageFromArray(array, isVector=kind == "colours")
@@ -190,15 +189,42 @@ def sample(kind: str) -> Any:
     return image
 
 
+def arguments(name: str, parameters: list[Declared], kind: str) -> list[tuple[Declared, str | object]]:
+    """What a function is tried with: for an image the kind of the sample, else a value.
+
+    Besides what is needed these are lists of voxels, and how a mask says what is inside.
+    """
+    names = [each for each, _, _ in parameters]
+    wanted = [n for n, (_, kind, default) in enumerate(parameters) if not default or kind in ("points", "pairs")]
+    if "maskValue" in names and "maskImage" in names:
+        wanted.append(names.index("maskValue"))
+    return [(each, _argument(name, each, kind)) for each in parameters[: max(wanted, default=0) + 1]]
+
+
+def _argument(function: str, parameter: Declared, kind: str) -> object:
+    name, wanted, default = parameter
+    if wanted in ("image", "images"):
+        operand = Parameter(function, name, wanted, False, default).operand
+        return kind if operand else "mask" if "ask" in name else "labels"
+    if name == "layout":
+        return [5, 1, 1]
+    if default and wanted not in ("points", "pairs", "pixel") and name != "maskValue":
+        return literal_eval(default)
+    return _SAMPLES.get(wanted.removeprefix("axes "), "")
+
+
+def called(name: str, parameters: list[Declared], kind: str) -> Any:
+    """What a function gives for such images."""
+    given: list[Any] = []
+    for (_, wanted, _), value in arguments(name, parameters, kind):
+        image = sample(str(value)) if wanted in ("image", "images") else None
+        given.append([image] * 3 if wanted == "images" else value if image is None else image)
+    return getattr(sitk, name)(*given)
+
+
 def _tried(name: str, parameters: list[Declared], kind: str) -> str:
     """The kind of the result, `-` when there is none, `grid` when it lies on a grid that no rule says."""
-    needed = [n for n, (_, wanted, default) in enumerate(parameters) if not default or wanted in ("points", "pairs")]
-    given = [_given(name, each, kind) for each in parameters[: max(needed, default=0) + 1]]
-    if ("maskValue", "uint8", "255") in parameters:  # with masks of ours it must be given
-        given = [
-            each * 255 if name == "maskImage" else each for each, (name, _, _) in zip(given, parameters, strict=False)
-        ]
-    result = getattr(sitk, name)(*given)
+    result = called(name, parameters, kind)
     if isinstance(result, bool):
         return "bool"
     if isinstance(result, (int, float)):
@@ -209,23 +235,11 @@ def _tried(name: str, parameters: list[Declared], kind: str) -> str:
         return "numbers"
     if not isinstance(result, sitk.Image):
         return "-"
-    first = given[0][0] if isinstance(given[0], list) else given[0]
+    first = sample(kind)
     for part in ("Size", "Spacing", "Origin", "Direction"):
         if name not in RULES and getattr(result, f"Get{part}")() != getattr(first, f"Get{part}")():
             return "grid"
     return _kind(name, parameters, kind, result)
-
-
-def _given(function: str, parameter: Declared, kind: str) -> Any:
-    name, wanted, default = parameter
-    if wanted == "images":
-        return [sample(kind)] * 3
-    if wanted == "image":
-        operand = Parameter(function, name, wanted, False, default).operand
-        return sample(kind if operand else "mask" if "ask" in name else "labels")
-    if default and wanted not in ("points", "pairs", "pixel"):
-        return literal_eval(default)
-    return _SAMPLES.get(wanted.removeprefix("axes "), "")
 
 
 def _kind(name: str, parameters: list[Declared], kind: str, result: Any) -> str:

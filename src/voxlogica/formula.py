@@ -81,8 +81,7 @@ class Operator:
     with others, told apart by their types. All spatial arguments and a spatial result share one space; `needs_space`
     says that the body takes it first, without the user giving it. A `bridge` has its arguments on any grid, and its
     result on another that it is given. A `grid` says on which space the result lies when that is none of the
-    arguments': it is called with those of the numbers `decisive`, all if there are none, spaces in the place of what
-    has voxels. Arguments of the numbers `away` may lie on any grid. `cost` names the class of its running
+    arguments': it is called with those of the numbers `decisive`, or all, spaces in the place of what has voxels. Arguments of the numbers `away` may lie on any grid. `cost` names the class of its running
     time; `isolate` has the body run in a process of its own, for what may crash or must be killable; `dynamic` says
     that the body returns formulas (see `Builder`), and `replayed` that it does so quickly, from numbers and truth
     values: these are then stored in the formulas' place. The arguments of one that is `apart` may lie on several grids.
@@ -111,7 +110,7 @@ class Operator:
     bridge: bool = False
     grid: Callable[..., Space] | None = None
     count: int = 0
-    decisive: tuple[int, ...] = ()
+    decisive: tuple[int, ...] | None = None
     away: frozenset[int] = frozenset()
 
     @cached_property
@@ -373,8 +372,7 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
                 raise Apart(f"{operator}: its arguments are in different spaces")
             space = here
     if space is None and (operator.result.spatial or operator.needs_space) and not _is_unknown(operator, arguments):
-        known = not any(argument.type.spatial for argument in arguments)
-        raise (ValueError if known else Apart)(f"{operator} needs a space")
+        raise (Apart if operator.spatial else ValueError)(f"{operator} needs a space")
     return space
 
 

@@ -134,20 +134,30 @@ def not_imported(name: str, span: Span, whole: Sequence[str]) -> Diagnostic:
 def unusable(function: str, span: Span, reason: str) -> Diagnostic:
     """A function of SimpleITK that programs cannot use."""
     message, help = _UNUSABLE[reason]
-    if function == "ReadImage":
-        message = "makes an input of the program, and so cannot stand here"
-        help = 'an input is a definition of the main program:   let scan = ReadImage("scan.nii.gz")'
     return Diagnostic("name", f"SimpleITK's `{function}` {message}", span, help=help)
 
 
 _UNUSABLE = {
     "effect": ("does more than compute, and so cannot stand here", 'to write a file:   save "mask.nii.gz" mask'),
-    "grid": (
-        "makes an image on another voxel grid, which is not supported",
-        "use   resample(image, like)   or   extract(image, size, index)",
+    "input": (
+        "makes an input of the program, and so cannot stand here",
+        'an input is a definition of the main program:   let scan = ReadImage("scan.nii.gz")',
     ),
     "random": ("gives something else each time, and so cannot be used", ""),
-    "type": ("takes or gives what the language has no type for, and so cannot be used", ""),
+    "transform": (
+        "takes or makes a transform, for which the language has no type, and so cannot be used",
+        "`resample(image, like)` brings an image onto the grid of another, where both lie in one world",
+    ),
+    "field": ("takes or makes a field of displacements on a grid of its own, and so cannot be used", ""),
+    "complex": (
+        "takes or makes complex numbers, for which the language has no type, and so cannot be used",
+        "`simpleitk.FFTConvolution` and its like go there and back",
+    ),
+    "objects": (
+        "takes or makes a map of objects, for which the language has no type, and so cannot be used",
+        "labels are an image here:   simpleitk.ConnectedComponent(mask)   or   lcc(mask)",
+    ),
+    "python": ("is for Python alone, and so cannot be used", ""),
 }
 """Why a function cannot be used, and what can."""
 

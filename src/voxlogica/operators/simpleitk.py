@@ -207,15 +207,18 @@ def _computed(
     like = next((n for n, each in enumerate(way.parameters) if each.kind == "like"), None)
     if like is not None:
         given.insert(like, _reference(sitk, space or here))
-    with _one_at_a_time:  # the number of threads is a setting of the whole library, and may be the user's too
-        threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    with _one_at_a_time:  # these are settings of the whole library, and may be the user's too
+        whole = sitk.ProcessObject
+        threads, warns = whole.GetGlobalDefaultNumberOfThreads(), whole.GetGlobalWarningDisplay()
+        whole.SetGlobalDefaultNumberOfThreads(1)
+        whole.SetGlobalWarningDisplay(False)
         try:
             made = _statistics(sitk, *given) if way.name == "Statistics" else getattr(sitk, way.name)(*given)
         except (RuntimeError, TypeError, ValueError, OverflowError, NotImplementedError) as error:
             raise Refusal(f"`simpleitk.{way.name}` cannot be computed with these arguments", _reasons(error)) from error
         finally:
-            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+            whole.SetGlobalDefaultNumberOfThreads(threads)
+            whole.SetGlobalWarningDisplay(warns)
     return _taken(sitk, way.name, result, made, space or here)
 
 
@@ -225,8 +228,6 @@ def _given(sitk: Any, parameter: Parameter, value: Any, as_numbers: bool, colour
     if isinstance(value, (Mask, Image, Model)):
         return image(sitk, parameter.function, value, as_numbers, colours or parameter.kind == "field")
     if parameter.kind == "images":
-        if not value:
-            raise Refusal(f"{parameter.shown} has no images")
         return [image(sitk, parameter.function, each, as_numbers) for each in value]
     checked = parameter.checked(value, here.dimensions)
     parameter.fitted(checked, here)
@@ -285,7 +286,8 @@ def _taken(sitk: Any, function: str, result: str, made: Any, space: Space) -> Va
             message = f"`simpleitk.{function}` made an image of other numbers than 0 and 1, and so no mask"
             raise Refusal(message, help="give 1 for what is inside, and 0 for what is outside")
         return Mask.of(space, masks.pack(array != 0))
-    numbers = np.ascontiguousarray(array, np.float32)
+    with np.errstate(over="ignore"):  # doubles too large for float32 are infinite, as in files
+        numbers = np.ascontiguousarray(array, np.float32)
     if result == "labels":
         if not np.array_equal(numbers, array):
             raise Refusal(f"`simpleitk.{function}` made labels that are too large: more than 2^24")

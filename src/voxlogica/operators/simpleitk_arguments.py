@@ -85,6 +85,8 @@ class Parameter(NamedTuple):
         `axes` is how many the image has, 0 when that is not known.
         """
         kind, element = self.kind, self.kind.removesuffix("s")
+        if kind == "images" and not value:
+            raise Refusal(f"{self.shown} has no images")
         if kind in _RANGES:
             return self._whole(value, kind)
         if kind in _NAMES:

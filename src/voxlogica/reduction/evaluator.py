@@ -218,7 +218,7 @@ class _Reducer(Loops):
         """The space on which an operator's result lies that has a grid of its own."""
         assert operator.grid is not None
         known: list[object] = []
-        for number in operator.decisive or range(len(arguments)):
+        for number in range(len(arguments)) if operator.decisive is None else operator.decisive:
             name, given = operator.parameters[number][0], self.decisive(arguments[number])
             if given is None or (isinstance(given, tuple) and None in given):
                 help = "which voxels there are must follow from numbers and parameters alone"

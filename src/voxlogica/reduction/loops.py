@@ -95,6 +95,8 @@ class Loops:
             if any(a.type.spatial and a.space is None for a in arguments):
                 message = f"an image decides which case this is, and so on which voxel grid `{operator.symbol}` works"
                 return Absent(message, "go through the cases with a loop:   for c in … do …", origin)
+            if not any(a.space for a in arguments):
+                return Absent(f"`{operator.symbol}` is given no image, and so no voxel grid", "", origin)
             message = f"`{operator.symbol}` was given images on different voxel grids{_apart(arguments)}"
             help = "`resample(image, like)` brings an image onto the grid of another"
             return Absent(message, help, origin)

@@ -125,13 +125,14 @@ def _tokens_1(capitals: str) -> re.Pattern[str]:
 def _tokens_2(capitals: str) -> re.Pattern[str]:
     """Version 2's tokens: any word is a name, one in capitals only where no operator character touches it (C1).
 
-    A `:` that stands alone or before a sign is a slice's, and a `.` between two words a field's.
+    A `:` that stands alone or before a sign is a slice's, and a `.` between two words a field's or,
+    before a call of a word in capitals, a namespace's.
     """
     small = rf"[^\W\d_A-Z{capitals}]"
     word = rf"[A-Z{capitals}][A-Z{capitals}0-9_]*+(?!\w)"
     symbol = rf"(?:{_SYMBOL}|\$(?!{small}))"
     glued = rf"{word}(?={symbol})(?!\._*+{small}|:(?!{symbol})|:[-+][\w(])"
-    operator = rf"(?::(?=[-+][\w(]|{word})|(?:{glued}|{symbol})(?:{word}|(?!:(?:[-+][\w(]|{word})){symbol})*+)"
+    operator = rf"(?:(?<=\w)\.(?={word}\()|:(?=[-+][\w(]|{word})|(?:{glued}|{symbol})(?:{word}|(?!:(?:[-+][\w(]|{word})){symbol})*+)"
     return _pattern(rf"(?!{glued})[^\W\d]\w*+", r"(?!\d)\w++", operator, symbol)
 
 
