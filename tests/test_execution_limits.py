@@ -9,7 +9,10 @@ from queue import SimpleQueue
 import pytest
 
 from voxlogica.execution.engine import Broken, ExecutionEngine, Finished, Token
+from voxlogica.formula import IMAGE, Formula
+from voxlogica.kernels.fields import constant
 from voxlogica.storage import Claim, Done, Failed, MemoryStorage, Provenance, StoreFull, TaskError
+from voxlogica.values import Image, Space
 from world import SOON, World, at_once, outcomes, soon, values
 
 
@@ -282,3 +285,22 @@ def test_more_foreign_claims_than_threads_to_wait_with():
     assert threads <= 2 * HELPERS
     assert isinstance(storage.lookup(goals[0].id), Done)
     assert not isinstance(storage.lookup(goals[0].id), Failed)
+
+
+def test_what_no_memory_of_this_machine_holds_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that is larger than the memory alone; one that is larger than the budget runs, when nothing else does."""
+    monkeypatch.setattr("voxlogica.execution.limits.memory", lambda: 1000)
+    world = World()
+
+    def image(name: str, space: Space) -> Formula:
+        operator = world.operator(name, lambda: Image.of(space, constant(space.shape, 1)), 0, "voxels", IMAGE)
+        return world.table.apply(operator, (), space)
+
+    small, large = image("small", Space.grid(10, 24)), image("large", Space.grid(10, 26))
+    with ExecutionEngine(MemoryStorage(), jobs=1, memory=100) as engine:
+        found = outcomes(engine, small, large)
+    assert isinstance(found[small], Finished)
+    broken = found[large]
+    assert isinstance(broken, Broken)
+    assert (broken.error.kind, broken.error.type) == ("circumstance", "MemoryError")
+    assert world.ran == {"small": 1}

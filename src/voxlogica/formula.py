@@ -81,12 +81,13 @@ class Operator:
     with others, told apart by their types. All spatial arguments and a spatial result share one space; `needs_space`
     says that the body takes it first, without the user giving it. A `bridge` has its arguments on any grid, and its
     result on another that it is given. A `grid` says on which space the result lies when that is none of the
-    arguments': it is called with those of the numbers `decisive`, or all, spaces in the place of what has voxels. Arguments of the numbers `away` may lie on any grid. `cost` names the class of its running
-    time; `isolate` has the body run in a process of its own, for what may crash or must be killable; `dynamic` says
-    that the body returns formulas (see `Builder`), and `replayed` that it does so quickly, from numbers and truth
-    values: these are then stored in the formulas' place. The arguments of one that is `apart` may lie on several grids.
-    `library` is the package that computes it, if not ours: its version is in the ids. A sequence that is its result has
-    so many elements as `count` says.
+    arguments': it is called with those of the numbers `decisive`, or all, spaces in the place of what has voxels.
+    Arguments of the numbers `away` may lie on any grid. `cost` names the class of its running time; `isolate` has the
+    body run in a process of its own, for what may crash or must be killable; `dynamic` says that the body returns
+    formulas (see `Builder`), and `replayed` that it does so quickly, from numbers and truth values: these are then
+    stored in the formulas' place. The arguments of one that is `apart` may lie on several grids. `library` is the
+    package that computes it, if not ours: its version is in the ids. A sequence that is its result has so many elements
+    as `count` says.
     """
 
     name: str

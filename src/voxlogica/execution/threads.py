@@ -20,9 +20,8 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from voxlogica import storage
-from voxlogica.execution import inside
+from voxlogica.execution import inside, limits
 from voxlogica.execution.alarms import Alarms
-from voxlogica.execution.limits import processors
 from voxlogica.execution.machine import Machine
 from voxlogica.execution.messages import (
     Abandoned,
@@ -65,7 +64,7 @@ from voxlogica.execution.planning import planned
 from voxlogica.execution.reporting import DIED, Elsewhere, failure, provenance, too_late
 from voxlogica.formula import FORMULAS, Builder, Formula, Operator, Unreadable, decode, encode, returned
 from voxlogica.identity import Id
-from voxlogica.plan import space_of
+from voxlogica.plan import result_bytes, space_of
 from voxlogica.storage import (
     Done,
     Failed,
@@ -413,7 +412,7 @@ class Workers:
         except StoreFull:
             return Granted(order.number, claimed=False)
         if order.looks and isinstance(answer, (Busy, Granted)) and self._lasting is not None:
-            return answer._replace(crowded=self._lasting.elsewhere() >= processors())
+            return answer._replace(crowded=self._lasting.elsewhere() >= limits.processors())
         return answer
 
     def _wait(self, order: Wait, _: _Hand) -> Answer:
@@ -461,6 +460,8 @@ class Workers:
 
     def _compute(self, order: Compute, hand: _Hand) -> Answer:
         formula = order.formula
+        if (wanted := result_bytes(formula)) > self.machine.memory and wanted > (all := limits.memory()):
+            raise MemoryError(f"its value alone takes {wanted / 2**30:.0f} GiB, and this machine has {all / 2**30:.0f}")
         if order.isolated:
             result: object = self._isolated(order)
         elif order.tiny or self._live is None:

@@ -48,8 +48,14 @@ _ALONG = ("kernelRadius", "radius", "neighborhoodRadius", "variance", "sigma", "
 _WHERE = ("maskImage", "markerImage", "labelImage")
 _ALIKE = re.compile("Reconstruction|NormalizedCorrelation$")
 """Functions with images of such names that are all of one kind."""
-_FACTORS = ("shrinkFactors", "expandFactors")
-_RADII = ("kernelRadius", "radius", "neighborhoodRadius")
+_LEAST: Mapping[str, int] = MappingProxyType({
+    "shrinkFactors": 1, "expandFactors": 1, "checkerPattern": 1, "conductanceScalingUpdateInterval": 1,
+    "stencilRadius": 0,
+})  # fmt: skip
+"""The least that some parameters may be: given less, SimpleITK divides by 0 or reads where it must not."""
+_WITHIN = ("kernelRadius", "radius", "neighborhoodRadius", "checkerPattern", "stencilRadius",
+           "initialNeighborhoodRadius", "patchRadius")  # fmt: skip
+"""Parameters that are no larger than the image: what they ask for takes memory, and ends where the image does."""
 _VOXELS = ("seed", "seed1", "seed2")
 """Parameters that are a voxel of the image."""
 
@@ -106,13 +112,12 @@ class Parameter(NamedTuple):
 
     def _whole(self, value: Value, kind: str) -> int:
         least, most = _RANGES[kind]
-        least = 1 if self.name in _FACTORS else least
+        least = _LEAST.get(self.name, least)
         assert isinstance(value, float)
         if value.is_integer() and least <= value <= most:
             return int(value)
-        low = f" from {least}" if least >= 0 else ""
-        high = f" to {most}" if kind == "uint8" or value > most else ""
-        raise Refusal(f"{self.shown} is a whole number{low}{high}, and {value:.16g} is none")
+        within = f" from {least} to {most}" if kind in ("uint8", "int32") or value > most else f" from {least}"
+        raise Refusal(f"{self.shown} is a whole number{within if value.is_integer() else ''}, and {value:.16g} is none")
 
     def _named(self, value: Value) -> str:
         assert isinstance(value, str)
@@ -140,16 +145,16 @@ class Parameter(NamedTuple):
         return before, after
 
     def fitted(self, given: Any, space: Space) -> None:
-        """Refuses a voxel that is not in the image, or a radius that is larger than it."""
+        """Refuses a voxel that is not in the image, and what is larger than it and may not be."""
         points = given if self.kind == "points" else [given] if self.name in _VOXELS and self.axes else []
         whole = " x ".join(map(str, space.size))
         for point in points:
             if any(at >= n for at, n in zip(point, space.size, strict=True)):
                 raise Refusal(f"{self.shown}: voxel {list(point)} is outside of the image, which has {whole} voxels")
-        if self.name in _RADII and self.axes:
-            for radius, n in zip(given, space.size, strict=True):
-                if radius > n:
-                    raise Refusal(f"{self.shown} is larger than the image, which has {whole} voxels: {list(given)}")
+        if self.name in _WITHIN:
+            along = given if isinstance(given, tuple) else (given,) * space.dimensions
+            if any(each > n for each, n in zip(along, space.size, strict=True)):
+                raise Refusal(f"{self.shown} is larger than the image, which has {whole} voxels: {listed(along)}")
 
     def foreign(self, sitk: Any, value: Any, axes: int) -> Any:
         """What was checked, as SimpleITK takes it."""

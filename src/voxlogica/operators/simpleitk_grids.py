@@ -209,7 +209,9 @@ def _tiled(spaces: tuple[Space, ...], layout: Wholes) -> Space:
     layout = (*layout[:-1], last)
     if min(layout) < 1 or prod(layout) < count:
         raise Refusal(f"cannot put {count} images into {_by(layout)}")
-    size = tuple([m * k for m, k in zip(first.size, layout, strict=True)])
+    # where a layer of tiles has no image SimpleITK leaves one voxel
+    filled = [min(k, -(-count // prod(layout[:axis]))) for axis, k in enumerate(layout)]
+    size = tuple([m * full + k - full for m, k, full in zip(first.size, layout, filled, strict=True)])
     direction = tuple([float(row == column) for row in range(n) for column in range(n)])
     return Space(size, first.spacing, first.origin, direction)
 

@@ -132,7 +132,10 @@ def _tokens_2(capitals: str) -> re.Pattern[str]:
     word = rf"[A-Z{capitals}][A-Z{capitals}0-9_]*+(?!\w)"
     symbol = rf"(?:{_SYMBOL}|\$(?!{small}))"
     glued = rf"{word}(?={symbol})(?!\._*+{small}|:(?!{symbol})|:[-+][\w(])"
-    operator = rf"(?:(?<=\w)\.(?={word}\()|:(?=[-+][\w(]|{word})|(?:{glued}|{symbol})(?:{word}|(?!:(?:[-+][\w(]|{word})){symbol})*+)"
+    namespace = rf"(?<=\w)\.(?={word}\()"
+    operator = (
+        rf"(?:{namespace}|:(?=[-+][\w(]|{word})|(?:{glued}|{symbol})(?:{word}|(?!:(?:[-+][\w(]|{word})){symbol})*+)"
+    )
     return _pattern(rf"(?!{glued})[^\W\d]\w*+", r"(?!\d)\w++", operator, symbol)
 
 
