@@ -133,11 +133,11 @@ def not_imported(name: str, span: Span, whole: Sequence[str]) -> Diagnostic:
 
 def unusable(function: str, span: Span, reason: str) -> Diagnostic:
     """A function of SimpleITK that programs cannot use."""
-    message, help = _UNUSABLE[reason]
+    message, help = UNUSABLE[reason]
     return Diagnostic("name", f"SimpleITK's `{function}` {message}", span, help=help)
 
 
-_UNUSABLE = {
+UNUSABLE = {
     "effect": ("does more than compute, and so cannot stand here", 'to write a file:   save "mask.nii.gz" mask'),
     "input": (
         "makes an input of the program, and so cannot stand here",

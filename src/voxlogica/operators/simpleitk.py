@@ -207,13 +207,16 @@ def _computed(
     like = next((n for n, each in enumerate(way.parameters) if each.kind == "like"), None)
     if like is not None:
         given.insert(like, _reference(sitk, space or here))
+    call = partial(_statistics, sitk) if way.name == "Statistics" else getattr(sitk, way.name, None)
+    if call is None:
+        raise Refusal(f"SimpleITK {sitk.__version__} has no function `{way.name}`", help="install a newer one")
     with _one_at_a_time:  # these are settings of the whole library, and may be the user's too
         whole = sitk.ProcessObject
         threads, warns = whole.GetGlobalDefaultNumberOfThreads(), whole.GetGlobalWarningDisplay()
         whole.SetGlobalDefaultNumberOfThreads(1)
         whole.SetGlobalWarningDisplay(False)
         try:
-            made = _statistics(sitk, *given) if way.name == "Statistics" else getattr(sitk, way.name)(*given)
+            made = call(*given)
         except (RuntimeError, TypeError, ValueError, OverflowError, NotImplementedError) as error:
             raise Refusal(f"`simpleitk.{way.name}` cannot be computed with these arguments", _reasons(error)) from error
         finally:
