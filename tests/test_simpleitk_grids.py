@@ -36,6 +36,12 @@ def scan(size: tuple[int, ...] = (7, 5, 6), seed: int = 1) -> Any:
     return image
 
 
+def moved(image: Any) -> Any:
+    """An image whose first voxel is where that of the scan is."""
+    image.SetOrigin(I.GetOrigin())
+    return image
+
+
 I, SMALL, SHEET = scan(), scan((3, 3, 2), 2), scan((7, 5), 3)  # noqa: E741
 B = sitk.BinaryThreshold(I, 0.5, 2.0)
 L = sitk.ConnectedComponent(B)
@@ -115,6 +121,9 @@ CASES: dict[str, Callable[[], Any]] = {
     "simpleitk.BinaryProjection(b, 2)": lambda: sitk.BinaryProjection(B, 2),
     "simpleitk.BinaryThresholdProjection(i, 2, 0.9)": lambda: sitk.BinaryThresholdProjection(I, 2, 0.9),
     "simpleitk.FFTNormalizedCorrelation(i, small)": lambda: sitk.FFTNormalizedCorrelation(I, SMALL),
+    "simpleitk.FFTNormalizedCorrelation(i, simpleitk.Crop(i, [3, 1, 2], [1, 1, 2]))": lambda: (
+        sitk.FFTNormalizedCorrelation(I, moved(sitk.Crop(I, [3, 1, 2], [1, 1, 2])))
+    ),
     "simpleitk.MaskedFFTNormalizedCorrelation(i, small, tt(i), tt(small))": lambda: sitk.MaskedFFTNormalizedCorrelation(
         I, SMALL, *[sitk.Cast(each >= 0, sitk.sitkFloat32) for each in (I, SMALL)]
     ),
@@ -343,3 +352,53 @@ def test_what_a_rule_refuses(expression: str, message: str) -> None:
 def test_literals_are_checked_with_the_program(expression: str, message: str) -> None:
     text = f'import "simpleitk"\nload f = "f.nii"\nlet i = intensity(f)\nsave "a.nii" {expression}'
     assert problem(text).message == message
+
+
+RAMP = np.arange(210, dtype=np.float32).reshape(5, 6, 7)
+
+
+@pytest.mark.parametrize(
+    ("expression", "result"),
+    [
+        ("for k in [1, 2] do volume(simpleitk.Shrink(i, k) >=. 0)", (210, 18)),
+        ("for k in range(max(i) - 206) do volume(simpleitk.Shrink(i, 2) >. k)", (18, 18, 18)),
+        ("volume(simpleitk.ConnectedThreshold(i, for k in range(0, 3) do [k, k, k], 0, 100))", 101),
+        ("volume(simpleitk.ConnectedThreshold(i, for k in range(max(i) - 206) do [k, k, k], 0, 100))", 101),
+        ("max(simpleitk.NaryAdd(for k in [1, 2, 3] do i *. k))", 209 * 6),
+        ("max(simpleitk.NaryAdd(for k in range(max(i) - 206) do i *. k))", 209 * 3),
+        ("max(simpleitk.Tile(for k in [1, 2] do i *. k, [2, 1, 1]))", 418),
+        ("volume(border(simpleitk.Shrink(i, 2)))", 18),
+        ("volume(border & (simpleitk.Shrink(i, 2) >=. 0))", 18),
+        ("max(simpleitk.HistogramMatching(i, simpleitk.Shrink(i, 2)))", 166),
+        ("simpleitk.MinimumMaximum(simpleitk.Crop(i, [1, 1, 1], [1, 1, 1]))[1]", 159),
+        ("volume(simpleitk.ShotNoise(i, 1, 42) =. k)", 0),
+    ],
+)
+def test_in_loops_and_with_sequences(expression: str, result: object) -> None:
+    assert value(expression, i=RAMP, k=0.123) == result
+
+
+def test_what_has_a_seed_is_the_same_each_time() -> None:
+    expected = []
+    for seed in (1, 2):
+        noise = sitk.AdditiveGaussianNoiseImageFilter()
+        noise.SetNumberOfThreads(1)
+        noise.SetStandardDeviation(2)
+        noise.SetMean(1)
+        noise.SetSeed(seed)
+        expected.append(sitk.GetArrayFromImage(noise.Execute(sitk.GetImageFromArray(RAMP))))
+    found = arrays(*[f"simpleitk.AdditiveGaussianNoise(i, 2, 1, {seed})" for seed in (1, 2)], i=RAMP)
+    assert [np.array_equal(a, b) for a in found for b in expected] == [True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["simpleitk.NaryAdd(filter x in [i, i] do max(x) > 1000)", "simpleitk.NaryAdd(for k in range(0, 0) do i)"],
+)
+def test_of_no_images_nothing_is_made(expression: str) -> None:
+    with pytest.raises(Failure) as caught:
+        value(f"max({expression})", i=RAMP)
+    assert caught.value.error.message in {
+        "`images` of `simpleitk.NaryAdd` has no images",
+        "`simpleitk.NaryAdd` is given no image, and so no voxel grid",
+    }

@@ -34,8 +34,8 @@ def page() -> str:
         "## Results on another grid",
         _listed(name for name in usable if name in RULES),
         "## Numbers and texts",
-        f"{_listed(numbers)} And `Statistics(image)`, which SimpleITK has as a class: minimum, maximum, mean, standard\n"
-        "deviation, variance, sum, and number of voxels.",
+        f"{_listed(numbers)} And `Statistics(image)`, which SimpleITK has as a class: minimum, maximum, mean,\n"
+        "standard deviation, variance, sum, and number of voxels.",
         "## With images of several components",
         "These take a loaded file, or what `Gradient` or `Compose` make, as it is.",
         _listed(name for name, ways in usable.items() if all(way.results[0] == "-" and _colours(way) for way in ways)),

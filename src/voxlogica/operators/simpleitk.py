@@ -23,7 +23,7 @@ from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, 
 from voxlogica.images.grids import difference
 from voxlogica.operators.families import Family
 from voxlogica.operators.filters import simpleitk
-from voxlogica.operators.simpleitk_arguments import Parameter, image
+from voxlogica.operators.simpleitk_arguments import Parameter, image, placed
 from voxlogica.operators.simpleitk_grids import RULES
 from voxlogica.values import Image, Labels, Mask, Model, Space, Value
 
@@ -45,7 +45,7 @@ Resample(image1: image; size: axes uint32s; transform: transform = identity; int
 has a class. Of `Resample` SimpleITK does not say what it takes."""
 _AWAY = frozenset({"kernelImage", "templateImage", "referenceImage", "sourceImage", "movingImage", "fixedImageMask",
                    "movingImageMask"})  # fmt: skip
-"""Images that may lie on any grid."""
+"""Images that may lie on any grid: of these the voxels count, and not the place."""
 _COUNTS: Mapping[str, int] = {"MinimumMaximum": 2, "Statistics": 7}
 """How many numbers those give that give several."""
 _one_at_a_time = Lock()
@@ -197,6 +197,8 @@ def _computed(
 ) -> Value:
     sitk = simpleitk(f"simpleitk.{way.name}")
     space, values = (values[0], values[1:]) if isinstance(values[0], Space) else (None, values)
+    if taken[0].kind == "images":
+        taken[0].checked(values[0])
     first = values[0][0] if isinstance(values[0], tuple) and values[0] else values[0]
     here = first.space if isinstance(first, (Mask, Image, Model)) else space
     assert here is not None
@@ -206,7 +208,8 @@ def _computed(
     ]
     like = next((n for n, each in enumerate(way.parameters) if each.kind == "like"), None)
     if like is not None:
-        given.insert(like, _reference(sitk, space or here))
+        there = space or here
+        given.insert(like, placed(sitk.Image(list(there.size), sitk.sitkUInt8), there))
     call = partial(_statistics, sitk) if way.name == "Statistics" else getattr(sitk, way.name, None)
     if call is None:
         raise Refusal(f"SimpleITK {sitk.__version__} has no function `{way.name}`", help="install a newer one")
@@ -229,21 +232,13 @@ def _given(sitk: Any, parameter: Parameter, value: Any, as_numbers: bool, colour
     """An argument as SimpleITK takes it."""
     as_numbers = as_numbers and parameter.operand
     if isinstance(value, (Mask, Image, Model)):
-        return image(sitk, parameter.function, value, as_numbers, colours or parameter.kind == "field")
+        place = here if parameter.name in _AWAY and here.dimensions == value.space.dimensions else value.space
+        return image(sitk, parameter.function, value, place, as_numbers, colours or parameter.kind == "field")
     if parameter.kind == "images":
-        return [image(sitk, parameter.function, each, as_numbers) for each in value]
+        return [image(sitk, parameter.function, each, each.space, as_numbers) for each in value]
     checked = parameter.checked(value, here.dimensions)
     parameter.fitted(checked, here)
     return parameter.foreign(sitk, checked, here.dimensions)
-
-
-def _reference(sitk: Any, space: Space) -> Any:
-    """An image of nothing on a grid."""
-    made = sitk.Image(list(space.size), sitk.sitkUInt8)
-    made.SetSpacing(space.spacing)
-    made.SetOrigin(space.origin)
-    made.SetDirection(space.direction)
-    return made
 
 
 def _reasons(error: Exception) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ _ALIKE = re.compile("Reconstruction|NormalizedCorrelation$")
 """Functions with images of such names that are all of one kind."""
 _LEAST: Mapping[str, int] = MappingProxyType({
     "shrinkFactors": 1, "expandFactors": 1, "checkerPattern": 1, "conductanceScalingUpdateInterval": 1,
-    "stencilRadius": 0,
+    "numberOfRangeGaussianSamples": 1, "numberOfHistogramBins": 1, "numberOfHistogramLevels": 1, "stencilRadius": 0,
 })  # fmt: skip
 """The least that some parameters may be: given less, SimpleITK divides by 0 or reads where it must not."""
 _WITHIN = ("kernelRadius", "radius", "neighborhoodRadius", "checkerPattern", "stencilRadius",
@@ -178,8 +178,10 @@ def listed(numbers: tuple[Value, ...]) -> str:
     return f"[{', '.join([f'{each:g}' if isinstance(each, float) else str(each) for each in numbers])}]"
 
 
-def image(sitk: Any, function: str, value: Mask | Image | Model, as_numbers: bool, several: bool = False) -> Any:
-    """An image of ours as one of SimpleITK; one of `several` components only where these are wanted."""
+def image(
+    sitk: Any, function: str, value: Mask | Image | Model, place: Space, as_numbers: bool, several: bool = False
+) -> Any:
+    """An image of ours as one of SimpleITK, at a place; one of `several` components only where these are wanted."""
     import numpy as np
 
     from voxlogica.kernels import masks
@@ -198,8 +200,12 @@ def image(sitk: Any, function: str, value: Mask | Image | Model, as_numbers: boo
         array = value.array().reshape(*value.space.shape, *([-1] if several else []))
     if as_numbers:
         array = array.astype(np.float32)
-    space = value.space
-    made = sitk.GetImageFromArray(array if space.dimensions == 3 else array[0], isVector=several)
+    flat = value.space.dimensions == 2
+    return placed(sitk.GetImageFromArray(array[0] if flat else array, isVector=several), place)
+
+
+def placed(made: Any, space: Space) -> Any:
+    """An image of SimpleITK, put where a space is."""
     made.SetSpacing(space.spacing)
     made.SetOrigin(space.origin)
     made.SetDirection(space.direction)
