@@ -57,6 +57,7 @@ class Costs:
                 "distance": Cost(50e-6, 20e-9, 8),
                 "histogram": Cost(50e-6, 3e-9, 8),
                 "window": Cost(50e-6, 15e-9, 8),
+                "windows": Cost(50e-6, 4e-9),  # of 3 mm and 20 bins
                 "file": Cost(1e-3, 3e-9, 4),
             }
         )
