@@ -11,21 +11,29 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 from demo import phantom
+from tests.storage_peer import Peer, until_waited_for
 
 from voxlogica import identity, images
 from voxlogica.cli.text import KEPT
+from voxlogica.identity import Id
 from voxlogica.images import memo
 from voxlogica.images.files import File
-from voxlogica.session import binding
+from voxlogica.session import Options, Session, binding, runs
+from voxlogica.session import store as stores
+from voxlogica.session.running import Goal
 from voxlogica.session.store import Files
+from voxlogica.storage import Claim
+from voxlogica.storage.conformance import MADE, task
 from voxlogica.storage.embedded import EmbeddedStorage
+from voxlogica.storage.records import Memo, Records, Stamp
 from voxlogica.values import Space
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -128,11 +136,71 @@ def test_one_process_reads_the_files_through_and_the_others_recall_them(
             return read(handle, file, reader)
 
         monkeypatch.setattr(images, "_verified", reading)
-        bound = [binding._bound(paths, Files(each.records, each), 2) for each in (one, other)]
+        bound = []
+        for each in (one, other):
+            with Files(each.records, each) as files:
+                bound.append(binding._bound(paths, files, 2))
     assert sorted(seen) == [(path, None) for path in paths], "each once, under a claim"
     leaves = [[each[path] for path in paths] for each in bound]
     assert [leaf.digest for leaf in leaves[0]] == [sha256(Path(path).read_bytes()).digest() for path in paths]
     assert [(leaf.digest, leaf.space) for leaf in leaves[1]] == [(leaf.digest, leaf.space) for leaf in leaves[0]]
+
+
+def test_who_reads_the_files_has_his_turn_before_others_know_them(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one of them computes, who has to decompress them again."""
+    monkeypatch.setattr(memo, "SETTLED", -1)
+    monkeypatch.chdir(place)
+    with EmbeddedStorage(tmp_path / "store") as other, Session(store=tmp_path / "store") as session:
+        wanted: list[Id] = []
+        seen = []
+        remember, reduced = Records.remember, runs.goals
+
+        def goals(*arguments: Any) -> list[Goal]:
+            found = reduced(*arguments)
+            wanted.extend(formula.id for goal in found for formula in (goal.formula, goal.clamped) if formula)
+            return found
+
+        def remembering(records: Records, stamp: Stamp, known: Memo) -> None:
+            seen.append((Path(stamp.path).name, len(wanted), stores.turn(other, wanted, 0.0)))
+            remember(records, stamp, known)
+
+        monkeypatch.setattr(runs, "goals", goals)
+        monkeypatch.setattr(Records, "remember", remembering)
+        session.load("other.imgql").settle((), Options()).begin()
+        assert seen == [("phantom_seg.nii.gz", 3, None)]
+
+
+def test_of_equal_runs_one_has_its_turn_and_the_others_find_it_done(tmp_path: Path) -> None:
+    ids = [task("a"), task("b")]
+    with (
+        EmbeddedStorage(tmp_path / "store") as one,
+        EmbeddedStorage(tmp_path / "store") as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        turn = stores.turn(one, ids, 0.0)
+        assert turn is not None
+        assert stores.turn(other, ids[::-1], 0.0) is None, "the same, in whatever order"
+        assert isinstance(stores.turn(other, ids[:1], 0.0), Claim), "another run"
+        waiting = pool.submit(stores.turn, other, ids, 60.0)
+        until_waited_for(tmp_path / "store")
+        for id in ids:
+            one.offer(id, 1.0, MADE)
+        assert not waiting.done()
+        one.release(turn)
+        assert waiting.result() is None
+        assert stores.turn(one, ids, 0.0) is None, "nothing is left to do"
+
+
+def test_whoever_waits_for_an_equal_run_inherits_when_it_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "turn", lambda ids: task("turn"))
+    with EmbeddedStorage(tmp_path / "store") as store, Peer(store.directory) as peer, ThreadPoolExecutor(1) as pool:
+        assert peer.ask("claim turn 0") == "claim"
+        waiting = pool.submit(stores.turn, store, [task("a")], 60.0)
+        until_waited_for(store.directory)
+        peer.kill()
+        assert isinstance(waiting.result(), Claim)
 
 
 def writes(store: Path) -> bool:
