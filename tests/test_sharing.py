@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pytest
 from demo import phantom
@@ -28,7 +28,6 @@ from voxlogica.images import memo
 from voxlogica.images.files import File
 from voxlogica.session import Options, Session, binding, runs
 from voxlogica.session import store as stores
-from voxlogica.session.running import Goal
 from voxlogica.session.store import Files
 from voxlogica.storage import Claim
 from voxlogica.storage.conformance import MADE, task
@@ -155,52 +154,69 @@ def test_who_reads_the_files_has_his_turn_before_others_know_them(
     with EmbeddedStorage(tmp_path / "store") as other, Session(store=tmp_path / "store") as session:
         wanted: list[Id] = []
         seen = []
-        remember, reduced = Records.remember, runs.goals
+        remember, turn = Records.remember, identity.turn
 
-        def goals(*arguments: Any) -> list[Goal]:
-            found = reduced(*arguments)
-            wanted.extend(formula.id for goal in found for formula in (goal.formula, goal.clamped) if formula)
-            return found
+        def noting(ids: Sequence[Id]) -> Id:
+            wanted.append(turn(ids))
+            return wanted[-1]
 
         def remembering(records: Records, stamp: Stamp, known: Memo) -> None:
-            seen.append((Path(stamp.path).name, len(wanted), stores.turn(other, wanted, 0.0)))
+            seen.append((Path(stamp.path).name, other.claim(wanted[-1])))
             remember(records, stamp, known)
 
-        monkeypatch.setattr(runs, "goals", goals)
+        monkeypatch.setattr(identity, "turn", noting)
         monkeypatch.setattr(Records, "remember", remembering)
         session.load("other.imgql").settle((), Options()).begin()
-        assert seen == [("phantom_seg.nii.gz", 3, None)]
+        assert seen == [("phantom_seg.nii.gz", None)]
 
 
 def test_of_equal_runs_one_has_its_turn_and_the_others_find_it_done(tmp_path: Path) -> None:
-    ids = [task("a"), task("b")]
+    turn, ids = task("turn"), [task("a"), task("b")]
     with (
         EmbeddedStorage(tmp_path / "store") as one,
         EmbeddedStorage(tmp_path / "store") as other,
         ThreadPoolExecutor(1) as pool,
     ):
-        turn = stores.turn(one, ids, 0.0)
-        assert turn is not None
-        assert stores.turn(other, ids[::-1], 0.0) is None, "the same, in whatever order"
-        assert isinstance(stores.turn(other, ids[:1], 0.0), Claim), "another run"
-        waiting = pool.submit(stores.turn, other, ids, 60.0)
+        claim = stores.turn(one, turn, ids, 0.0)
+        assert claim is not None
+        with pytest.raises(TimeoutError):
+            stores.turn(other, turn, ids, 0.0)
+        waiting = pool.submit(stores.turn, other, turn, ids, 60.0)
         until_waited_for(tmp_path / "store")
         for id in ids:
             one.offer(id, 1.0, MADE)
         assert not waiting.done()
-        one.release(turn)
+        one.release(claim)
         assert waiting.result() is None
-        assert stores.turn(one, ids, 0.0) is None, "nothing is left to do"
+        assert stores.turn(one, turn, ids, 0.0) is None, "nothing is left to do"
 
 
-def test_whoever_waits_for_an_equal_run_inherits_when_it_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity, "turn", lambda ids: task("turn"))
+def test_whoever_waits_for_an_equal_run_inherits_when_it_dies(tmp_path: Path) -> None:
     with EmbeddedStorage(tmp_path / "store") as store, Peer(store.directory) as peer, ThreadPoolExecutor(1) as pool:
         assert peer.ask("claim turn 0") == "claim"
-        waiting = pool.submit(stores.turn, store, [task("a")], 60.0)
+        waiting = pool.submit(stores.turn, store, task("turn"), [task("a")], 60.0)
         until_waited_for(store.directory)
         peer.kill()
         assert isinstance(waiting.result(), Claim)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_equal_run_that_has_no_patience_left_computes_nothing_while_the_other_is_at_it(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    """Unless it was asked to leave processors unused, as then the other was, too."""
+    monkeypatch.setattr(runs, "PATIENCE", 0.0)
+    monkeypatch.setattr(runs, "processors", lambda: 2)
+    monkeypatch.chdir(place)
+    with Session(store=tmp_path / "store", jobs=2) as first, Session(store=tmp_path / "store", jobs=jobs) as second:
+        first.cold = second.cold = True
+        one, other = (each.load("other.imgql").settle((), Options()).begin() for each in (first, second))
+        assert one._turn is not None
+        assert other._turn is None
+        asked = []
+        monkeypatch.setattr(second.engine, "run", lambda *_, behind, **__: asked.append(behind) or iter(()))
+        list(other.happenings())
+        assert [behind is not None for behind in asked] == [jobs == 2]
 
 
 def writes(store: Path) -> bool:

@@ -9,12 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from voxlogica import identity
 from voxlogica._dataclass import replace
 from voxlogica.errors import ComputationError, Diagnostic, InternalError, MachineError, Refusal, VoxLogicAError
 from voxlogica.execution.engine import Broken, Finished, find_operator
 from voxlogica.execution.limits import processors
 from voxlogica.execution.planning import foreseen
 from voxlogica.formula import MASK, Formula, Leaf
+from voxlogica.identity import Id
 from voxlogica.images.memo import Memo
 from voxlogica.plan import Workplan
 from voxlogica.session.binding import Bound, Options, Shared, bind, digests_of, outputs
@@ -104,6 +106,7 @@ class Run:
         self.saved: list[Path] = []
         self.number: int | None = None
         self._turn: Claim | None = None
+        self._behind: Id | None = None  # the claim of who has our turn
 
     def __repr__(self) -> str:
         return f"<Run of {self.program.source.name}: {self.printed}, saved {[str(path) for path in self.saved]}>"
@@ -120,7 +123,7 @@ class Run:
         self.take_turn(PATIENCE if session.cold and not hurried else 0.0)
         with self._turn or nullcontext():
             self._note()
-            for each in happenings(self.goals, session.engine, watcher, self.effort):
+            for each in happenings(self.goals, session.engine, watcher, self.effort, self._behind):
                 if isinstance(each, Printed):
                     self.printed[each.label] = each.value
                 elif isinstance(each, Saved):
@@ -138,8 +141,12 @@ class Run:
         if self._turn is None and session.records is not None and session.jobs >= processors():
             from voxlogica.session import store as stores
 
-            computed = {each.id for each in self.wanted if each.operator is not None or each.file is not None}
-            self._turn = stores.turn(session.storage, computed, patience)
+            ids = sorted({each.id for each in self.wanted if each.operator is not None or each.file is not None})
+            id = identity.turn(ids)
+            try:
+                self._turn, self._behind = stores.turn(session.storage, id, ids, patience), None
+            except TimeoutError:
+                self._behind = id
 
     @cached_property
     def names(self) -> Mapping[str, Formula]:

@@ -82,16 +82,16 @@ class Files:
         self._read.append((Stamp(path, *status), Memo(digest, header, verified=settled)))
 
 
-def turn(storage: StorageBackend, ids: Collection[Id], patience: float) -> Claim | None:
-    """The right to be the one of equal runs, which want the same, that computes.
+def turn(storage: StorageBackend, id: Id, wanted: Collection[Id], patience: float) -> Claim | None:
+    """The claim `id`, the right to be the one of equal runs that computes; None when all that is wanted is known.
 
-    None when all is known, or when another has it for longer than `patience`, in seconds. Who waits sleeps until that
-    one ends, or dies; then one inherits. This only saves work: that no task is computed twice is for its own claim.
+    Who waits sleeps until the one that computes ends, or dies; then one inherits. This only saves work: that no task is
+    computed twice is for its own claim. Raises `TimeoutError` when another has it for more than `patience` seconds.
     """
     until = time.monotonic() + patience
-    with suppress(StoreFull, TimeoutError):
-        while len(storage.known(ids)) < len(ids):
-            claim = _claim_or_wait(storage, identity.turn(sorted(ids)), until)
+    with suppress(StoreFull):
+        while len(storage.known(wanted)) < len(wanted):
+            claim = _claim_or_wait(storage, id, until)
             if claim is not None:
                 return claim
     return None
