@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from math import prod
 from types import MappingProxyType
-from typing import NamedTuple
 
+from voxlogica._dataclass import NamedTuple
 from voxlogica.errors import Refusal
 from voxlogica.operators.grids import placed
 from voxlogica.values import Space
