@@ -223,6 +223,20 @@ def test_what_simpleitk_refuses(expression: str, message: str, reason: str) -> N
     assert caught.value.error.details == ((reason,) if reason else ())
 
 
+def test_what_would_end_the_process_ends_another() -> None:
+    expression = "max(simpleitk.OtsuMultipleThresholds(i, 100, 0, 5, true))"
+    with pytest.raises(Failure) as caught:
+        value(expression, i=np.arange(72, dtype=np.float32).reshape(8, 9))
+    assert caught.value.error.type == "WorkerDied"
+    assert value("max(simpleitk.OtsuMultipleThresholds(i, 2))", i=[1, 1, 5, 5, 9, 9]) == 2
+
+
+def test_masks_and_labels_together_are_labels_where_numbers_will_not_do() -> None:
+    assert value("simpleitk.Or(lcc(b), c)", b="1101", c="0110") == [1, 1, 1, 2]
+    found = problem('load f = "f.nii"\nlet i = intensity(f)\nprint "a" max(simpleitk.Or(i >. 1, i))')
+    assert found.message == "`simpleitk.Or` takes a mask or labels as its second argument, and is given a number image"
+
+
 # Identity, and when it is imported
 
 

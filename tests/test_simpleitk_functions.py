@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from tests.simpleitk_functions import arguments, called, sample
 from tests.test_simpleitk_grids import RULES
 
 import voxlogica as vx
+from voxlogica.formula import IMAGE, MASK
+from voxlogica.operators import family, named
 from voxlogica.operators.simpleitk import functions
 
 KINDS = ("image", "mask", "labels", "colours")
@@ -81,6 +84,25 @@ def test_it_gives_what_simpleitk_gives(name: str, session: vx.Session) -> None:
         with np.errstate(over="ignore"):
             voxels = sitk.GetArrayFromImage(wanted).astype(np.float32)
         assert np.array_equal(sitk.GetArrayFromImage(ours).astype(np.float32), voxels, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", USABLE)
+def test_an_operator_is_found_by_the_name_in_its_ids(name: str) -> None:
+    first = family(f"simpleitk.{name}")
+    assert first is not None
+    for way in (first, *first.others):
+        for n in range(len(way.parameters) - way.optional, len(way.parameters) + 1):
+            for kinds in product(*[kinds for _, kinds in way.parameters[:n]]):
+                made = way.chosen(kinds)
+                found = named(made.name)
+                assert found is not None
+                assert (found.name, found.parameters, found.result) == (made.name, made.parameters, made.result)
+
+
+def test_of_an_image_whose_grid_is_taken_the_kind_has_no_part_in_the_id() -> None:
+    way = family("simpleitk.Resample")
+    assert way is not None
+    assert way.chosen((IMAGE, MASK)).name == way.chosen((IMAGE, IMAGE)).name
 
 
 def test_every_function_is_usable_or_has_a_reason() -> None:

@@ -379,14 +379,12 @@ def test_in_loops_and_with_sequences(expression: str, result: object) -> None:
 
 
 def test_what_has_a_seed_is_the_same_each_time() -> None:
-    expected = []
-    for seed in (1, 2):
-        noise = sitk.AdditiveGaussianNoiseImageFilter()
-        noise.SetNumberOfThreads(1)
-        noise.SetStandardDeviation(2)
-        noise.SetMean(1)
-        noise.SetSeed(seed)
-        expected.append(sitk.GetArrayFromImage(noise.Execute(sitk.GetImageFromArray(RAMP))))
+    image, threads = sitk.GetImageFromArray(RAMP), sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        expected = [sitk.GetArrayFromImage(sitk.AdditiveGaussianNoise(image, 2, 1, seed)) for seed in (1, 2)]
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     found = arrays(*[f"simpleitk.AdditiveGaussianNoise(i, 2, 1, {seed})" for seed in (1, 2)], i=RAMP)
     assert [np.array_equal(a, b) for a in found for b in expected] == [True, False, False, True]
 

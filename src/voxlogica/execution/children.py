@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, cast
@@ -64,8 +65,12 @@ class Children:
     ) -> Value:
         """What the function returns. Raises `Elsewhere` for what it raises, and when the process does not survive.
 
+        A function of which arguments are fixed already is a `partial` over values.
+
         The process inherits the descriptors in `lent`.
         """
+        if isinstance(body, partial):
+            arguments, body = [*body.args, *arguments], body.func
         try:
             return self._run(number, importable(body), arguments, options, lent)
         finally:

@@ -21,6 +21,7 @@ from voxlogica._dataclass import NamedTuple, replace
 from voxlogica.errors import Refusal
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type, sequence
 from voxlogica.images.grids import difference
+from voxlogica.operators import named
 from voxlogica.operators.families import Family
 from voxlogica.operators.filters import simpleitk
 from voxlogica.operators.simpleitk_arguments import Parameter, image, placed
@@ -48,6 +49,8 @@ _AWAY = frozenset({"kernelImage", "templateImage", "referenceImage", "sourceImag
 """Images that may lie on any grid: of these the voxels count, and not the place."""
 _COUNTS: Mapping[str, int] = {"MinimumMaximum": 2, "Statistics": 7}
 """How many numbers those give that give several."""
+_ISOLATED = ("OtsuMultipleThresholds", "RenyiEntropyThreshold")
+"""What ends its process when more thresholds are asked for than there are bins, or goes on for ever."""
 _one_at_a_time = Lock()
 
 
@@ -61,16 +64,35 @@ class Function(NamedTuple):
 
     def result(self, kinds: Sequence[Type]) -> str:
         """What it gives for such arguments."""
-        images = set(self.operands(kinds))
-        made = self.results[
-            1 if images == {MASK} else 2 if images == {LABELS} else 3 if self.takes_colours(kinds) else 0
-        ]
+        made = self.results[self._taken_as(kinds)]
         retyped = any(each.kind == "pixel" for each in self.parameters[: len(kinds)])
         return "image" if retyped and made in ("mask", "labels") else made
 
     def takes_colours(self, kinds: Sequence[Type]) -> bool:
         """Whether the first image has several components: it cannot have one."""
-        return self.results[0] == "-" and self.operands(kinds)[:1] == [MODEL]
+        return self._taken_as(kinds) == 3
+
+    def pixels(self, kinds: Sequence[Type]) -> str:
+        """What images of different kinds are all taken as: numbers, or labels where these alone will do."""
+        return "" if len(set(self.operands(kinds))) < 2 else "uint32" if self._taken_as(kinds) == 2 else "float32"
+
+    def usable(self, parameter: Parameter) -> tuple[Type, ...]:
+        """The types that an argument may have: of images those of which, alone or with others, something is made."""
+        first = parameter is self.parameters[0]
+        narrow = first or (parameter.operand and self.results[0] == "-")
+        return tuple([kind for kind in parameter.types if not narrow or self._alone(kind) != "-"])
+
+    def _alone(self, kind: Type) -> str:
+        return self.results[self._taken_as([kind])]
+
+    def _taken_as(self, kinds: Sequence[Type]) -> int:
+        """The number of the result for such arguments."""
+        images = set(self.operands(kinds))
+        if images == {MASK}:
+            return 1
+        if images == {LABELS} or (images == {MASK, LABELS} and self.results[0] == "-"):
+            return 2
+        return 3 if images == {MODEL} and self.results[0] == "-" else 0
 
     def operands(self, kinds: Sequence[Type]) -> list[Type]:
         """The kinds of the images that it computes with."""
@@ -113,16 +135,14 @@ def family(symbol: str) -> Family | None:
 
 
 def _family(symbol: str, way: Function) -> Family:
-    first = way.parameters[0].types
-    usable = tuple([kind for kind in first if way.result([kind]) != "-"])
     results = dict.fromkeys(result for result in way.results if result != "-")
     like = next((n for n, each in enumerate(way.parameters) if each.kind == "like"), None)
     return Family(
         symbol,
-        tuple([(each.name, each.types if n else usable) for n, each in enumerate(way.parameters)]),
+        tuple([(each.name, way.usable(each)) for each in way.parameters]),
         " or ".join([str(_RESULTS[result]) for result in results]),
         partial(_operator, symbol, way),
-        f"The function {way.name} of SimpleITK.",
+        f"The function {way.name} of SimpleITK.{' Its result lies on a grid of its own.' * (way.name in RULES)}",
         optional=sum(bool(each.default) for each in way.parameters),
         defaults=tuple([each.default for each in way.parameters]),
         like=like,
@@ -139,11 +159,13 @@ def _operator(symbol: str, way: Function, kinds: tuple[Type, ...]) -> Operator:
     given = tuple([(each, kind) for each, kind in pairs if each.kind != "like"])
     taken = tuple([each for each, _ in given])
     decisive = tuple([n for n, each in enumerate(taken) if rule and _decides(rule.parameters, each)])
+    name = f"{symbol}({', '.join(map(str, shown))})"
+    _bodies[name] = partial(_computed, way, taken, way.pixels(kinds), way.takes_colours(kinds), result)
     return Operator(
-        name=f"{symbol}({', '.join(map(str, shown))})", symbol=symbol, version=1,
+        name=name, symbol=symbol, version=1,
         parameters=tuple([(each.name, kind) for each, kind in given]), result=_RESULTS[result],
-        body=partial(_computed, way, taken, len(set(way.operands(kinds))) > 1, way.takes_colours(kinds), result),
-        doc="", cost="window", library="SimpleITK", count=_COUNTS.get(way.name, 0),
+        body=partial(computed, name), doc="", cost="window", library="SimpleITK", isolate=way.name in _ISOLATED,
+        count=_COUNTS.get(way.name, 0),
         needs_space=like or rule is not None, bridge=like,
         grid=partial(_grid, way, [taken[n] for n in decisive]) if rule and not like else None, decisive=decisive,
         away=frozenset([n for n, each in enumerate(taken) if each.name in _AWAY]),
@@ -191,9 +213,19 @@ def _default(parameter: Parameter, axes: int) -> object:
 
 # Computing
 
+_bodies: dict[str, Callable[..., Value]] = {}
+"""What the operators compute, by their names: those that somebody has asked for."""
+
+
+def computed(name: str, *values: Any) -> Value:
+    """What an operator of this namespace gives; said by its name, so that another process can be asked."""
+    if name not in _bodies:
+        named(name)
+    return _bodies[name](*values)
+
 
 def _computed(
-    way: Function, taken: Sequence[Parameter], as_numbers: bool, colours: bool, result: str, *values: Any
+    way: Function, taken: Sequence[Parameter], pixels: str, colours: bool, result: str, *values: Any
 ) -> Value:
     sitk = simpleitk(f"simpleitk.{way.name}")
     space, values = (values[0], values[1:]) if isinstance(values[0], Space) else (None, values)
@@ -203,7 +235,7 @@ def _computed(
     here = first.space if isinstance(first, (Mask, Image, Model)) else space
     assert here is not None
     given = [
-        _given(sitk, parameter, value, as_numbers, colours and n == 0, here)
+        _given(sitk, parameter, value, pixels, colours and n == 0, here)
         for n, (parameter, value) in enumerate(zip(taken, values, strict=True))
     ]
     like = next((n for n, each in enumerate(way.parameters) if each.kind == "like"), None)
@@ -228,14 +260,14 @@ def _computed(
     return _taken(sitk, way.name, result, made, space or here)
 
 
-def _given(sitk: Any, parameter: Parameter, value: Any, as_numbers: bool, colours: bool, here: Space) -> object:
+def _given(sitk: Any, parameter: Parameter, value: Any, pixels: str, colours: bool, here: Space) -> object:
     """An argument as SimpleITK takes it."""
-    as_numbers = as_numbers and parameter.operand
+    pixels = pixels if parameter.operand else ""
     if isinstance(value, (Mask, Image, Model)):
         place = here if parameter.name in _AWAY and here.dimensions == value.space.dimensions else value.space
-        return image(sitk, parameter.function, value, place, as_numbers, colours or parameter.kind == "field")
+        return image(sitk, parameter.function, value, place, pixels, colours or parameter.kind == "field")
     if parameter.kind == "images":
-        return [image(sitk, parameter.function, each, each.space, as_numbers) for each in value]
+        return [image(sitk, parameter.function, each, each.space, pixels) for each in value]
     checked = parameter.checked(value, here.dimensions)
     parameter.fitted(checked, here)
     return parameter.foreign(sitk, checked, here.dimensions)

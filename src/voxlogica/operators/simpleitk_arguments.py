@@ -180,9 +180,12 @@ def listed(numbers: tuple[Value, ...]) -> str:
 
 
 def image(
-    sitk: Any, function: str, value: Mask | Image | Model, place: Space, as_numbers: bool, several: bool = False
+    sitk: Any, function: str, value: Mask | Image | Model, place: Space, pixels: str, several: bool = False
 ) -> Any:
-    """An image of ours as one of SimpleITK, at a place; one of `several` components only where these are wanted."""
+    """An image of ours as one of SimpleITK, at a place, with such pixels if they are said.
+
+    It has one component, or `several`.
+    """
     import numpy as np
 
     from voxlogica.kernels import masks
@@ -199,8 +202,8 @@ def image(
         raise Refusal(message, help="" if several else "give it one of them:   intensity(image)   or   red(image)")
     else:
         array = value.array().reshape(*value.space.shape, *([-1] if several else []))
-    if as_numbers:
-        array = array.astype(np.float32)
+    if pixels:
+        array = array.astype(pixels)
     flat = value.space.dimensions == 2
     return placed(sitk.GetImageFromArray(array[0] if flat else array, isVector=several), place)
 
