@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import columns, counted, emit
+from voxlogica.cli.text import columns, emit
 from voxlogica.errors import ProgramError
 from voxlogica.session import Session
 from voxlogica.session.studies import Study
 from voxlogica.study.cases import Case, Cases, find
+from voxlogica.values import counted
 
 
 def cases(options: Options) -> int:

@@ -7,13 +7,14 @@ import sys
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.programs import load, session
-from voxlogica.cli.progress import Progress
+from voxlogica.cli.progress import Display, looked_at
 from voxlogica.cli.text import KEPT, complain, emit, sorted_out
 from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, Diagnostic, InternalError
 from voxlogica.kernels import memory
 from voxlogica.session import Effort, Given, Printed, Run, Saved, Trouble, Watcher
 from voxlogica.session import Options as RunOptions
+from voxlogica.session.progress import RunProgress
 from voxlogica.values import plain
 
 
@@ -32,8 +33,9 @@ def run(options: Options) -> int:
             said.append(Diagnostic("program", message, help=help, severity="warning"))
         if not options.json:
             complain(said, options.quiet)
-        shown = not (options.quiet or options.json)
-        with Progress(program.source.name, len(program.goals), opened.jobs, shown) as progress:
+        looked = looked_at(options)
+        progress = RunProgress(program.source.name, program.asked, opened.jobs) if looked else None
+        with Display(progress) as display:
             bound = prepared.bind()
             if not options.json:
                 complain(bound.warnings, options.quiet)
@@ -41,7 +43,7 @@ def run(options: Options) -> int:
             effort = Effort(options.timeout, options.task_timeout, options.retry_failed)
             running = Run(prepared, bound, effort)
             if options.why or options.dry_run:
-                progress.pause()
+                display.pause()
                 from voxlogica.cli.forecast import explain
 
                 explain(running, options)
@@ -49,22 +51,22 @@ def run(options: Options) -> int:
                 return 0
             with Watchers(progress, options.events, options.profile) as watchers:
                 try:
-                    return _follow(running, progress, watchers.watcher, options, said)
+                    return _follow(running, display, watchers.watcher, options, said)
                 except KeyboardInterrupt:
-                    progress.pause()
+                    display.pause()
                     if not (options.no_store or options.quiet):
                         print(KEPT, file=sys.stderr)
                     raise
 
 
-def _follow(running: Run, progress: Progress, watcher: Watcher | None, options: Options, said: list[Diagnostic]) -> int:
+def _follow(running: Run, display: Display, watcher: Watcher | None, options: Options, said: list[Diagnostic]) -> int:
     """Shows what happens; returns the exit status."""
     printed: list[Printed] = []
     watched = sys.stderr.isatty() and not options.quiet
     for each in running.happenings(watcher):
         if isinstance(each, Trouble):
             if not options.json:
-                progress.pause()
+                display.pause()
                 complain([each.diagnostic], options.quiet)
             said.append(each.diagnostic)
         elif options.json:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from voxlogica._dataclass import asdict
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import counted, emit, human_time, notice
+from voxlogica.cli.text import emit, human_time, notice
 from voxlogica.errors import ProgramError, human_size
 from voxlogica.identity import Id
 from voxlogica.session import store as stores
 from voxlogica.storage import Done, Failed
 from voxlogica.storage.embedded import EmbeddedStorage
 from voxlogica.storage.listing import Entry
-from voxlogica.values import shown
+from voxlogica.values import counted, shown
 
 PINNED = "by hand"
 """The name under which ids are pinned from the command line."""

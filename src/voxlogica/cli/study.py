@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.programs import load, session
-from voxlogica.cli.progress import Rows
+from voxlogica.cli.progress import Display, looked_at
 from voxlogica.cli.text import KEPT, coloured, complain, emit, notice
 from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, ProgramError
@@ -78,17 +78,14 @@ def _study(options: Options, axes: Sequence[Axis]) -> int:
 def _follow(study: Study, options: Options) -> None:
     """Shows the rows as they come. When interrupted, says how to go on."""
     lines = _Lines(study)
-    failed = 0
-    with Rows(study.program.source.name, study.total, shown=not (options.quiet or options.json)) as bar:
+    with Display(study.follow() if looked_at(options) else None) as display:
         try:
-            for done, row in enumerate(study, 1):
+            for row in study:
                 if not options.json:
                     lines.show(row)
-                failed += bool(row.error)
-                bar.update(done, failed)
         except KeyboardInterrupt:
             study.close()
-            bar.stop()
+            display.pause()
             done = len(study.so_far)
             what = "" if options.no_store else f"; {KEPT}"
             print(f"{done} of {study.total} rows done{what}", file=sys.stderr)

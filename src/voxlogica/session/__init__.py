@@ -29,6 +29,7 @@ from voxlogica.execution.limits import processors
 from voxlogica.execution.messages import Counts, Event
 from voxlogica.formula import Leaf
 from voxlogica.session.binding import Options, refused
+from voxlogica.session.live import watched
 from voxlogica.session.running import Effort, Happening, Printed, Saved, Trouble, Watcher
 from voxlogica.session.runs import Prepared, Run, raised
 from voxlogica.session.settings import Given, Scalar, settable, settle
@@ -36,6 +37,7 @@ from voxlogica.storage import MemoryStorage, StorageBackend
 from voxlogica.syntax.ast import Let, Load
 from voxlogica.syntax.ast import Program as Syntax
 from voxlogica.syntax.parser import parse
+from voxlogica.values import counted
 
 if TYPE_CHECKING:
     from voxlogica.session.history import Difference, Recorded
@@ -241,6 +243,11 @@ class Program:
         return tuple(each.text.value for each in self.checked.goals)
 
     @property
+    def asked(self) -> str:
+        """How many goals it has, in words."""
+        return counted(len(self.goals), "goal")
+
+    @property
     def key(self) -> str:
         """How the program is called in the history of runs."""
         return str(self.path.absolute()) if self.path is not None else self.source.name
@@ -313,15 +320,16 @@ class Program:
         save: bool = True,
         grid_tolerance: float | None = None,
         timeout: float | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[int, int], None] | bool = True,
         **settings: Setting,
     ) -> Run:
         """Runs it: parameters, inputs, and `$NAME`s by name, in upper case as in the program's strings.
 
         An input is a path, an image of nibabel, SimpleITK or another run, `(array, affine)` or `(array, space)`. Files
         are written unless `save` is false; grids may be `grid_tolerance` mm apart; what is not done after `timeout`
-        seconds fails. `progress` is told how many tasks have ended, of how many. Raises `ProgramError`, `InputError`;
-        what fails while computing is raised at the end, as an `ExceptionGroup` when it is several things.
+        seconds fails. A notebook shows how far it is, unless `progress` is false, or a function: that is told how many
+        tasks have ended, of how many. Raises `ProgramError`, `InputError`; what fails while computing is raised at the
+        end, as an `ExceptionGroup` when it is several things.
         """
         return self._given(settings)._run(output_dir, grid_tolerance, save, Effort(timeout), progress)
 
@@ -332,7 +340,7 @@ class Program:
         save: bool = True,
         grid_tolerance: float | None = None,
         timeout: float | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[int, int], None] | bool = True,
         **settings: Setting,
     ) -> Run:
         """`run` for asyncio: other tasks go on meanwhile; cancelling the task cancels the run."""
@@ -353,13 +361,14 @@ class Program:
         grid_tolerance: float | None,
         save: bool,
         effort: Effort,
-        progress: Callable[[int, int], None] | None,
+        progress: Callable[[int, int], None] | bool,
     ) -> Run:
         options = Options(Path(output_dir) if output_dir is not None else None, grid_tolerance, jobs=self.session.jobs)
         prepared = self.settle((), options, save=save)
-        run = Run(prepared, prepared.bind(), effort)
-        watcher = _Told(progress) if progress is not None else None
-        errors = [each.diagnostic for each in run.happenings(watcher) if isinstance(each, Trouble)]
+        told = _Told(progress) if callable(progress) else None
+        with watched(self.source.name, self.asked, self.session.jobs, progress is True) as shown:
+            run = Run(prepared, prepared.bind(), effort, progress is True)
+            errors = [each.diagnostic for each in run.happenings(told or shown) if isinstance(each, Trouble)]
         errors = [diagnostic for diagnostic in errors if diagnostic.severity == "error"]
         if errors:
             raise raised(errors)
@@ -371,13 +380,15 @@ class Program:
         *,
         jobs: int | None = None,
         output_dir: str | Path | None = None,
-        progress: Progress | None = None,
+        progress: Progress | bool = True,
         **settings: Setting,
     ) -> Study:
         """Runs it on many cases, which `vx.cases` finds: rows arrive as they finish.
 
         A case that fails is a row with an error, and stops no other. Files are written only to an `output_dir`, each
-        case's to a directory of its own. `jobs` are the cases in hand at once. Raises `ProgramError`.
+        case's to a directory of its own. `jobs` are the cases in hand at once. A notebook shows how far it is, unless
+        `progress` is false, or a function, which is told how many rows there are, of how many, and the latest. Raises
+        `ProgramError`.
         """
         return self._study(cases, (), jobs, output_dir, progress, settings)
 
@@ -387,7 +398,7 @@ class Program:
         *,
         jobs: int | None = None,
         output_dir: str | Path | None = None,
-        progress: Progress | None = None,
+        progress: Progress | bool = True,
         **settings: Setting,
     ) -> Study:
         """Runs it for every choice of the parameters that are given as lists, on all cases; without cases, as it is.
@@ -411,7 +422,7 @@ class Program:
         axes: Sequence[Axis],
         jobs: int | None,
         output_dir: str | Path | None,
-        progress: Progress | None,
+        progress: Progress | bool,
         settings: Mapping[str, Setting],
     ) -> Study:
         from voxlogica.session.studies import Study

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 from voxlogica._dataclass import replace
 from voxlogica.errors import ComputationError, Diagnostic, InternalError, MachineError, Refusal, VoxLogicAError
-from voxlogica.execution.engine import Broken, Finished, find_operator
+from voxlogica.execution.engine import Broken, Finished, GoalOutcome, find_operator
 from voxlogica.execution.planning import foreseen
 from voxlogica.formula import MASK, Formula, Leaf
 from voxlogica.plan import Workplan
 from voxlogica.session.binding import Bound, Options, Shared, bind, digests_of, outputs
+from voxlogica.session.live import watched
 from voxlogica.session.running import EFFORT, Effort, Happening, Printed, Saved, Watcher, goals, happenings, provenance
 from voxlogica.session.settings import Settings
 from voxlogica.session.volumes import Image, Model, Shown, shown
-from voxlogica.values import Mask, Printable, Space
+from voxlogica.values import Mask, Printable, Space, counted
 
 if TYPE_CHECKING:
     from voxlogica.session import Program
@@ -70,11 +71,12 @@ class Prepared:
 class Run:
     """A run of a program and its results, by the label of a `print` or the name of a definition that a goal needs."""
 
-    def __init__(self, prepared: Prepared, bound: Bound, effort: Effort = EFFORT) -> None:
+    def __init__(self, prepared: Prepared, bound: Bound, effort: Effort = EFFORT, shows: bool = True) -> None:
+        """`shows` says that in a notebook what is asked for later shows how far it is."""
         self.program, self.settings, self.bound, self.effort = prepared.program, prepared.settings, bound, effort
         name = Path(self.program.source.name).name
         self.goals = goals(bound, self.program.checked, self.settings, name)
-        self._prepared = prepared
+        self._prepared, self._shows = prepared, shows
         self.printed: dict[str, Printable] = {}
         self.saved: list[Path] = []
         self.number: int | None = None
@@ -185,7 +187,7 @@ class Run:
         prepared = Prepared(self.program._wanting(name), self.settings, self._prepared.options, save=False)
         paths = [self.settings.path(each) for each in self.program.checked.inputs]
         files: dict[str, Leaf | Refusal] = dict(zip(paths, self.bound.leaves, strict=True))
-        return Run(prepared, prepared.bind(Shared(files=files)))
+        return Run(prepared, prepared.bind(Shared(files=files)), shows=self._shows)
 
     def under(self, space: Space) -> tuple[str, Image | Model] | None:
         """The first image that is loaded and lies on a grid, and its name."""
@@ -200,7 +202,7 @@ class Run:
         goals = [each for each in self.program.checked.goals if each.word == "save" and each.type is MASK]
         formulas = {self.settings.replace(each.text.value): self.bound.slots[each.slot] for each in goals}
         wanted = [formula for formula in formulas.values() if formula is not None]
-        outcomes = dict(self.program.session.engine.run(wanted))
+        outcomes = self._computed(wanted, counted(len(wanted), "mask"))
         found = {path: outcomes[formula] for path, formula in formulas.items() if formula is not None}
         return {
             path: each.value
@@ -208,9 +210,18 @@ class Run:
             if isinstance(each, Finished) and isinstance(each.value, Mask)
         }
 
+    def _computed(self, wanted: Sequence[Formula], what: str) -> Mapping[Formula, GoalOutcome]:
+        """The outcomes of formulas, called `what` while a notebook shows how far they are."""
+        session = self.program.session
+        with watched(self.program.source.name, what, session.jobs, self._shows and bool(wanted)) as watcher:
+            run = session.engine.run(wanted, listen=watcher.event if watcher else None)
+            if watcher:
+                watcher.begin(run.counts)
+            return dict(run)
+
     def _value(self, name: str) -> Shown:
         formula = self._definitions[name]
-        ((_, outcome),) = self.program.session.engine.run([formula])
+        outcome = self._computed([formula], name)[formula]
         if isinstance(outcome, Finished):
             checked, title = self.program.checked, Path(self.program.source.name).name
             origin = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ from voxlogica.formula import Formula
 from voxlogica.identity import Id
 from voxlogica.session import store as stores
 from voxlogica.session.binding import Options, Shared
+from voxlogica.session.live import Live, notebook
+from voxlogica.session.progress import StudyProgress
 from voxlogica.session.running import EFFORT, Effort, Ledger, Printed, Saved, Trouble
 from voxlogica.session.settings import Given, Scalar, program_names, settable, within
 from voxlogica.storage import StoreFull
@@ -78,14 +80,15 @@ class Study:
         jobs: int | None = None,
         effort: Effort = EFFORT,
         listen: Callable[[Event], None] | None = None,
-        progress: Progress | None = None,
+        progress: Progress | bool = True,
     ) -> None:
         """`jobs` are the cases in hand at once; kernels that run at once are the session's. `given` is for all cases.
 
         Files are saved only on request: relative paths go under `options.output_dir`, the case's name, and what the
         cell sets. The timeout of `effort` is that of a case. `listen` is called with what happens to tasks, from one
-        thread at a time. Raises `ProgramError` for all that is wrong whatever the case, `InputError` for a file that no
-        case has.
+        thread at a time. A notebook shows how far it is, unless `progress` is false, or a function that is told of each
+        row instead. Raises `ProgramError` for all that is wrong whatever the case, `InputError` for a file that no case
+        has.
         """
         self.program, self.cases = program, cases
         self.options = options or Options(jobs=1)
@@ -94,8 +97,12 @@ class Study:
         self.measures = tuple(_measures(program.checked, self._labels))
         self.total = len(cases) * sweeps.count(self.axes)
         self.number: int | None = None
-        self._given, self._save, self._effort, self._progress = tuple(given), save, effort, progress
-        self._listen = self._one_by_one(listen) if listen is not None else None
+        self._given, self._save, self._effort = tuple(given), save, effort
+        self._told = progress if callable(progress) else None
+        self._shows = progress is True
+        self._progress: StudyProgress | None = None
+        self._listeners = [listen] if listen is not None else []
+        self._listening = Lock()
         fixed = {each.name: each.shown for each in given} | {axis.name: f"-p {axis.name}=…" for axis in self.axes}
         fixed |= {name: f"{name}={path}" for name, path in program.files.items()}
         self._fit = Fit(_needs(program), cases, fixed)
@@ -152,9 +159,26 @@ class Study:
 
     def __iter__(self) -> Iterator[Row]:
         at = 0
-        while at < len(self._rows) or self._advance(at):
-            yield self._rows[at]
-            at += 1
+        with self._live():
+            while at < len(self._rows) or self._advance(at):
+                yield self._rows[at]
+                at += 1
+
+    def _live(self) -> AbstractContextManager[object]:
+        """What shows in a notebook how far the study is, unless nothing is to be waited for."""
+        shell = notebook() if self._shows and len(self._rows) < self.total else None
+        if shell is None:
+            return nullcontext()
+        return Live(shell, self.follow())
+
+    def follow(self) -> StudyProgress:
+        """How far the study is, from now on; what runs is known to who asks before the first row is there."""
+        if self._progress is None:
+            self._progress = StudyProgress(self.program.source.name, len(self.cases), self.total)
+            for row in self._rows:
+                self._progress.row(row)
+            self._listeners.append(self._progress.event)
+        return self._progress
 
     def _advance(self, at: int) -> bool:
         """Waits until there is a row of this number, the first not seen; False when there is none any more."""
@@ -169,16 +193,19 @@ class Study:
                 return False
             self._rows.append(row)
             if self._progress is not None:
-                self._progress(len(self._rows), self.total, row)
+                self._progress.row(row)
+            if self._told is not None:
+                self._told(len(self._rows), self.total, row)
             return True
 
     async def __aiter__(self) -> AsyncIterator[Row]:
         import asyncio
 
         at = 0
-        while at < len(self._rows) or await asyncio.to_thread(self._advance, at):
-            yield self._rows[at]
-            at += 1
+        with self._live():
+            while at < len(self._rows) or await asyncio.to_thread(self._advance, at):
+                yield self._rows[at]
+                at += 1
 
     def close(self) -> None:
         """Begins nothing more, and cancels what runs; what is stored is kept."""
@@ -237,7 +264,10 @@ class Study:
         return write(Path(path), report(run, over=over, masks=masks, pictures=pictures))
 
     def _repr_html_(self) -> str:
-        return self.so_far.html()
+        """The table and, of a sweep, a heat map for each measure that is a number."""
+        table = self.table()
+        maps = [heat_map(table, self.axes, measure)._repr_html_() for measure in table.numeric] if self.axes else []
+        return "".join((table.html(), *maps))
 
     # What a case does to the program, nothing opened yet
 
@@ -315,16 +345,18 @@ class Study:
             for id in cell.ledger.formulas:
                 waiting.setdefault(id, []).append(cell)
         effort = self._effort
+        constants = {id for id, formula in formulas.items() if formula.operator is None and formula.file is None}
+        stored = constants | self.program.session.storage.known(list(formulas)).keys()
         run = self.program.session.engine.run(
-            list(formulas.values()), listen=self._listen, timeout=effort.timeout, task_timeout=effort.task_timeout,
-            retry_failed=effort.retry_failed, rank=cells[0].place,
+            list(formulas.values()), listen=self._listen if self._listeners else None, timeout=effort.timeout,
+            task_timeout=effort.task_timeout, retry_failed=effort.retry_failed, rank=cells[0].place,
         )  # fmt: skip
         try:
             with self._lock:
                 self._active.add(run)
                 if self._stopped:
                     return
-            since, computed = time.monotonic(), 0
+            since = time.monotonic()
             for cell in cells:
                 if not cell.ledger.lacking:
                     yield self._row(case, cell, 0.0, True)
@@ -332,9 +364,9 @@ class Study:
                 for cell in waiting[formula.id]:
                     self._take(cell, formula, outcome)
                     if not cell.ledger.lacking:
-                        now, done = time.monotonic(), run.counts.done
-                        yield self._row(case, cell, now - since, done == computed)
-                        since, computed = now, done
+                        now, reused = time.monotonic(), cell.ledger.formulas.keys() <= stored
+                        yield self._row(case, cell, now - since, reused)
+                        since = now
                 del outcome
         finally:
             run.cancel()
@@ -368,15 +400,10 @@ class Study:
         self._record(row, self._fit.setting(case), {})
         return row
 
-    @staticmethod
-    def _one_by_one(listen: Callable[[Event], None]) -> Callable[[Event], None]:
-        lock = Lock()
-
-        def listening(event: Event) -> None:
-            with lock:
-                listen(event)
-
-        return listening
+    def _listen(self, event: Event) -> None:
+        with self._listening:
+            for listener in self._listeners:
+                listener(event)
 
     def _cancel(self) -> None:
         with self._lock:

@@ -45,7 +45,7 @@ class Fit:
         the inputs that no case sets: their file is the same for all.
 
         Raises `ProgramError` when a pattern is for something the program does not have, when the cases have values of
-        their own for what is set for all, or when no case would differ from another in what it loads.
+        their own for what is set for all, or when no case would differ from another in what it loads or in a parameter.
         """
         self._needs, self._fixed = needs, fixed
         kinds = dict.fromkeys(kind for case in cases for kind in (*case.files, *case.values, *case.lacking))
@@ -60,7 +60,8 @@ class Fit:
         varying = {name.upper() for name in kinds if name} | {"CASE", "NAME", "INPUTDIR"}
         loads = [name for name, names in needs.inputs.items() if (names & varying) - fixed.keys()]
         self._only = ""
-        if cases is not ONLY and not loads and not self._inputs:
+        differ = loads or self._inputs or needs.parameters & kinds.keys()
+        if cases is not ONLY and not differ:
             self._only = self._single(cases)
         own = {*loads, *self._inputs.values(), self._only, *fixed}
         self.alike = () if cases is ONLY else tuple(name for name in needs.inputs if name not in own)

@@ -20,6 +20,7 @@ from voxlogica.errors import MachineError, ProgramError, Refusal, VoxLogicAError
 from voxlogica.values import Printable, Scalar, plain, shown
 
 FORMATS = ("csv", "json", "parquet")
+_MOST = 100  # rows that a notebook shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +165,16 @@ class Table:
         return polars.DataFrame(self.records(), schema=list(self.columns), infer_schema_length=None)
 
     def html(self) -> str:
-        """The table for a notebook, without columns in which nothing is."""
+        """The table for a notebook, without columns in which nothing is; of many rows the first and the last."""
         records = self.records()
         columns = [name for name in self.columns if any(record[name] not in (None, "") for record in records)]
         head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-        lines = ["".join(f"<td>{escape(brief(record[name]))}</td>" for name in columns) for record in records]
+        left_out = len(records) - _MOST if len(records) > _MOST else 0
+        first, last = (records[: _MOST // 2], records[-(_MOST // 2) :]) if left_out else (records, [])
+        lines = ["".join(f"<td>{escape(brief(record[name]))}</td>" for name in columns) for record in (*first, *last)]
+        if left_out:
+            more = f"… {left_out} more rows: <code>.to_pandas()</code>, <code>.to_polars()</code>"
+            lines.insert(len(first), f'<td colspan="{len(columns)}">{more}</td>')
         return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
     _repr_html_ = html
