@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
+from voxlogica.cli.lines import Lines, width
 from voxlogica.cli.programs import load, session
 from voxlogica.cli.progress import Display, looked_at
 from voxlogica.cli.text import KEPT, coloured, complain, emit, notice
@@ -20,10 +21,8 @@ from voxlogica.session.studies import Study
 from voxlogica.study.axes import Axis
 from voxlogica.study.cases import ONLY, find
 from voxlogica.study.heatmaps import Colour, is_dark
-from voxlogica.study.rows import Row, Table, brief, check_table
-from voxlogica.values import plain, shown
-
-_RED, _BOLD, _DIM, _PLAIN = "\x1b[31m", "\x1b[1m", "\x1b[2m", "\x1b[0m"
+from voxlogica.study.rows import Table, check_table
+from voxlogica.values import plain
 
 
 def batch(options: Options) -> int:
@@ -64,20 +63,21 @@ def _study(options: Options, axes: Sequence[Axis]) -> int:
         if left_out and not (options.quiet or options.json):
             notice("nothing is saved without --output-dir DIR, in which each case has a directory")
         with watchers:
-            _follow(study, options)
+            lines = Lines(study, width())
+            _follow(study, lines, options)
             table = study.table()
             if options.json:
                 emit(_as_data(study, table, options.lowest))
             else:
+                lines.foot(table)
                 _foot(study, table, options)
             if options.table is not None:  # last, so that a disk that refuses it takes nothing away
                 table.write(options.table)
     return STATUS[ComputationError] if table.failed else 0
 
 
-def _follow(study: Study, options: Options) -> None:
+def _follow(study: Study, lines: Lines, options: Options) -> None:
     """Shows the rows as they come. When interrupted, says how to go on."""
-    lines = _Lines(study)
     with Display(study.follow() if looked_at(options) else None) as display:
         try:
             for row in study:
@@ -92,62 +92,10 @@ def _follow(study: Study, options: Options) -> None:
             raise
 
 
-class _Lines:
-    """The table as lines: columns are wide enough for their names and for numbers."""
-
-    def __init__(self, study: Study) -> None:
-        self._axes, self._measures = [axis.name for axis in study.axes], study.measures
-        wide = max([len("case"), *(len(case.name) for case in study.cases), len(f"median of {study.total}")])
-        self._case = wide if study.cases is not ONLY else 0
-        values = {axis.name: [shown(value) for value in axis.values] for axis in study.axes}
-        self._widths = [max(len(name), *map(len, values[name])) for name in self._axes]
-        self._widths += [max(len(name), 7) for name in self._measures]
-        self._colours = coloured(sys.stdout)
-        self._begun = False
-        self._failed: set[tuple[str, str]] = set()
-
-    def show(self, row: Row) -> None:
-        """Prints a row, and before the first the head; what fails alike in all cells of a case once."""
-        if row.error and (row.case, row.error) in self._failed:
-            return
-        if not self._begun:
-            self._begun = True
-            self._print(_BOLD, "case", [*self._axes, *self._measures], "time")
-        parameters = [shown(row.parameters[name]) for name in self._axes]
-        if row.error:
-            self._failed.add((row.case, row.error))
-            words = f"failed  {row.error}"
-            if row.values:
-                words += f"  (known: {', '.join(f'{name}={brief(value)}' for name, value in row.values.items())})"
-            self._print(_RED, row.case, parameters, words)
-        else:
-            time = "reused" if row.reused else f"{row.seconds:.1f} s"
-            self._print("", row.case, [*parameters, *(brief(row.values.get(name)) for name in self._measures)], time)
-
-    def _print(self, colour: str, case: str, cells: Sequence[str], last: str) -> None:
-        texts = [f"{cell:>{width}}" for cell, width in zip(cells, self._widths, strict=False)]
-        line = "  ".join([*([f"{case:<{self._case}}"] if self._case else []), *texts, last]).rstrip()
-        print(f"{colour}{line}{_PLAIN}" if colour and self._colours else line, flush=True)
-
-    def foot(self, table: Table) -> None:
-        """Medians and quartiles of the measures that are numbers, when there are several rows."""
-        summaries = [table.summary(name) for name in self._measures]
-        most = max((summary.count for summary in summaries if summary), default=0)
-        if most < 2:
-            return
-        for name, of in (("median", "median"), ("  quartiles", "lower"), ("", "upper")):
-            cells = [brief(getattr(summary, of)) if summary else "" for summary in summaries]
-            self._print(_BOLD if name == "median" else _DIM, f"{name} of {most}" if name == "median" else name,
-                        cells, "")  # fmt: skip
-
-
 def _foot(study: Study, table: Table, options: Options) -> None:
-    if not study.axes:
-        _Lines(study).foot(table)
-    else:
-        for measure in table.numeric:
-            paint = _painted if coloured(sys.stdout) else None
-            print("\n" + "\n".join(study.heatmap(measure).lines(measure in options.lowest, paint)))
+    for measure in table.numeric if study.axes else ():
+        paint = _painted if coloured(sys.stdout) else None
+        print("\n" + "\n".join(study.heatmap(measure).lines(measure in options.lowest, paint, width())))
     failed = len(table.failed)
     known = f"   run r{study.number}   voxlogica report r{study.number}" if study.number is not None else ""
     print(f"{len(table) - failed} done, {failed} failed{known}")
@@ -162,7 +110,7 @@ def _foot(study: Study, table: Table, options: Options) -> None:
 
 def _painted(text: str, tint: Colour) -> str:
     ink = "97" if is_dark(tint) else "30"
-    return f"\x1b[{ink};48;2;{tint[0]};{tint[1]};{tint[2]}m{text}{_PLAIN}"
+    return f"\x1b[{ink};48;2;{tint[0]};{tint[1]};{tint[2]}m{text}\x1b[0m"
 
 
 def _as_data(study: Study, table: Table, lowest: Sequence[str]) -> dict[str, object]:

@@ -54,9 +54,9 @@ class HeatMap:
         best = self.bests(lowest)
         return [] if 1 < len(best) == len(list(self)) else best
 
-    def lines(self, lowest: bool = False, paint: Paint | None = None) -> list[str]:
+    def lines(self, lowest: bool = False, paint: Paint | None = None, width: int | None = None) -> list[str]:
         """The map as text: the last axis runs to the right, the one before it down; `*` marks the best cells, `~` cells
-        with fewer cases than others. `paint` puts a text on a colour."""
+        with fewer cases than others. `paint` puts a text on a colour; what is broader than `width` goes on below."""
         best, most = self.marked(lowest), max(self.counts.values(), default=0)
         out = []
         for above, grid in self.grids():
@@ -65,12 +65,15 @@ class HeatMap:
             rows = [[first, *(brief(self[cell]) + marks[cell] for cell in cells)] for first, cells in grid]
             widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
             out.append(f"{self.measure}{above}   {self.title()}")
-            out.append("  ".join(["", *(f"{text:>{w}}" for text, w in zip(head, widths, strict=True))]).rstrip())
-            for (first, cells), row in zip(grid, rows, strict=True):
-                texts = [f"{text:>{w}}" for text, w in zip(row[1:], widths[1:], strict=True)]
-                if paint is not None:
-                    texts = [paint(text, self.colour(cell, lowest)) for text, cell in zip(texts, cells, strict=True)]
-                out.append("  ".join(["", f"{first:>{widths[0]}}", *texts]).rstrip())
+            for part in _parts(widths, width):
+                texts = [f"{text:>{w}}" for text, w in zip(head[part], widths[part], strict=True)]
+                out.append("  ".join(["", " " * widths[0], *texts]).rstrip())
+                for (first, cells), row in zip(grid, rows, strict=True):
+                    texts = [f"{text:>{w}}" for text, w in zip(row[part], widths[part], strict=True)]
+                    if paint is not None:
+                        tints = [self.colour(cell, lowest) for cell in cells[part.start - 1 : part.stop - 1]]
+                        texts = list(map(paint, texts, tints))
+                    out.append("  ".join(["", f"{first:>{widths[0]}}", *texts]).rstrip())
         return out
 
     def __iter__(self) -> Iterator[Cell]:
@@ -154,6 +157,17 @@ class HeatMap:
             f'<rect x="{x}" y="{y}" width="{_WIDTH - 2}" height="{_HEIGHT - 2}" fill="rgb({red},{green},{blue})"/>'
             f'<text {middle} class="mean" fill="{ink}">{brief(value)}</text></g>'
         )
+
+
+def _parts(widths: Sequence[int], most: int | None) -> Iterator[slice]:
+    """Columns, the first left out, that fit side by side after the first; two spaces are before each."""
+    start, used = 1, 2 + widths[0]
+    for n, width in enumerate(widths[1:], 1):
+        if most is not None and used + 2 + width > most and n > start:
+            yield slice(start, n)
+            start, used = n, 2 + widths[0]
+        used += 2 + width
+    yield slice(start, len(widths))
 
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 74, 34, 84, 50
