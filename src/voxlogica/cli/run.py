@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
@@ -63,19 +64,20 @@ def _follow(running: Run, display: Display, watcher: Watcher | None, options: Op
     """Shows what happens; returns the exit status."""
     printed: list[Printed] = []
     watched = sys.stderr.isatty() and not options.quiet
-    for each in running.happenings(watcher):
-        if isinstance(each, Trouble):
-            if not options.json:
-                display.pause()
-                complain([each.diagnostic], options.quiet)
-            said.append(each.diagnostic)
-        elif options.json:
-            if isinstance(each, Printed):
-                printed.append(each)
-        elif isinstance(each, Printed):
-            print(each, flush=True)
-        elif isinstance(each, Saved) and watched:
-            print(f"saved {each.path}", file=sys.stderr, flush=True)
+    with closing(running.happenings(watcher)) as happenings:  # its end is noted while there is a store
+        for each in happenings:
+            if isinstance(each, Trouble):
+                if not options.json:
+                    display.pause()
+                    complain([each.diagnostic], options.quiet)
+                said.append(each.diagnostic)
+            elif options.json:
+                if isinstance(each, Printed):
+                    printed.append(each)
+            elif isinstance(each, Printed):
+                print(each, flush=True)
+            elif isinstance(each, Saved) and watched:
+                print(f"saved {each.path}", file=sys.stderr, flush=True)
     status = _status(said)
     if options.json:
         values = [{"label": p.label, "value": plain(p.value)} for p in printed]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,18 +89,27 @@ class Run:
 
         return run_html(self)
 
-    def happenings(self, watcher: Watcher | None = None) -> Iterator[Happening]:
-        """Computes the goals; yields what happens, as it does."""
+    def happenings(self, watcher: Watcher | None = None) -> Generator[Happening, None, None]:
+        """Computes the goals; yields what happens, as it does. To leave the iteration early is to interrupt the run."""
         self._note()
-        program = self.program
-        for each in happenings(self.goals, program.session.engine, watcher, self.effort):
-            if isinstance(each, Printed):
-                self.printed[each.label] = each.value
-            elif isinstance(each, Saved):
-                self.saved.append(each.path)
-            else:
-                program.session.note(each)
-            yield each
+        program, ended = self.program, "done"
+        try:
+            for each in happenings(self.goals, program.session.engine, watcher, self.effort):
+                if isinstance(each, Printed):
+                    self.printed[each.label] = each.value
+                elif isinstance(each, Saved):
+                    self.saved.append(each.path)
+                else:
+                    program.session.note(each)
+                    ended = "failed" if each.diagnostic.severity == "error" else ended
+                yield each
+            if self.effort.token is not None and self.effort.token.cancelled:
+                ended = "interrupted"
+        except BaseException as error:
+            ended = "interrupted" if isinstance(error, (KeyboardInterrupt, GeneratorExit)) else "failed"
+            raise
+        finally:
+            self._note_end(ended)
 
     @cached_property
     def names(self) -> Mapping[str, Formula]:
@@ -144,6 +153,13 @@ class Run:
             from voxlogica.session import store as stores
 
             self.number = stores.note(records, self.program.key, self._settings, self.names, time.time())
+
+    def _note_end(self, ended: str) -> None:
+        records = self.program.session.records
+        if records is not None and self.number is not None:
+            from voxlogica.session import store as stores
+
+            stores.note_end(records, self.number, ended)
 
     def note_formulas(self) -> None:
         """Enters the formulas in the store, if something is to be computed, for questions of where values are from."""
