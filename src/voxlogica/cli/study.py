@@ -55,7 +55,7 @@ def _study(options: Options, axes: Sequence[Axis]) -> int:
         study = Study(
             program, cases, axes, given=given, options=run_options, save=options.output_dir is not None,
             effort=Effort(options.timeout, options.task_timeout, options.retry_failed),
-            listen=watchers.event if options.events or options.profile else None,
+            listen=watchers.event if options.events or options.profile else None, said=lambda diagnostic: diagnostic,
         )  # fmt: skip
         if not options.json:
             complain((*program.warnings, *study.warnings), options.quiet)

@@ -380,17 +380,19 @@ class Program:
         *,
         jobs: int | None = None,
         output_dir: str | Path | None = None,
+        grid_tolerance: float | None = None,
+        timeout: float | None = None,
         progress: Progress | bool = True,
         **settings: Setting,
     ) -> Study:
         """Runs it on many cases, which `vx.cases` finds: rows arrive as they finish.
 
         A case that fails is a row with an error, and stops no other. Files are written only to an `output_dir`, each
-        case's to a directory of its own. `jobs` are the cases in hand at once. A notebook shows how far it is, unless
-        `progress` is false, or a function, which is told how many rows there are, of how many, and the latest. Raises
-        `ProgramError`.
+        case's to a directory of its own. `jobs` are the cases in hand at once; grids may be `grid_tolerance` mm apart;
+        what is not done of a case after `timeout` seconds fails. A notebook shows how far it is, unless `progress` is
+        false, or a function, which is told how many rows there are, of how many, and the latest. Raises `ProgramError`.
         """
-        return self._study(cases, (), jobs, output_dir, progress, settings)
+        return self._study(cases, (), jobs, output_dir, grid_tolerance, timeout, progress, settings)
 
     def sweep(
         self,
@@ -398,6 +400,8 @@ class Program:
         *,
         jobs: int | None = None,
         output_dir: str | Path | None = None,
+        grid_tolerance: float | None = None,
+        timeout: float | None = None,
         progress: Progress | bool = True,
         **settings: Setting,
     ) -> Study:
@@ -414,7 +418,7 @@ class Program:
         ]
         swept = {axis.name for axis in axes}
         fixed = {name: value for name, value in settings.items() if name not in swept}
-        return self._study(cases, axes, jobs, output_dir, progress, fixed)
+        return self._study(cases, axes, jobs, output_dir, grid_tolerance, timeout, progress, fixed)
 
     def _study(
         self,
@@ -422,6 +426,8 @@ class Program:
         axes: Sequence[Axis],
         jobs: int | None,
         output_dir: str | Path | None,
+        grid_tolerance: float | None,
+        timeout: float | None,
         progress: Progress | bool,
         settings: Mapping[str, Setting],
     ) -> Study:
@@ -433,8 +439,8 @@ class Program:
         swept, made = {axis.name for axis in axes}, self._given(settings)
         given = [each for each in made.given if each.name not in swept]
         return Study(
-            made, found, axes, given=given, options=Options(directory), save=directory is not None, jobs=jobs,
-            progress=progress,
+            made, found, axes, given=given, options=Options(directory, grid_tolerance), save=directory is not None,
+            jobs=jobs, effort=Effort(timeout), progress=progress,
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, MutableMapping
 from importlib import import_module
 from typing import Any, Protocol
 
-from voxlogica.errors import Diagnostic, ProgramError, render
+from voxlogica.errors import Diagnostic, ProgramError, in_python, render
 from voxlogica.session import Options, Program, Run, Trouble, default_session, raised
 from voxlogica.session.live import watched
 
@@ -80,4 +80,4 @@ def _given(program: Program, settings: Mapping[str, str], variables: Mapping[str
 
 def _say(diagnostics: tuple[Diagnostic, ...] | list[Diagnostic]) -> None:
     for each in diagnostics:
-        print(render(each), file=sys.stderr)
+        print(render(in_python(each)), file=sys.stderr)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxlogica._dataclass import dataclass, field, replace
 from voxlogica.check import Checked
-from voxlogica.errors import Diagnostic, InputError, ProgramError, VoxLogicAError, render
+from voxlogica.errors import Diagnostic, InputError, ProgramError, VoxLogicAError, in_python, render
 from voxlogica.execution.engine import GoalOutcome
 from voxlogica.execution.engine import Run as EngineRun
 from voxlogica.execution.messages import Event
@@ -81,14 +81,15 @@ class Study:
         effort: Effort = EFFORT,
         listen: Callable[[Event], None] | None = None,
         progress: Progress | bool = True,
+        said: Callable[[Diagnostic], Diagnostic] = in_python,
     ) -> None:
         """`jobs` are the cases in hand at once; kernels that run at once are the session's. `given` is for all cases.
 
         Files are saved only on request: relative paths go under `options.output_dir`, the case's name, and what the
         cell sets. The timeout of `effort` is that of a case. `listen` is called with what happens to tasks, from one
         thread at a time. A notebook shows how far it is, unless `progress` is false, or a function that is told of each
-        row instead. Raises `ProgramError` for all that is wrong whatever the case, `InputError` for a file that no case
-        has.
+        row instead. `said` makes diagnostics in rows speak to who reads them. Raises `ProgramError` for all that is
+        wrong whatever the case, `InputError` for a file that no case has.
         """
         self.program, self.cases = program, cases
         self.options = options or Options(jobs=1)
@@ -99,7 +100,7 @@ class Study:
         self.number: int | None = None
         self._given, self._save, self._effort = tuple(given), save, effort
         self._told = progress if callable(progress) else None
-        self._shows = progress is True
+        self._shows, self._said = progress is True, said
         self._progress: StudyProgress | None = None
         self._listeners = [listen] if listen is not None else []
         self._listening = Lock()
@@ -396,7 +397,9 @@ class Study:
         for each in rest:
             self.program.session.note(each)
         troubles = [*cell.run.bound.warnings, *cell.troubles, *(each.diagnostic for each in rest)]
-        row = _made(cell.place, case, cell.parameters, cell.values, troubles, seconds, reused, cell.saved)
+        row = _made(
+            cell.place, case, cell.parameters, cell.values, list(map(self._said, troubles)), seconds, reused, cell.saved
+        )
         self._record(row, cell.setting, {name: formula.id for name, formula in cell.run.names.items()})
         return row
 
@@ -404,7 +407,7 @@ class Study:
         self, place: int, case: Case, parameters: Mapping[str, Scalar], said: Sequence[Diagnostic], seconds: float
     ) -> Row:
         """The row of a case that could not be begun."""
-        row = _made(place, case, parameters, {}, said, seconds, False, ())
+        row = _made(place, case, parameters, {}, list(map(self._said, said)), seconds, False, ())
         self._record(row, self._fit.setting(case), {})
         return row
 
@@ -465,7 +468,7 @@ def _made(
 ) -> Row:
     errors = [diagnostic for diagnostic in said if diagnostic.severity == "error"]
     error = errors[0].message if errors else ""
-    trouble = "\n\n".join(render(diagnostic) for diagnostic in said)
+    trouble = "\n\n".join(map(render, said))
     return Row(place, case.name, parameters, values, error, trouble, seconds, reused, tuple(saved))
 
 
