@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
@@ -22,7 +23,10 @@ from voxlogica.study.axes import Axis
 from voxlogica.study.cases import ONLY, find
 from voxlogica.study.heatmaps import Colour, is_dark
 from voxlogica.study.rows import Table, check_table
-from voxlogica.values import plain
+from voxlogica.values import counted, plain
+
+_SAID = 10
+"""Of so many different failures all is said; each row has its sentence."""
 
 
 def batch(options: Options) -> int:
@@ -103,9 +107,12 @@ def _foot(study: Study, table: Table, options: Options) -> None:
     said: dict[str, Counter[str]] = {}
     for row in table.failed:
         said.setdefault(row.trouble, Counter())[row.case] += 1
-    for trouble, cases in said.items():
+    for trouble, cases in islice(said.items(), _SAID):
         names = ", ".join(case + (f" ({rows} rows)" if rows > 1 else "") for case, rows in cases.items() if case)
         print(f"\n{f'{names}: ' if names else ''}{trouble}", file=sys.stderr)
+    if len(said) > _SAID:
+        where = f"; `voxlogica report r{study.number}` shows all" if study.number is not None else ""
+        print(f"\nand {counted(len(said) - _SAID, 'other')}{where}", file=sys.stderr)
 
 
 def _painted(text: str, tint: Colour) -> str:

@@ -376,7 +376,7 @@ class Program:
 
     def map(
         self,
-        cases: str | Cases,
+        cases: str | os.PathLike[str] | Cases,
         *,
         jobs: int | None = None,
         output_dir: str | Path | None = None,
@@ -396,7 +396,7 @@ class Program:
 
     def sweep(
         self,
-        cases: str | Cases | None = None,
+        cases: str | os.PathLike[str] | Cases | None = None,
         *,
         jobs: int | None = None,
         output_dir: str | Path | None = None,
@@ -422,7 +422,7 @@ class Program:
 
     def _study(
         self,
-        cases: str | Cases | None,
+        cases: str | os.PathLike[str] | Cases | None,
         axes: Sequence[Axis],
         jobs: int | None,
         output_dir: str | Path | None,
@@ -432,9 +432,11 @@ class Program:
         settings: Mapping[str, Setting],
     ) -> Study:
         from voxlogica.session.studies import Study
-        from voxlogica.study.cases import ONLY, find
+        from voxlogica.study.cases import ONLY, Cases, find
 
-        found = ONLY if cases is None else find([cases]) if isinstance(cases, str) else cases
+        found = ONLY if cases is None else find([os.fspath(cases)]) if isinstance(cases, (str, os.PathLike)) else cases
+        if not isinstance(found, Cases):
+            raise TypeError(f"cases are a pattern, a table, a BIDS directory, or what vx.cases finds, not {cases!r}")
         directory = Path(output_dir) if output_dir is not None else None
         swept, made = {axis.name for axis in axes}, self._given(settings)
         given = [each for each in made.given if each.name not in swept]
@@ -492,7 +494,7 @@ def diff(before: str | Run | Study, after: str | Run | Study) -> Difference:
     return default_session().diff(before, after)
 
 
-def cases(*patterns: str, **inputs: str) -> Cases:
+def cases(*patterns: str | os.PathLike[str], **inputs: str | os.PathLike[str]) -> Cases:
     """The cases that patterns, a table or a BIDS directory describe; `inputs` are patterns for inputs by name.
 
     `vx.cases("data/{case}/{case}_flair.nii.gz")`, `vx.cases(flair="{case}_flair.nii.gz", seg="{case}_seg.nii.gz")`.
@@ -500,4 +502,7 @@ def cases(*patterns: str, **inputs: str) -> Cases:
     """
     from voxlogica.study.cases import find
 
-    return find([*patterns, *(f"{name}={pattern}" for name, pattern in inputs.items())])
+    if not patterns and not inputs:
+        raise TypeError("vx.cases needs a pattern, a table or a BIDS directory")
+    own = [os.fspath(each) for each in patterns]
+    return find([*own, *(f"{name}={os.fspath(pattern)}" for name, pattern in inputs.items())])

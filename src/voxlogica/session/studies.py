@@ -91,6 +91,8 @@ class Study:
         row instead. `said` makes diagnostics in rows speak to who reads them. Raises `ProgramError` for all that is
         wrong whatever the case, `InputError` for a file that no case has.
         """
+        if jobs is not None and jobs < 1:
+            raise ValueError(f"jobs is the number of cases in hand at once, at least 1, not {jobs}")
         self.program, self.cases = program, cases
         self.options = options or Options(jobs=1)
         self.axes = tuple(_typed(program, axis) for axis in _distinct(axes, given))
@@ -290,8 +292,9 @@ class Study:
 
     def loads(self, case: Case) -> dict[str, str]:
         """The path of each input for a case; those that are not known without it are left out."""
-        prepared, _ = self._settled(case, next(iter(sweeps.cells(self.axes))))
-        return {each.name: prepared.settings.path(each) for each in self.program.checked.inputs}
+        settings = self._settled(case, next(iter(sweeps.cells(self.axes))))[0].settings
+        inputs = self.program.checked.inputs
+        return {each.name: settings.path(each) for each in inputs if settings.files.get(each.name) != ""}
 
     # One case, in a thread of the window
 
@@ -527,4 +530,7 @@ def _typed(program: Program, axis: Axis) -> Axis:
         given = Given(axis.name, value, f"-p {axis.name}={shown(value)}")
         parameters, names = settable(program.checked, program.syntax, program.path, [given])
         found.append({**names, **parameters}[axis.name])
+    if len(set(found)) < max(1, len(found)):
+        message = f"`{axis.name}` is to take {'one value twice' if found else 'several values, and none is given'}"
+        raise ProgramError.of("usage", message)
     return Axis(axis.name, tuple(found))

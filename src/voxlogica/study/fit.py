@@ -83,7 +83,8 @@ class Fit:
         can |= {name.lower(): f"`{name}`" for name in (*self._needs.parameters, *self._needs.inputs)}
         found = []
         for column in self._unfit:
-            near = get_close_matches(column.lower(), can, 1, 0.5)
+            begun = [name for name in can if column.lower().startswith(name) or name.startswith(column.lower())]
+            near = get_close_matches(column.lower(), can, 1, 0.5) or begun
             help = f"did you mean {can[near[0]]}?" if near else f"it can set {', '.join(can.values())}" if can else ""
             message = f"the column `{column}` of {self._cases} sets nothing in the program"
             found.append(Diagnostic("usage", message, help=help, severity="warning"))

@@ -46,6 +46,9 @@ class Row:
         """A print by its label, a parameter by its name, or `case`; raises `KeyError`."""
         if name == "case":
             return self.case
+        if name not in self.values and name not in self.parameters:
+            why = self.error or f"it has {', '.join(self)}"
+            raise KeyError(f"the row of {self.case or 'the program'} has no {name!r}: {why}")
         return self.values[name] if name in self.values else self.parameters[name]
 
     def __iter__(self) -> Iterator[str]:
