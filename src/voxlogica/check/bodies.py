@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from voxlogica._dataclass import dataclass
+from voxlogica._dataclass import NamedTuple, dataclass
 from voxlogica.check.names import Free, Function, Grids, Instance, Kind, Problem, known
 from voxlogica.check.spaces import Place, Spaces
 from voxlogica.errors import Diagnostic, Span

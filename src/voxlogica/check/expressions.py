@@ -7,9 +7,8 @@ other bodies is requested from `Checker._run`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from voxlogica._dataclass import replace
+from voxlogica._dataclass import NamedTuple, replace
 from voxlogica.check import messages, sequences
 from voxlogica.check.bodies import BAD, Body, Checking, Operand, Request, join_grids, type_of
 from voxlogica.check.families import apply_family, on_grid_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
+from voxlogica._dataclass import NamedTuple
 from voxlogica.errors import Diagnostic, Span
 from voxlogica.syntax.ast import Command, Expression, Import, Load, Print, Save, String, parts
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import apsw
 
-from voxlogica._dataclass import asdict, dataclass, field
+from voxlogica._dataclass import NamedTuple, asdict, dataclass, field
 from voxlogica.identity import Id
 from voxlogica.storage.catalogue import Catalogue, as_json
 from voxlogica.storage.interface import TaskError
