@@ -353,7 +353,7 @@ def test_a_sweep_shows_how_far_it_is_and_then_table_and_maps(screen: Screen, she
     shell.user_ns["sweep"] = study = vx.program(HOLD, name="h.imgql").sweep(level=[1, 2, 3])
     assert not screen.displays  # nothing is asked yet
     html = shell.display_formatter.format(study)[0]["text/html"]
-    assert screen.displays[0].text == "h.imgql   1 case   3 cells   rows 0/3   0 s so far"
+    assert screen.displays[0].text == "h.imgql   3 cells   rows 0/3   0 s so far"
     assert "rows 0/3   0 s so far   hold (line 2)" in " ".join(each.text for each in screen.displays)
     assert screen.displays[-1].text == "h.imgql: 3 rows, 0 s"
     assert html.startswith("<table><tr><th>level</th><th>held</th><th>more</th></tr><tr><td>1</td>")
@@ -374,11 +374,11 @@ def test_rows_that_were_reused_or_failed_are_told_apart(screen: Screen) -> None:
 
 
 def test_a_display_ends_with_its_cell(screen: Screen, shell: Any) -> None:
-    """A traceback holds the iteration, which is therefore not closed; a `break` closes it."""
+    """What is left by an error or a `break`, and an iterator that is kept."""
     holding(screen.until)
     shell.user_ns["program"] = vx.program(HOLD, name="h.imgql")
-    for level, leave in ((1, "1 / 0"), (2, "break")):
-        shell.run_cell(f"for row in program.sweep(level=[{level}1, {level}2, {level}3], jobs=1):\n    {leave}")
+    for level, text in ((1, "for row in {}: 1 / 0"), (2, "for row in {}: break"), (3, "rows = iter({}); next(rows)")):
+        shell.run_cell(text.format(f"program.sweep(level=[{level}1, {level}2, {level}3], jobs=1)"))
         assert screen.displays[-1].text == "stopped: h.imgql: 1 of 3 rows, 0 s"
     assert not [each for each in shell.events.callbacks["post_run_cell"] if "Live" in each.__qualname__]
 

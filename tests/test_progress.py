@@ -80,7 +80,13 @@ def test_what_is_reused_or_fails_at_once_promises_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("cases", "rows", "title"),
-    [(1, 1, "a   1 case"), (3, 3, "a   3 cases"), (3, 75, "a   3 cases   25 cells")],
+    [
+        (0, 1, "a"),
+        (0, 25, "a   25 cells"),
+        (1, 1, "a   1 case"),
+        (3, 3, "a   3 cases"),
+        (3, 75, "a   3 cases   25 cells"),
+    ],
 )
 def test_a_study_is_called_by_what_it_runs_over(cases: int, rows: int, title: str) -> None:
     assert StudyProgress("a", cases, rows).figures().title == title

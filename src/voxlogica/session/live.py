@@ -56,7 +56,7 @@ class Live:
         self._thread = Thread(target=copy_context().run, args=(self._draw,), daemon=True, name="voxlogica-live")
 
     def __enter__(self) -> Live:
-        # An iteration may be left and yet not be closed, since a traceback holds it.
+        # An iterator may be kept and go on in another cell.
         self._shell.events.register("post_run_cell", self._cell_ended)
         self._thread.start()
         return self

@@ -93,7 +93,7 @@ class StudyProgress:
     def __init__(self, name: str, cases: int, rows: int, clock: Clock = time.monotonic) -> None:
         """Of so many cases, 0 when the program is run as it is, and rows."""
         self._name, self._rows = name, rows
-        cells = f"{counted(rows // max(cases, 1), 'cell')}" if rows > cases else ""
+        cells = counted(rows // max(cases, 1), "cell") if rows > max(cases, 1) else ""
         self._title = "   ".join(filter(None, (name, counted(cases, "case") if cases else "", cells)))
         self._clock, self._start = clock, clock()
         self._running = Running()

@@ -32,7 +32,7 @@ from voxlogica.storage import StoreFull
 from voxlogica.storage.records import StudyRow
 from voxlogica.study import axes as sweeps
 from voxlogica.study.axes import Axis
-from voxlogica.study.cases import Case, Cases
+from voxlogica.study.cases import ONLY, Case, Cases
 from voxlogica.study.fit import Fit, Needs, Setting
 from voxlogica.study.heatmaps import HeatMap, heat_map
 from voxlogica.study.rows import Row, Table
@@ -177,7 +177,8 @@ class Study:
     def follow(self) -> StudyProgress:
         """How far the study is, from now on; what runs is known to who asks before the first row is there."""
         if self._progress is None:
-            self._progress = StudyProgress(self.program.source.name, len(self.cases), self.total)
+            cases = 0 if self.cases is ONLY else len(self.cases)
+            self._progress = StudyProgress(self.program.source.name, cases, self.total)
             for row in self._rows:
                 self._progress.row(row)
             self._listeners.append(self._progress.event)
