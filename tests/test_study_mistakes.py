@@ -112,3 +112,23 @@ def test_itk_is_quiet_until_the_last_reader_has_left() -> None:
         assert process.GetGlobalWarningDisplay()
     finally:
         process.SetGlobalWarningDisplay(before)
+
+
+@pytest.mark.parametrize(
+    ("label", "best"),
+    [
+        ("dice", 3), ("hd95", 1), ("04_HD95_gtv", 1), ("hausdorff", 1), ("assd_core", 1), ("hdr", 3), ("ml", 3),
+    ],
+)  # fmt: skip
+def test_of_a_distance_less_is_better_by_its_name(run: Command, label: str, best: int) -> None:
+    program = f'let k = 1\nprint "{label}" k'
+    with vx.Session() as session:
+        sweep = session.program(program).sweep(k=[1, 2, 3])
+        assert sweep.best(label) == {"k": best}
+        assert sweep.best(label, lowest=True) == {"k": 1}
+        assert sweep.best(label, lowest=False) == {"k": 3}
+        assert f" {best}*" in repr(sweep.heatmap(label))
+        said = f"The {'lowest' if best == 1 else 'highest'}, {best}, is at k = {best}."
+        assert said in sweep.report("r.html").read_text()
+    Path("q.imgql").write_text(program)
+    assert f"{best}*" in run("sweep", "q.imgql", "-p", "k=1,2,3").out

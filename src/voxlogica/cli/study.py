@@ -99,7 +99,7 @@ def _follow(study: Study, lines: Lines, options: Options) -> None:
 def _foot(study: Study, table: Table, options: Options) -> None:
     for measure in table.numeric if study.axes else ():
         paint = _painted if coloured(sys.stdout) else None
-        print("\n" + "\n".join(study.heatmap(measure).lines(measure in options.lowest, paint, width())))
+        print("\n" + "\n".join(study.heatmap(measure).lines(measure in options.lowest or None, paint, width())))
     failed = len(table.failed)
     known = f"   run r{study.number}   voxlogica report r{study.number}" if study.number is not None else ""
     print(f"{len(table) - failed} done, {failed} failed{known}")
@@ -140,7 +140,7 @@ def _as_data(study: Study, table: Table, lowest: Sequence[str]) -> dict[str, obj
     best = {}
     if study.axes:
         for name in table.numeric:
-            cell = study.heatmap(name).best(name in lowest)
+            cell = study.heatmap(name).best(name in lowest or None)
             best[name] = {axis.name: plain(value) for axis, value in zip(study.axes, cell or (), strict=False)}
     return {
         "rows": rows, "summary": summary, "best": best, "run": study.number,

@@ -247,8 +247,9 @@ class Study:
         """The mean of a measure over cases, for each cell of a sweep. Raises `ProgramError`."""
         return heat_map(self.table(), self.axes, measure)
 
-    def best(self, measure: str, *, lowest: bool = False) -> dict[str, Scalar]:
-        """The parameters with the highest mean of a measure, or the lowest. Raises `ProgramError`."""
+    def best(self, measure: str, *, lowest: bool | None = None) -> dict[str, Scalar]:
+        """The parameters with the best mean of a measure: the highest, or of a distance such as `hd95` the lowest,
+        unless `lowest` says which. Raises `ProgramError`."""
         cell = self.heatmap(measure).best(lowest)
         if cell is None:
             raise ProgramError.of("usage", f"no case has a `{measure}` that is a number")
