@@ -79,9 +79,9 @@ def test_a_broad_map_goes_on_below(run: Command) -> None:
     first = lines.index("hausdorff_distance   mean of 1 case, step down, level to the right")
     assert [line.rstrip() for line in lines[first + 1 : first + 7]] == [
         "      8    9   10   11   12   13   14   15   16   17   18",
-        "  1   8    9   10   11   12   13   14   15   16   17   18",
+        "  1   8*   9   10   11   12   13   14   15   16   17   18",
         "  2  16   18   20   22   24   26   28   30   32   34   36",
         "     19   20   21   22   23   24",
         "  1  19   20   21   22   23   24",
-        "  2  38   40   42   44   46   48*",
+        "  2  38   40   42   44   46   48",
     ]

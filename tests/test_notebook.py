@@ -119,13 +119,14 @@ def test_a_run_shows_its_prints_and_what_it_saves() -> None:
 
 def test_a_table_has_the_columns_in_which_something_is() -> None:
     study = vx.program(PROGRAM).sweep(level=[50, 200])
-    assert study.so_far.html() == "<table><tr></tr></table>"  # nobody has waited for a row
+    assert study.so_far.html() == "<table><tr><th>level</th></tr></table>"  # nobody has waited for a row
     assert study.table().html().startswith("<table><tr><th>level</th><th>voxels</th><th>text</th></tr>")
     assert caption(study.table().rows[0]._repr_html_()) == "levelvoxelstext5027&lt;b&gt;"
     heat = study.heatmap("voxels")._repr_html_()
     assert "<svg" in heat
     assert "27" in heat
-    assert study._repr_html_() == study.table().html() + heat
+    assert study._repr_html_().startswith(study.table().html())
+    assert study._repr_html_().endswith(f"<div>{heat}</div></div>")
 
 
 def test_of_many_rows_the_first_and_the_last_are_shown() -> None:
@@ -135,6 +136,21 @@ def test_of_many_rows_the_first_and_the_last_are_shown() -> None:
     assert list(map(int, numbers)) == [*range(50), *range(200, 250)]
     assert '<td colspan="2">… 150 more rows: <code>.to_pandas()</code>' in html
     assert "more rows" not in Table.of(rows[:100], ["n"], ["twice"]).html()
+
+
+def test_a_failed_row_says_why_and_what_fails_alike_is_said_once() -> None:
+    good = [Row(n, "a", {"k": n / 100}, {"v": float(n)}) for n in (1, 2)]
+    bad = [Row(n, "<b>", {"k": n / 100}, {}, "no file") for n in (3, 4)]
+    half = Row(5, "c", {"k": 0.01}, {"v": 7.0}, "it is 0")
+    rows = re.findall("<tr>(.*?)</tr>", Table.of([*bad, *good, half], ["k"], ["v", "w"]).html())
+    red = '<td colspan="1" style="color: #b3261e; text-align: left">'
+    assert rows == [
+        "<th>case</th><th>k</th><th>v</th>",
+        "<td>a</td><td>0.01</td><td>1</td>",
+        "<td>a</td><td>0.02</td><td>2</td>",
+        f"<td>&lt;b&gt;</td><td>0.03</td>{red}failed: no file</td>",
+        f"<td>c</td><td>0.01</td>{red}failed: it is 0  (known: v=7)</td>",
+    ]
 
 
 def test_nothing_in_a_notebook_asks_another_host() -> None:

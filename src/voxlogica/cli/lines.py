@@ -78,10 +78,7 @@ class Lines:
         parameters = [shown(row.parameters[name]) for name in self._axes]
         if row.error:
             self._failed.add((row.case, row.error))
-            words = f"failed  {row.error}"
-            if row.values:
-                words += f"  (known: {', '.join(f'{name}={brief(value)}' for name, value in row.values.items())})"
-            self._print(_RED, row.case, parameters, words)
+            self._print(_RED, row.case, parameters, f"failed  {row.why}")
         else:
             values = [row.values.get(name) for name in self._measures]
             time = "reused" if row.reused else f"{row.seconds:.1f} s"

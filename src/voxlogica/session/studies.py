@@ -280,7 +280,8 @@ class Study:
         """The table and, of a sweep, a heat map for each measure that is a number."""
         table = self.table()
         maps = [heat_map(table, self.axes, measure)._repr_html_() for measure in table.numeric] if self.axes else []
-        return "".join((table.html(), *maps))
+        beside = "".join(f"<div>{each}</div>" for each in maps)
+        return f'{table.html()}<div style="display: flex; flex-wrap: wrap; gap: 0 2em">{beside}</div>'
 
     # What a case does to the program, nothing opened yet
 

@@ -54,6 +54,12 @@ class Row:
     def __iter__(self) -> Iterator[str]:
         return iter(("case", *self.parameters, *self.values))
 
+    @property
+    def why(self) -> str:
+        """Of a failed row, why, and what is known all the same."""
+        known = ", ".join(f"{name}={brief(value)}" for name, value in self.values.items())
+        return self.error + (f"  (known: {known})" if known else "")
+
     def _repr_html_(self) -> str:
         return Table.of([self], list(self.parameters), list(self.values)).html()
 
@@ -168,16 +174,21 @@ class Table:
         return polars.DataFrame(self.records(), schema=list(self.columns), infer_schema_length=None)
 
     def html(self) -> str:
-        """The table for a notebook, without columns in which nothing is; of many rows the first and the last."""
-        records = self.records()
-        columns = [name for name in self.columns if any(record[name] not in (None, "") for record in records)]
-        head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-        left_out = len(records) - _MOST if len(records) > _MOST else 0
-        first, last = (records[: _MOST // 2], records[-(_MOST // 2) :]) if left_out else (records, [])
-        lines = ["".join(f"<td>{escape(brief(record[name]))}</td>" for name in columns) for record in (*first, *last)]
+        """The table for a notebook, without columns in which nothing is; of many rows the first and the last.
+
+        What fails alike in all cells of a case is shown once.
+        """
+        alike = {(row.case, row.error): row for row in reversed(self.rows) if row.error}
+        rows = [row for row in self.rows if not row.error or alike[row.case, row.error] is row]
+        measures = [name for name in self.measures if any(row.values.get(name) not in (None, "") for row in rows)]
+        names = ["case"] * any(row.case for row in rows)
+        left_out = max(0, len(rows) - _MOST)
+        first, last = (rows[: _MOST // 2], rows[-(_MOST // 2) :]) if left_out else (rows, [])
+        lines = [_line(row, names, self.axes, measures) for row in (*first, *last)]
         if left_out:
             more = f"… {left_out} more rows: <code>.to_pandas()</code>, <code>.to_polars()</code>"
-            lines.insert(len(first), f'<td colspan="{len(columns)}">{more}</td>')
+            lines.insert(len(first), f'<td colspan="{len(names) + len(self.axes) + len(measures)}">{more}</td>')
+        head = "".join(f"<th>{escape(name)}</th>" for name in (*names, *self.axes, *measures))
         return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
     _repr_html_ = html
@@ -219,6 +230,18 @@ class Table:
             except (ProgramError, ImportError):
                 raise _no_parquet() from None
         return out.getvalue()
+
+
+def _line(row: Row, names: Sequence[str], axes: Sequence[str], measures: Sequence[str]) -> str:
+    """The cells of a row in HTML; of a failed one why, and what is known all the same."""
+    texts = [row.case for _ in names] + [shown(row.parameters[name]) for name in axes if name in row.parameters]
+    if not row.error:
+        texts += [brief(row.values.get(name)) for name in measures]
+    cells = "".join(f"<td>{escape(text)}</td>" for text in texts)
+    if row.error:
+        style = "color: #b3261e; text-align: left"
+        cells += f'<td colspan="{max(1, len(measures))}" style="{style}">failed: {escape(row.why)}</td>'
+    return cells
 
 
 def check_table(path: Path) -> None:
