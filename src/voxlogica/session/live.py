@@ -7,15 +7,14 @@ only reads.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from html import escape
 from threading import Event as Flag
 from threading import Thread
 from typing import Any
-from uuid import uuid4
 
 from voxlogica.session.progress import Figures, Progress, RunProgress
 
@@ -49,7 +48,7 @@ class Live:
 
     def __init__(self, shell: Any, progress: Progress) -> None:
         self._shell, self._progress = shell, progress
-        self._id = uuid4().hex
+        self._id = os.urandom(16).hex()
         self._drawn = ""
         self._ended = Flag()
         # The context says to which cell a display belongs.
@@ -76,7 +75,7 @@ class Live:
         self._thread.join()
         if self._drawn:
             text = ("stopped: " if stopped else "") + self._progress.outcome()
-            self._publish(text, f'<div style="opacity: 0.7">{escape(text)}</div>')
+            self._publish(text, f'<div style="opacity: 0.7">{_escaped(text)}</div>')
 
     def _draw(self) -> None:
         delay = PATIENCE
@@ -95,5 +94,11 @@ def html(figures: Figures) -> str:
     """A bar, and words under it."""
     share = f' value="{figures.ended}" max="{figures.total}"' if figures.total else ""  # else it only moves
     bar = f'<progress{share} style="width: 24em"></progress>'
-    words = " &middot; ".join(map(escape, figures.words))
-    return f'<div style="font-variant-numeric: tabular-nums">{escape(figures.title)} {bar}<br>{words}</div>'
+    words = " &middot; ".join(map(_escaped, figures.words))
+    return f'<div style="font-variant-numeric: tabular-nums">{_escaped(figures.title)} {bar}<br>{words}</div>'
+
+
+def _escaped(text: str) -> str:
+    from html import escape  # only a notebook pays for its import
+
+    return escape(text)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from voxlogica._dataclass import dataclass
 from voxlogica.execution.messages import Counts, Event
 from voxlogica.formula import Formula
 from voxlogica.identity import Id
-from voxlogica.study.rows import Row
 from voxlogica.values import counted
+
+if TYPE_CHECKING:
+    from voxlogica.study.rows import Row
 
 Clock = Callable[[], float]
 
