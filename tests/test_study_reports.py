@@ -124,6 +124,18 @@ def test_a_run_that_was_ended_says_how(voxlogica_: Voxlogica, signal: str, state
     assert re.search(f"e.imgql  {'' if kind == 'run' else '0 of 1 rows, '}{state} ", run)
 
 
+def test_what_a_session_leaves_undone_is_interrupted(voxlogica_: Voxlogica) -> None:
+    with vx.Session() as session:
+        prepared = session.load("p.imgql").replace(CASE="ann").settle((), Options())
+        happenings = Run(prepared, prepared.bind()).happenings()
+        next(happenings)
+        study = session.load("p.imgql").sweep("data/{case}.nii.gz", k=[50, 60], jobs=1)
+        next(iter(study))
+    happenings.close()
+    study.close()
+    assert [run["state"] for run in json.loads(voxlogica_("runs", "--json")[1])["runs"]] == ["interrupted"] * 2
+
+
 def test_a_run_that_failed_or_goes_on_says_so(voxlogica_: Voxlogica) -> None:
     voxlogica_("run", "p.imgql", "--set", "CASE=ann")
     with vx.Session() as session:

@@ -121,6 +121,7 @@ class Session:
         self._store, self._storage, self._memory, self._tell = store, storage, memory, tell
         self._own: EmbeddedStorage | None = None
         self._engine: ExecutionEngine | None = None
+        self._open: set[int] = set()  # the runs of the history that were begun and have not ended
         self._lock = Lock()
 
     @property
@@ -179,8 +180,23 @@ class Session:
         """Remembers whether a limit of time was reached: who sets one does not want to wait for kernels at the end."""
         self._late |= trouble.late
 
+    def begun(self, number: int | None) -> None:
+        """A run was noted, of which the end is to be noted too."""
+        if number is not None:
+            self._open.add(number)
+
+    def ended(self, number: int | None, how: str) -> None:
+        """A run that was noted is `done`, has `failed` or was `interrupted`. The first end counts."""
+        if number in self._open and self.records is not None:
+            from voxlogica.session.store import note_end
+
+            self._open.discard(number)
+            note_end(self.records, number, how)
+
     def close(self, wait: bool = True) -> None:
         """Ends the session's threads and closes its store; without `wait`, kernels that run are left to the process."""
+        for number in list(self._open):
+            self.ended(number, "interrupted")
         with self._lock:
             self._closed = True
             if self._engine is not None:

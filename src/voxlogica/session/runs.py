@@ -109,7 +109,7 @@ class Run:
             ended = "interrupted" if isinstance(error, (KeyboardInterrupt, GeneratorExit)) else "failed"
             raise
         finally:
-            self._note_end(ended)
+            program.session.ended(self.number, ended)
 
     @cached_property
     def names(self) -> Mapping[str, Formula]:
@@ -153,13 +153,7 @@ class Run:
             from voxlogica.session import store as stores
 
             self.number = stores.note(records, self.program.key, self._settings, self.names, time.time())
-
-    def _note_end(self, ended: str) -> None:
-        records = self.program.session.records
-        if records is not None and self.number is not None:
-            from voxlogica.session import store as stores
-
-            stores.note_end(records, self.number, ended)
+            self.program.session.begun(self.number)
 
     def note_formulas(self) -> None:
         """Enters the formulas in the store, if something is to be computed, for questions of where values are from."""

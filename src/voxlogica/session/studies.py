@@ -195,13 +195,13 @@ class Study:
             try:
                 row = next(self._coming, None)
             except KeyboardInterrupt:
-                self._note_end("interrupted")
+                self.program.session.ended(self.number, "interrupted")
                 raise
             if row is None:
                 return False
             self._rows.append(row)
             if len(self._rows) == self.total:
-                self._note_end("done")
+                self.program.session.ended(self.number, "done")
             if self._progress is not None:
                 self._progress.row(row)
             if self._told is not None:
@@ -221,7 +221,7 @@ class Study:
         """Begins nothing more, and cancels what runs; what is stored is kept."""
         self._window.close()
         if len(self._rows) < self.total:
-            self._note_end("interrupted")
+            self.program.session.ended(self.number, "interrupted")
 
     def __enter__(self) -> Study:
         return self
@@ -443,11 +443,7 @@ class Study:
         settings = {each.name: each.value for each in self._given}
         kind = "sweep" if self.axes else "batch"
         self.number = stores.note(records, self.program.key, settings, {}, time.time(), kind, about)
-
-    def _note_end(self, ended: str) -> None:
-        records = self.program.session.records
-        if records is not None and self.number is not None:
-            stores.note_end(records, self.number, ended)
+        self.program.session.begun(self.number)
 
     def _record(self, row: Row, setting: Setting, ids: Mapping[str, Id]) -> None:
         records = self.program.session.records
