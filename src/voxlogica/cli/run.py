@@ -37,12 +37,12 @@ def run(options: Options) -> int:
         looked = looked_at(options)
         progress = RunProgress(program.source.name, program.asked, opened.jobs) if looked else None
         with Display(progress) as display:
-            bound = prepared.bind()
-            if not options.json:
-                complain(bound.warnings, options.quiet)
-            said += bound.warnings
             effort = Effort(options.timeout, options.task_timeout, options.retry_failed)
-            running = Run(prepared, bound, effort)
+            running = Run(prepared, prepared.bind(), effort) if options.dry_run else prepared.begin(effort)
+            warnings = running.bound.warnings
+            if not options.json:
+                complain(warnings, options.quiet)
+            said += warnings
             if options.why or options.dry_run:
                 display.pause()
                 from voxlogica.cli.forecast import explain

@@ -117,7 +117,7 @@ class Session:
             library_path = [each for each in os.environ.get("VOXLOGICA_LIBRARY_PATH", "").split(os.pathsep) if each]
         self.library_path = tuple([Path(each).expanduser() for each in library_path])
         self._closed = self._late = False
-        self._cold = "numpy" not in sys.modules
+        self.cold = "numpy" not in sys.modules
         self._store, self._storage, self._memory, self._tell = store, storage, memory, tell
         self._own: EmbeddedStorage | None = None
         self._engine: ExecutionEngine | None = None
@@ -153,7 +153,7 @@ class Session:
             if self._closed:
                 raise RuntimeError("the session is closed")
             if self._engine is None:
-                self._engine = ExecutionEngine(self._opened(), jobs=self.jobs, memory=self._memory, cold=self._cold)
+                self._engine = ExecutionEngine(self._opened(), jobs=self.jobs, memory=self._memory, cold=self.cold)
             return self._engine
 
     def load(self, path: str | Path, *, dialect: int | None = None, search: Sequence[Path] = ()) -> Program:
@@ -383,7 +383,7 @@ class Program:
         prepared = self.settle((), options, save=save)
         told = _Told(progress) if callable(progress) else None
         with watched(self.source.name, self.asked, self.session.jobs, progress is True) as shown:
-            run = Run(prepared, prepared.bind(), effort, progress is True)
+            run = prepared.begin(effort, progress is True)
             errors = [each.diagnostic for each in run.happenings(told or shown) if isinstance(each, Trouble)]
         errors = [diagnostic for diagnostic in errors if diagnostic.severity == "error"]
         if errors:
