@@ -107,7 +107,7 @@ class Expressions(Meanings):
     def inner(self, body: Body, node: Expression) -> tuple[Expression, ...]:
         """The parts of an expression that are values: not the function given to `map`, nor a namespace."""
         if isinstance(node, Call):
-            if node.name == "map" and isinstance(self.meaning(body, node.name), Form):
+            if node.name.endswith("map") and _is_map(self.meaning(body, node.name)):
                 return node.arguments[1:]
             return node.arguments
         if isinstance(node, Field) and self.qualified(body, node):
@@ -474,6 +474,10 @@ class Expressions(Meanings):
             amounts = list(range(len(wanted) - meaning.optional, len(wanted) + 1))
         more = isinstance(meaning, Family) and meaning.repeated
         return messages.wrong_arity(node, wanted, amounts, given, label, marks, not wanted, more)
+
+
+def _is_map(meaning: Meaning | None) -> bool:
+    return isinstance(meaning, Form) and meaning.symbol == "map"
 
 
 def defined(value: Value, text: str) -> Mark:

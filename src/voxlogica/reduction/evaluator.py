@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from voxlogica._collector import collector_paused
 from voxlogica.errors import Refusal, Span
@@ -38,6 +38,7 @@ from voxlogica.reduction.code import (
     Input,
     Invoke,
     Items,
+    Listing,
     Outer,
     Parts,
     Pick,
@@ -71,8 +72,18 @@ from voxlogica.values import Space
 
 Found: TypeAlias = Callable[[str], "str | Leaf | Refusal"]
 """A case: what each of its names is."""
-Finder: TypeAlias = Callable[[tuple[str, ...], Span], Sequence[Found]]
-"""Who finds the cases that patterns describe."""
+
+
+class Files(Protocol):
+    """Who looks at the file system for a program."""
+
+    def find(self, patterns: tuple[str, ...], span: Span) -> Sequence[Found]:
+        """The cases that patterns describe. Raises `InputError`."""
+        ...
+
+    def listed(self, root: str, pattern: str, recursive: bool, full_paths: bool) -> Sequence[str]:
+        """What lies in a directory, see `images.patterns.entries`. Raises `Refusal`."""
+        ...
 
 
 class Reduced:
@@ -98,17 +109,17 @@ def reduce(
     parameters: Mapping[str, Scalar],
     replace: Callable[[str], str],
     table: Formulas | None = None,
-    cases: Finder | None = None,
+    files: Files | None = None,
 ) -> Reduced:
     """The formula in every slot of the main code.
 
     `leaves` are the inputs in order; `spaces` assigns the main code's space variables; `parameters` replaces defaults;
-    `replace` fills in a string's names; `cases` finds those of data sets. A slot is None when its space variable has no
-    space (the checker has said so) or when it needs such a slot. What cannot be had, an element past the end for
-    example, is a formula that fails.
+    `replace` fills in a string's names; `files` finds what lies in directories. A slot is None when its space
+    variable has no space (the checker has said so) or when it needs such a slot. What cannot be had, an element past
+    the end for example, is a formula that fails.
     Linear in steps plus distinct calls plus turns of loops.
     """
-    reducer = _Reducer(table or Formulas(), leaves, spaces, parameters, replace, cases, main.made)
+    reducer = _Reducer(table or Formulas(), leaves, spaces, parameters, replace, files, main.made)
     with collector_paused():
         run(reducer.run(main, _Frame(main, reducer.main, None, None, None)))
     return Reduced(reducer)
@@ -136,12 +147,12 @@ class _Reducer(Loops):
         spaces: Mapping[int, Space],
         parameters: Mapping[str, Scalar],
         replace: Callable[[str], str],
-        cases: Finder | None,
+        files: Files | None,
         made: Mapping[int, int],
     ) -> None:
         super().__init__(table)
         self.leaves, self.spaces = leaves, spaces
-        self.parameters, self.replace, self.cases, self.made = parameters, replace, cases, made
+        self.parameters, self.replace, self.files, self.made = parameters, replace, files, made
         self.main: list[Slot] = []
         self.calls: dict[tuple[object, ...], Slot] = {}
         self.holes = 0
@@ -168,6 +179,8 @@ class _Reducer(Loops):
                 put(self.read(step, here))
             elif type(step) is Dataset:
                 put(self.dataset(step, here.origin(step.span)))
+            elif type(step) is Listing:
+                put(self.listing(step, here))
             elif type(step) is Skip:
                 put(None)
             elif type(step) in _ATOMS:
@@ -245,8 +258,8 @@ class _Reducer(Loops):
 
     def dataset(self, step: Dataset, origin: Origin | None) -> Slot:
         """The records of a data set; files are bound when their record is made."""
-        assert self.cases is not None, "nobody looks for cases"
-        found, names = self.cases(step.patterns, step.span), tuple(step.kind.fields or ())
+        assert self.files is not None, "nobody looks for cases"
+        found, names = self.files.find(step.patterns, step.span), tuple(step.kind.fields or ())
 
         def make(number: int) -> Process:
             parts: list[Formula] = []
@@ -259,6 +272,22 @@ class _Reducer(Loops):
             return done(self.applied(fields(step.kind), tuple(parts), None, origin))
 
         return Elements(len(found), make)
+
+    def listing(self, step: Listing, here: _Frame) -> Slot:
+        """The names of what lies in a directory: constants, so that the ids of what is made of them follow them."""
+        assert self.files is not None, "nobody looks into directories"
+        given, origin = [here.slots[n] for n in step.arguments], here.origin(step.span)
+        known = [self.scalar(slot) if isinstance(slot, Formula) else None for slot in given]
+        if None in known:
+            unknown = given[known.index(None)]
+            message = "which directory `dir` looks into depends on an image here"
+            return Absent(message, "", origin) if isinstance(unknown, Formula) else unknown
+        root, pattern, recursive, full_paths = known
+        try:
+            found = self.files.listed(str(root), str(pattern), bool(recursive), bool(full_paths))
+        except Refusal as refusal:
+            return Absent(refusal.message, refusal.help, origin)
+        return listed([self.table.constant(name, origin) for name in found], None)
 
     def atom(self, step: Step) -> Formula:
         """The formula of a step that reads no slot."""

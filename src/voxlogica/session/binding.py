@@ -20,6 +20,7 @@ from voxlogica.check.result import GoalSlot, InputSlot, Together
 from voxlogica.errors import Diagnostic, InputError, Mark, ProgramError, Refusal, Span
 from voxlogica.formula import MASK, Formulas, Leaf
 from voxlogica.identity import Id
+from voxlogica.images.patterns import entries
 from voxlogica.operators import by_symbol
 from voxlogica.reduction import Reduced, reduce
 from voxlogica.reduction.code import DEFAULT
@@ -52,7 +53,7 @@ class Bound(NamedTuple):
 
 
 class DataSets:
-    """The data sets of a program while it is reduced; a file is bound when somebody asks for it.
+    """The data sets and directories of a program while it is reduced; a file is bound when somebody asks for it.
 
     What lies within the tolerance of an earlier image of its case, in the order of the patterns, takes that one's grid.
     """
@@ -70,6 +71,10 @@ class DataSets:
             return [partial(self._part, case) for case in find(texts)]
         except ProgramError as error:
             raise InputError(*[replace(each, code="input", span=span) for each in error.diagnostics]) from None
+
+    def listed(self, root: str, pattern: str, recursive: bool, full_paths: bool) -> Sequence[str]:
+        """What lies in a directory. Raises `Refusal`."""
+        return entries(root, pattern, recursive, full_paths)
 
     def _part(self, case: Case, name: str) -> str | Leaf | Refusal:
         if name in case.values:
@@ -185,7 +190,7 @@ def bind(
             given = {variable: space for variable, space in spaces.items() if space is not None}
             table = shared.table
             sets = DataSets(settings, memo, shared, options.grid_tolerance)
-            slots = reduce(checked.code, whole, given, settings.parameters, settings.replace, table, sets.find)
+            slots = reduce(checked.code, whole, given, settings.parameters, settings.replace, table, sets)
             problems += _unfit(found, slots)
             if not problems:
                 return Bound(slots, table, whole, found, tuple(warnings), sets.leaves)

@@ -258,6 +258,8 @@ class _Reader:
         """Enter the arguments of `namespace.function(…)`, if that is what stands at the name."""
         cursor = self.cursor
         point = cursor.at
+        if cursor.kinds[point + 1] in cursor.reserved and cursor.kinds[point + 2] == "(":
+            raise Fault(messages.word_called(cursor.span(point + 1)))
         if not (self.is_field(point) and cursor.kinds[point + 2] == "("):
             return False
         cursor.at += 2
@@ -480,7 +482,8 @@ class _Reader:
         if kind == "let" and not cursor.first_on_line(cursor.at) and cursor.kinds[cursor.at + 1] == "name":
             return Fault(messages.let_without_in(span), cursor.next_line())
         if kind in cursor.reserved and not command:
-            return Fault(messages.reserved(span))
+            called = kind == "load" and cursor.kinds[cursor.at + 1] == "("
+            return Fault(messages.word_called(span) if called else messages.reserved(span))
         if before in cursor.faults:  # the string that has no end has taken the expression
             return Fault(None)
         if cursor.texts[before] == ";":

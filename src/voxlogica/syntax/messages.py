@@ -418,6 +418,16 @@ def reserved(span: Span) -> Diagnostic:
     )
 
 
+def word_called(span: Span) -> Diagnostic:
+    """A word of the language written as a function, or as a name of a namespace: `default.fold(+, xs)`."""
+    word = span.text
+    if word == "load":
+        help = 'load scan = "scan.nii.gz"   loads one; numbers and texts come by --set NAME=VALUE or --cases TABLE.csv'
+        return _error("`load` is a command, which loads an image, and no function", span, help=help)
+    help = f"for example   {'fold(+, xs)' if word == 'fold' else BINDERS.get(word, word)}"
+    return _error(f"`{word}` is a word of the language, and stands in no namespace", span, help=help)
+
+
 def not_a_name(span: Span) -> Diagnostic:
     """Anything else where a name is wanted."""
     text = span.text
