@@ -277,6 +277,21 @@ def reads(step: Step) -> tuple[int, ...]:
     return ()
 
 
+def operators(main: Code) -> set[Operator]:
+    """All that a code applies, and what it calls."""
+    found: set[Operator] = set()
+    seen, stack = {id(main)}, [main]
+    while stack:
+        for step in stack.pop().steps:
+            if isinstance(step, Apply):
+                found.add(step.operator)
+            for each in step:
+                if isinstance(each, Code) and id(each) not in seen:
+                    seen.add(id(each))
+                    stack.append(each)
+    return found
+
+
 def _around(body: Code) -> tuple[int, ...]:
     """The slots around a loop that its body reads."""
     return tuple([step.slot for step in body.steps if isinstance(step, Outer)])

@@ -13,7 +13,9 @@ from voxlogica.errors import ComputationError, Diagnostic, InternalError, Machin
 from voxlogica.execution.engine import Broken, Finished, find_operator
 from voxlogica.execution.planning import foreseen
 from voxlogica.formula import MASK, Formula, Leaf
+from voxlogica.operators import own
 from voxlogica.plan import Workplan
+from voxlogica.reduction.code import operators
 from voxlogica.session.binding import Bound, Options, Shared, bind, digests_of, outputs
 from voxlogica.session.running import EFFORT, Effort, Happening, Printed, Saved, Watcher, goals, happenings, provenance
 from voxlogica.session.settings import Settings
@@ -49,7 +51,15 @@ class Prepared:
         if program.syntax.dialect is not None:
             options = replace(options, dialect=program.syntax.dialect)
         self.options = options
+        if own():
+            self._vouch()
         self.outputs = outputs(program.checked, settings, options) if save else {}
+
+    def _vouch(self) -> None:
+        """Sees to it that no operator of one's own has results of another text. Raises `ProgramError`."""
+        from voxlogica.session.own import vouch
+
+        vouch(operators(self.program.checked.code), self.program.session.first_text)
 
     def bind(self, shared: Shared | None = None) -> Bound:
         """Opens the inputs and compares grids. Raises `InputError` with all that is unfit.
