@@ -137,9 +137,67 @@ def test_images_of_several_cases_do_not_go_together(run: Run) -> None:
     status, out, err = run(f'print "v" max(fold + (for c in {DATA} do intensity(c.flair)))')
     assert (status, out) == (1, "")
     assert "`+` was given images on different voxel grids, of 4 x 3 x 2 and 5 x 2 x 3 voxels" in err
-    write("ann", "seg", flair("bob"))
-    _, _, err = run(f'print "v" for c in {DATA}[0:1] do c.case')
-    assert "was given images on different voxel grids" in err
+
+
+def test_c22_images_of_one_case_on_grids_of_their_own(run: Run) -> None:
+    """Mixing them is an error of that case alone; `resample` is the bridge, a loop's `border` is that of its image."""
+    write("bob", "seg", flair("ann") > 3)
+    sums = f"let sums = for c in {DATA} do volume((intensity(c.flair) > 4) & (intensity(c.seg) > 0))\n"
+    text = sums + "".join(f'print "{name}" sums[{n}]\n' for n, name in enumerate(SIZES))
+    status, out, err = run(text)
+    both = {name: int((flair(name) > 4).sum()) for name in SIZES}
+    assert (status, out) == (1, f"ann={both['ann']}\ncat={both['cat']}\n")
+    assert "`and` was given images on different voxel grids, of 5 x 2 x 3 and 4 x 3 x 2 voxels" in err
+    assert 'not done: print "bob"\n' in err
+    for cases in (DATA, f"(filter c in {DATA} do max(intensity(c.seg)) > 0)"):  # the second is known only while it runs
+        text = f"""print "flair" for c in {cases} do volume(intensity(c.flair) > 4)
+print "seg" for c in {cases} do volume(intensity(c.seg) > 0)
+print "edge" for c in {cases} do volume(border & (intensity(c.flair) >= 0))
+print "edge of seg" for c in {cases} do volume(border & (intensity(c.seg) >= 0))
+print "case" for c in {cases} do c.case
+print "bridge" for c in {cases} do volume((intensity(c.flair) > 4) & (intensity(resample(c.seg, c.flair)) >= 0))
+print "mixed" for c in {cases} do volume((intensity(c.flair) > 4) & (intensity(c.seg) > 0))
+"""
+        status, out, err = run(text)
+        assert status == 1
+        edges = {name: int(flair(name).size - flair(name)[1:-1, 1:-1, 1:-1].size) for name in SIZES}
+        assert {line.split("=")[0]: eval(line.split("=")[1]) for line in out.splitlines()} == {
+            "flair": [*both.values()],
+            "seg": [(flair(name) > 3).sum() for name in ("ann", "ann", "cat")],
+            "edge": [*edges.values()],
+            "edge of seg": [edges["ann"], edges["ann"], edges["cat"]],
+            "case": [*SIZES],
+            "bridge": [*both.values()],
+        }
+        assert err.count("error[") == 1
+        assert "different voxel grids, of 5 x 2 x 3 and 4 x 3 x 2 voxels" in err
+
+
+def test_c22_images_of_one_case_of_one_size_say_how_far_they_are_apart(run: Run) -> None:
+    moved = np.eye(4)
+    moved[2, 3] = 0.5
+    nibabel.save(nibabel.Nifti1Image(flair("bob").astype(np.int16), moved), "data/bob/bob_seg.nii.gz")
+    text = f'print "v" for c in {DATA} do volume((intensity(c.flair) > 4) & (intensity(c.seg) > 0))'
+    status, _, err = run(text)
+    assert status == 1
+    assert "`and` was given images on different voxel grids, with origins 0.5 mm apart" in err
+    assert "if this is rounding, --grid-tolerance 0.6mm; if not, resample(other, image) in the program" in err
+    assert run(text, "--grid-tolerance", "0.6mm")[0] == 0
+
+
+def test_a_record_with_several_grids_goes_through_functions_and_lists(run: Run) -> None:
+    write("bob", "seg", flair("ann") > 3)
+    text = "inside(c) = [volume(near(intensity(c.flair) > 4)), volume(near(intensity(c.seg) > 0))]\n"
+    text += f"let cases = {DATA}\nlet bob = cases[1]\n"
+    text += 'print "bob" inside(bob)\nprint "list" for c in [cases[0], bob] do inside(c)[1]\n'
+    text += 'print "late" for c in (filter c in [cases[0], bob] do max(intensity(c.flair)) > 0) do inside(c)[1]\n'
+    text += 'save "s.nii.gz" intensity(bob.seg) > 0\nsave "f.nii.gz" (intensity(bob.flair) > 4) & border'
+    status, out, err = run(text)
+    assert (status, err) == (0, "")
+    bob, listed, late = (eval(line.partition("=")[2]) for line in out.splitlines())
+    assert listed == late == [bob[1], bob[1]]
+    assert nibabel.load("s.nii.gz").shape == SIZES["ann"]
+    assert nibabel.load("f.nii.gz").shape == SIZES["bob"]
 
 
 def test_c22_images_of_a_case_that_rounding_moved_are_on_one_grid(run: Run) -> None:

@@ -355,7 +355,10 @@ class Apart(ValueError):
 
 
 def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | None) -> Space | None:
-    """The one space an operator's arguments and result share; an ill-typed formula cannot be built."""
+    """The one space an operator's arguments and result share; an ill-typed formula cannot be built.
+
+    What is not known yet, the space of a hole, may turn out to be any: then it is looked at again.
+    """
     if len(arguments) != len(operator.parameters):
         raise ValueError(f"{operator} takes {len(operator.parameters)} arguments, not {len(arguments)}")
     anywhere = operator.elsewhere
@@ -363,12 +366,17 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
         if argument.type is not wanted and not wanted.accepts(argument.type):
             raise TypeError(f"{operator}: {name} is a {wanted}, not a {argument.type}")
         here = argument.space
+        if operator.apart and here is None and argument.type.spatial:
+            return None
         if here is not space and here is not None and not anywhere:
-            if space is not None and here.id != space.id:
-                if operator.apart:
-                    return None
+            if space is None:
+                space = here
+            elif operator.apart and here.id != space.id:
+                return None
+            elif space.hole is not None:
+                space = here if here.hole is None else space
+            elif here.hole is None and here.id != space.id:
                 raise Apart(f"{operator}: its arguments are in different spaces")
-            space = here
     if space is None and (operator.result.spatial or operator.needs_space) and not _is_unknown(operator, arguments):
         known = not any(argument.type.spatial for argument in arguments)
         raise (ValueError if known else Apart)(f"{operator} needs a space")

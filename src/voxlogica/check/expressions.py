@@ -35,7 +35,7 @@ from voxlogica.check.spaces import Place
 from voxlogica.check.strings import has_names
 from voxlogica.check.unknown import unknown_name
 from voxlogica.errors import Diagnostic, Mark, Span
-from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type
+from voxlogica.formula import BOOL, MODEL, NUMBER, STRING, Operator, Type
 from voxlogica.library import NAMESPACES
 from voxlogica.operators.families import Family
 from voxlogica.reduction.code import Apply, Constant, Gathered, Invoke, Parts, Read, Text
@@ -194,6 +194,8 @@ class Expressions(Meanings):
         if record.slot < 0 or body.general:
             return Operand(min(record.slot, 0), found)
         slot = body.emit(Read(kind, record.slot, node.name, node.name_span))
+        if found is MODEL:  # of a data set: each image of a case has the grid of its file
+            return Operand(slot, found, body.on_own_grid(slot))
         return Operand(slot, found, record.grid if found.spatial else -1)
 
     # Calls

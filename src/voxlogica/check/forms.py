@@ -76,8 +76,8 @@ Negative bounds count from the end (C6).
         """A record for each case that patterns describe: its parts as strings, and the file of each pattern.
 
 `dataset("flair={case}/{case}_flair.nii.gz", "seg={case}/{case}_seg.nii.gz")` has the fields `case`, `flair` and `seg`;
-the file of a pattern without a name is `image`. Cases are sorted, and may lie on different voxel grids. A file is
-opened when its record is needed; one that is lacking or unfit fails what needs that record.
+the file of a pattern without a name is `image`. Cases are sorted, and may lie on different voxel grids, and so may the
+images of one. A file is opened when its record is needed; one that is lacking or unfit fails what needs that record.
 
 >>> value('for c in dataset("nowhere/{case}.nii.gz")[0:0] do c.case')
 ()""",

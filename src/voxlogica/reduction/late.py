@@ -10,7 +10,7 @@ element that nobody asks for is never made, and what an element computes is a ta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from functools import cache
+from functools import cache, partial
 from types import MappingProxyType
 
 from voxlogica.formula import NUMBER, Builder, Formula, Formulas, Hole, Late, Operator, Origin, Type
@@ -18,7 +18,7 @@ from voxlogica.identity import Id, Plain
 from voxlogica.operators.sequences import SUMMARIES, items, refuse
 from voxlogica.operators.stacks import is_quantile
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, listed, run
-from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, too_many
+from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, space_of_field, too_many, unknown
 from voxlogica.values import Space
 
 RANGE, EACH, TOGETHER, SIFT, CUT = "range", "for", "for together", "filter", "slice"
@@ -26,12 +26,6 @@ RANGE, EACH, TOGETHER, SIFT, CUT = "range", "for", "for together", "filter", "sl
 PICK, FOLD, LIST = "index", "fold", "list"
 """What is asked of them, besides summaries."""
 QUESTIONS = frozenset({PICK, FOLD, LIST, *SUMMARIES})
-
-
-@cache
-def unknown(number: int) -> Space:
-    """What stands for the grid of what takes a hole's place, where each such thing has its own."""
-    return Space((1, 1), (1.0, 1.0), (0.0, 0.0), (1.0, 0.0, 0.0, 1.0), ("hole", number), hole=number)
 
 
 def hole(number: int, kind: Type, space: Space | None) -> Hole:
@@ -328,7 +322,7 @@ class Unfolding(Loops):
         if inside is None:
             inside = self._over[body, numbers] = over(body, numbers)
         made: dict[Formula, Formula] = {}
-        grids = {unknown(number): each.space for number, each in given.items()}
+        grid = partial(_grid, given)
 
         def now(part: Formula) -> Formula:
             return given[part.number] if isinstance(part, Hole) and part.number in given else made.get(part, part)
@@ -337,15 +331,12 @@ class Unfolding(Loops):
             if isinstance(here, Late):
                 visible = _visible(here, numbers)
                 parts = (*map(now, visible), *here.parts[len(visible) :])
-                space = grids.get(here.space, here.space) if here.space is not None else None
-                made[here] = _formula((yield self._again(here, parts, asked, space)))
+                made[here] = _formula((yield self._again(here, parts, asked, grid(here.space))))
             else:
                 arguments = tuple([now(argument) for argument in here.arguments])
                 assert here.operator is not None
                 placed = any(argument.space is not None for argument in arguments) and not here.operator.elsewhere
-                space = None if placed else here.space
-                space = grids.get(space, space) if space is not None else None
-                made[here] = self._applied(here, arguments, space)
+                made[here] = self._applied(here, arguments, None if placed else grid(here.space))
         return now(body)
 
     def _applied(self, formula: Formula, arguments: tuple[Formula, ...], space: Space | None) -> Formula:
@@ -370,6 +361,15 @@ class Unfolding(Loops):
             parameters=formula.parameters, bodies=formula.bodies, bound=formula.bound, word=formula.word,
         )  # fmt: skip
         return (yield self.asked(made)) if asked and name in QUESTIONS else made
+
+
+def _grid(given: Mapping[int, Formula], space: Space | None) -> Space | None:
+    """The space that stands in a body for that of something in a hole's place, now that the holes are given."""
+    found = given.get(space.hole) if space is not None and space.hole is not None else None
+    if space is None or found is None:
+        return space
+    field = str(space.native[2])
+    return space_of_field(found, field) if field else found.space
 
 
 def _spine(formula: Late) -> tuple[Formula, ...]:
