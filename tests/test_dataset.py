@@ -88,7 +88,7 @@ def test_cases_that_an_image_decides(run: Run) -> None:
     text += (
         'print "nested" for c in large do for k in range(max(intensity(c.flair))) do volume((c2(c) > k) & !border)\n'
     )
-    status, out, err = run("let c2(c) = intensity(c.flair)\n" + text)
+    _, out, err = run("let c2(c) = intensity(c.flair)\n" + text)
     assert err == ""
     names = [name for name in SIZES if large[name] >= least]
     assert len(names) < 3
@@ -98,9 +98,134 @@ def test_cases_that_an_image_decides(run: Run) -> None:
     inner = [flair(name)[1:-1, 1:-1, 1:-1] for name in names]
     assert eval(inside.removeprefix("inside=")) == [(each > 4).sum() for each in inner]
     assert eval(nested.removeprefix("nested=")) == [[(each > k).sum() for k in range(6)] for each in inner]
-    status, _, err = run(text.splitlines()[0] + '\nprint "one" max(intensity(large[0].flair))')
-    assert status == 1
-    assert "an image decides which case this is, and so on which voxel grid `.flair` works" in err
+
+
+CHOSEN = f"""let cases = {DATA}
+let level = 4
+size(c) = volume(intensity(c.seg) > 0)
+let largest = cases[argmax(for c in cases do size(c))]
+let other = cases[min(intensity(cases[0].flair))]
+"""
+
+
+@pytest.fixture
+def largest(run: Run) -> str:
+    """The case with the largest segmentation: by far `bob`, which is not the first."""
+    write("bob", "seg", flair("bob") >= 0)
+    return "bob"
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("largest.case", '"bob"'),
+        ("size(largest)", 30),
+        ("max(intensity(largest.flair))", 6),
+        ("volume(near(intensity(largest.flair) > level) & !border)", "volume(near(F > 4) & !border)"),
+        ("volume(border & (intensity(largest.flair) >= 0))", 30),
+        ("volume(border(largest.seg))", 30),
+        ("let i = intensity(largest.flair) in dice(i > level, intensity(largest.seg) > 0)", "dice(F > 4, F >= 0)"),
+        ("confusion_matrix(intensity(largest.flair) > level, intensity(largest.seg) > 0).fn", "volume(!(F > 4))"),
+        ("for k in range(3) do volume(intensity(largest.flair) > k)", "for k in range(3) do volume(F > k)"),
+        (  # a loop as long as the image says
+            "for k in range(max(intensity(largest.flair))) do volume(near(intensity(largest.flair) > k))",
+            "for k in range(max(F)) do volume(near(F > k))",
+        ),
+        (
+            "fold + (for k in range(max(intensity(largest.flair))) do volume(intensity(largest.flair) > k))",
+            "fold + (for k in range(max(F)) do volume(F > k))",
+        ),
+        ("max(fold + (for k in range(max(intensity(largest.flair))) do intensity(largest.flair) * k))", "15 * max(F)"),
+        ("max(mean(for k in range(max(intensity(largest.flair))) do intensity(largest.flair) + k))", 8.5),
+        ("volume((for c in cases do near(intensity(c.flair) > level))[argmax(for c in cases do size(c))])",
+         "volume(near(F > 4))"),
+        ("max([intensity(largest.flair), intensity(largest.seg)][min(intensity(largest.flair))])", 6),
+        ("for i in (filter i in [intensity(largest.flair), intensity(largest.seg)] do max(i) > 3) do volume(i > 4)",
+         "[volume(F > 4)]"),
+        ("max(intensity(cases[max(intensity(cases[min(intensity(largest.flair)) + 1].flair)) - 5].flair))", 6),
+        ("volume(intensity(resample(largest.flair, cases[0].flair)) >= 0)", 24),
+        ("volume(intensity(resample(cases[0].flair, largest.flair)) >= 0)", 30),
+        ("for c in cases do volume(intensity(resample(c.flair, largest.flair)) >= 0)", [30, 30, 30]),
+        ("dice(intensity(largest.flair) > level, intensity(cases[1].seg) > 0)", "dice(F > 4, F >= 0)"),
+        ("for n in range(3) do max(intensity(cases[min(intensity(largest.flair)) + n].flair))", [6, 6, 6]),
+        (
+            "for n in range(max(intensity(largest.seg)) + 2) do volume(intensity(cases[n].flair) >= 0)",
+            [24, 30, 27],
+        ),
+        (
+            "for n in range(max(intensity(largest.seg)) + 2) do "
+            "volume(intensity(cases[n + min(intensity(largest.flair))].flair) >= 0)",
+            [24, 30, 27],
+        ),
+        ("mean(for n in range(3) do volume(intensity(cases[n * max(intensity(largest.seg))].flair) >= 0))", 27),
+    ],
+)  # fmt: skip
+def test_a_case_that_an_image_decides_on_is_used_as_any_other(
+    run: Run, largest: str, expression: str, expected: object
+) -> None:
+    """`expected` may be an expression over `F`, the image of the case that is meant."""
+    status, out, err = run(f'{CHOSEN}print "v" {expression}')
+    assert (status, err) == (0, "")
+    if isinstance(expected, str) and "F" in expected:
+        text = f'load f = "data/{largest}/{largest}_flair.nii.gz"\nlet F = intensity(f)\nprint "v" {expected}'
+        assert out == run(text)[1]
+    else:
+        assert out.partition("=")[2].strip() == str(expected).strip('"')
+    assert run(f'{CHOSEN}print "v" {expression}', "-n")[1].splitlines()[-1] == (
+        "nothing is to be computed: all results are stored"
+    )
+
+
+def test_what_is_saved_of_a_case_that_an_image_decides_on(run: Run, largest: str) -> None:
+    text = f"""{CHOSEN}let flair = intensity(largest.flair)
+save "one/mask.nii.gz" near(flair > level) & !border
+save "one/image.nii.gz" flair
+save "one/model.nii.gz" largest.flair
+save "one/edge.nii.gz" border & (flair >= 0)
+"""
+    by_hand = f"""load m = "data/{largest}/{largest}_flair.nii.gz"
+let flair = intensity(m)
+let level = 4
+save "two/mask.nii.gz" near(flair > level) & !border
+save "two/image.nii.gz" flair
+save "two/model.nii.gz" m
+save "two/edge.nii.gz" border & (flair >= 0)
+"""
+    for program in (text, by_hand):
+        assert run(program)[0] == 0
+    for name in ("mask", "image", "model", "edge"):
+        one, two = (nibabel.load(f"{where}/{name}.nii.gz") for where in ("one", "two"))
+        assert np.array_equal(one.get_fdata(), two.get_fdata())
+        assert np.array_equal(one.affine, two.affine)
+
+
+def test_c22_cases_that_images_decide_on_mix_if_their_grids_are_one(run: Run, largest: str) -> None:
+    text = f'{CHOSEN}print "v" volume((intensity(largest.flair) > 4) & (intensity(other.flair) > 4))\nprint "w" 1'
+    status, out, err = run(text)
+    assert (status, out) == (1, "w=1\n")
+    assert "`and` was given images on different voxel grids, of 5 x 2 x 3 and 4 x 3 x 2 voxels" in err
+    same = text.replace("let other = cases[min", "let other = cases[1 + min")
+    assert run(same) == (0, f"v={(flair(largest) > 4).sum()}\nw=1\n", "")
+
+
+def test_it_is_the_task_that_had_been_written_by_hand(run: Run, largest: str) -> None:
+    """What has been computed of the case is found, whoever decided on it."""
+    by_hand = f'{CHOSEN}print "v" volume(near(intensity(cases[1].flair) > level))'
+    run(f'{CHOSEN}print "s" size(largest)')
+    run(by_hand)
+    said = run(f'{CHOSEN}print "v" volume(near(intensity(largest.flair) > level))', "--profile")[2]
+    assert "near" not in said, said
+
+
+def test_renaming_and_place_change_no_id_of_what_an_image_decides_on(run: Run, largest: str) -> None:
+    one = f'{CHOSEN}print "v" for n in range(max(intensity(largest.seg))) do dice(intensity(cases[n + min(intensity('
+    one += "largest.flair))].flair) > level, intensity(largest.seg) >= n)"
+    two = "let unused = volume(border(cases[0].flair))\n" + one.replace(" n ", " m ").replace("[n ", "[m ")
+    two = two.replace(">= n)", ">= m)").replace("largest", "winner").replace("level", "hi")
+    assert run(one)[0] == 1  # the first is on another grid
+    one, two = (text.replace("[n + min", "[n + 1 + min").replace("[m + min", "[m + 1 + min") for text in (one, two))
+    assert run(one)[0] == 0
+    assert run(two, "-n")[1].splitlines()[-1] == "nothing is to be computed: all results are stored"
 
 
 def test_records_of_other_names_are_others(run: Run) -> None:

@@ -279,6 +279,10 @@ class Leaf:
     space: Space
 
 
+_STANDING = -(10**9)
+"""The number of the first hole that stands for a formula: far from those of loops that are under way."""
+
+
 class Formulas:
     """The table in which formulas are interned."""
 
@@ -287,10 +291,21 @@ class Formulas:
         self._constants: dict[tuple[type, object], Formula] = {}
         self._leaves: dict[Id, Formula] = {}
         self._late: dict[Id, Late] = {}
+        self._standing: dict[Id, Hole] = {}
+        self.stands: dict[int, tuple[Hole, Formula]] = {}
+        """The holes that `standing` has made, and what they stand for, by number."""
 
     def interned(self, late: Late) -> Late:
         """The formula itself, or the equal one that is here already."""
         return self._late.setdefault(late.id, late)
+
+    def standing(self, formula: Formula, make: Callable[[int], Hole]) -> Hole:
+        """The hole that stands for a formula whose space is not known, made when it is first asked for."""
+        if formula.id not in self._standing:
+            number = _STANDING - len(self.stands)
+            hole = self._standing[formula.id] = make(number)
+            self.stands[number] = hole, formula
+        return self._standing[formula.id]
 
     def constant(self, value: bool | float | str, origin: Origin | None = None) -> Formula:
         """A constant; integers are numbers."""

@@ -62,12 +62,13 @@ from voxlogica.reduction.late import (
     RANGE,
     SIFT,
     TOGETHER,
+    Settling,
     Unfolding,
     close,
     hole,
     late,
 )
-from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, too_many
+from voxlogica.reduction.loops import MOST, Scalar, Turn, too_many
 from voxlogica.values import Space
 
 Found: TypeAlias = Callable[[str], "str | Leaf | Refusal"]
@@ -139,7 +140,7 @@ class _Frame(NamedTuple):
         return self.caller if self.code.bundled else Origin(span, self.code.name, self.caller)
 
 
-class _Reducer(Loops):
+class _Reducer(Settling):
     def __init__(
         self,
         table: Formulas,
@@ -206,7 +207,9 @@ class _Reducer(Loops):
                 return self.spaces[number]
             slots, slot = self.main, self.made.get(number, -1)
         value = slots[slot] if slot >= 0 else None
-        return value.space if isinstance(value, (Formula, Elements)) else None
+        if isinstance(value, Formula):
+            return self.standing(value).space
+        return value.space if isinstance(value, Elements) else None
 
     def apply(self, step: Apply, here: _Frame) -> Slot:
         arguments = tuple([here.slots[n] for n in step.arguments])
@@ -484,6 +487,8 @@ class _Reducer(Loops):
         if kind is None:
             kind = source.type if name == SIFT else sequence(last.type)
         space = source.space if name == SIFT else last.space
+        if space is not None and space.hole is not None and space.hole in bound:
+            space = None  # each element has its own
         parts = (*whole, *made)
         return late(self.table, name, parts, kind, space, origin, bodies=len(made), bound=bound, word=word)
 
@@ -498,7 +503,8 @@ class _Reducer(Loops):
         made: Slot = Absent("there is no element here", "", here.caller)
         if not any(_innermost(kind) is NOTHING for kind in code.kinds):
             made = yield self.turn(code, space, here)(given)
-        return (yield self.shape(made, code.kind, space))
+        made = yield self.shape(made, code.kind, space)
+        return self.settled(made) if isinstance(made, Formula) else made
 
     def shape(self, slot: Slot, kind: Type, space: Space | None = None) -> Process:
         """What a slot holds as a formula of a type: of a sequence its shape, of what cannot be had one that fails."""

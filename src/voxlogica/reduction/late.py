@@ -9,7 +9,7 @@ element that nobody asks for is never made, and what an element computes is a ta
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from functools import cache, partial
 from types import MappingProxyType
 
@@ -23,9 +23,9 @@ from voxlogica.values import Space
 
 RANGE, EACH, TOGETHER, SIFT, CUT = "range", "for", "for together", "filter", "slice"
 """Shapes."""
-PICK, FOLD, LIST = "index", "fold", "list"
-"""What is asked of them, besides summaries."""
-QUESTIONS = frozenset({PICK, FOLD, LIST, *SUMMARIES})
+PICK, FOLD, LIST, WITH = "index", "fold", "list", "let"
+"""What is asked of them, besides summaries. `let` is what a body is of values whose grids are known only then."""
+QUESTIONS = frozenset({PICK, FOLD, LIST, WITH, *SUMMARIES})
 
 
 def hole(number: int, kind: Type, space: Space | None) -> Hole:
@@ -119,7 +119,38 @@ def _visible(formula: Formula, numbers: Set[int]) -> tuple[Formula, ...]:
     return formula.parts
 
 
-class Unfolding(Loops):
+class Settling(Loops):
+    """What makes formulas in which holes stand for values whose grids are not known, and the questions these become.
+
+    A value that an image decides on, a case of a data set or an image among several, may lie on any grid. Wherever it
+    is used a hole stands for it, as for the element of a loop. A number that is made of it, a loop's body and a goal
+    have no such hole any more: they are `let value in body`, which is a task as any question is.
+    """
+
+    def settled(self, formula: Formula) -> Formula:
+        stands = self.table.stands
+        while numbers := _standing(formula, stands):
+            holes, values = zip(*[stands[number] for number in numbers], strict=True)
+            (body,), bound = close(self.table, [(formula, holes)])
+            space = formula.space if formula.space is not None and formula.space.hole is None else None
+            made = late(
+                self.table, WITH, (*values, body), formula.type, space, formula.origin, bodies=1, bound=bound
+            )  # fmt: skip
+            formula = _formula(run(Unfolding(self.table).asked(made)))
+        return formula
+
+
+def _standing(formula: Formula, stands: Collection[int]) -> list[int]:
+    """The numbers of the holes below a formula that stand for others, in the order in which they are met."""
+    numbers = frozenset([number for number in formula.free if number in stands])
+    found: dict[int, None] = {}
+    for here in over(formula, numbers) if numbers else ():
+        found |= dict.fromkeys([part.number for part in here.parts if isinstance(part, Hole)])
+        found |= {here.space.hole: None} if here.space is not None and here.space.hole is not None else {}
+    return [number for number in found if number in numbers]
+
+
+class Unfolding(Settling):
     """Late sequences looked at with what is known: `waits` collects the numbers and truth values that are lacking."""
 
     def __init__(self, table: Formulas, known: Mapping[Id, Scalar] = MappingProxyType({})) -> None:
@@ -162,7 +193,7 @@ class Unfolding(Loops):
         match operator.symbol:
             case "range":
                 return self.range(parts[0], parts[1], origin)
-            case "index" | "fold":
+            case "index" | "fold" | "let":
                 made = yield self.value(formula)
                 return (yield self.sequence(made)) if isinstance(made, Formula) else made
             case "for together":
@@ -204,6 +235,8 @@ class Unfolding(Loops):
         """The formula that a question is; `UNDECIDED` if that cannot be told yet."""
         assert formula.operator is not None
         origin, parts = formula.origin, formula.parts
+        if formula.operator.symbol == WITH:
+            return (yield self._let(formula))
         source = yield self.sequence(parts[0])
         if formula.operator.symbol == PICK:
             if not isinstance(source, Elements):
@@ -221,6 +254,17 @@ class Unfolding(Loops):
                 return (yield self._listed(formula, source))
         return (yield self.summary(formula.operator.symbol, source, parts[1:], origin))
 
+    def _let(self, formula: Late) -> Process:
+        """The body of a `let`, when its values are known so far that they have a grid."""
+        found: list[Slot] = []
+        for value in formula.parts[:-1]:
+            made: Slot = value
+            while isinstance(made, Late) and made.space is None:
+                made = yield self.value(made)
+            found.append(made)
+        lacking = [each for each in found if not isinstance(each, Formula)]
+        return lacking[0] if lacking else (yield self.turn(formula)(found))
+
     def _listed(self, formula: Late, source: Elements) -> Process:
         if source.length > MOST:
             return too_many("print", source, formula.origin)
@@ -237,7 +281,7 @@ class Unfolding(Loops):
     def gathered(self, formula: Formula) -> Process:
         """A formula whose value can be computed: of a shape the list of its elements."""
         if formula.type.element is None:
-            return formula
+            return self.settled(formula)
         made = late(self.table, LIST, (formula,), formula.type, formula.space, formula.origin)
         return (yield self.asked(made))
 
@@ -250,8 +294,9 @@ class Unfolding(Loops):
         made = yield inside.value(question)
         if made is UNDECIDED:
             question.arguments = tuple(inside.waits.values())
-            return question
-        return self.formula(made, question.type, question.space)
+            made = question
+        answer = self.formula(made, question.type, question.space)
+        return answer if answer.type.spatial else self.settled(answer)
 
     def formula(self, made: Slot, kind: Type, space: Space | None) -> Formula:
         """What was made, as a formula: one that fails, with its reason, for what cannot be had."""
@@ -322,6 +367,7 @@ class Unfolding(Loops):
         if inside is None:
             inside = self._over[body, numbers] = over(body, numbers)
         made: dict[Formula, Formula] = {}
+        given = {number: self.standing(each) for number, each in given.items()}
         grid = partial(_grid, given)
 
         def now(part: Formula) -> Formula:

@@ -106,18 +106,32 @@ class Loops:
         self, operator: Operator, arguments: tuple[Formula, ...], space: Space | None, origin: Origin | None
     ) -> Formula | Absent:
         """An operator over formulas; of what lies on several grids there is none."""
+        for argument in arguments:
+            if argument.space is None and argument.type.spatial:
+                arguments = tuple([self.standing(each) for each in arguments])
+                break
         try:
-            return self.table.apply(operator, arguments, space, origin)
+            made = self.table.apply(operator, arguments, space, origin)
+            return self.settled(made) if made.free and not made.type.spatial else made
         except Apart:
-            if any(a.type.spatial and a.space is None for a in arguments):
-                message = f"an image decides which case this is, and so on which voxel grid `{operator.symbol}` works"
-                return Absent(message, "go through the cases with a loop:   for c in … do …", origin)
             return _apart(operator.symbol, [each.space for each in arguments if each.space is not None], origin)
+
+    def standing(self, formula: Formula) -> Formula:
+        """The formula, or a hole in its place if it is one whose grid is known only when it is computed."""
+        kind = formula.type
+        if formula.space is not None or not kind.spatial or kind.element is not None or parts(formula):
+            return formula
+        return self.table.standing(formula, lambda number: Hole(number, kind, unknown(number)))
+
+    def settled(self, formula: Formula) -> Formula:
+        """The formula in which no hole stands for another: a question, if there was such a hole."""
+        raise NotImplementedError
 
     def field(self, record: Formula, name: str, kind: Type, origin: Origin | None) -> Formula | Absent:
         """A field of a record of a type: what it was made of, if that is seen."""
         if made := parts(record):
             return made[name]
+        record = self.standing(record)
         arguments, space = (record, self.table.constant(name)), space_of_field(record, name) if kind.spatial else None
         return self.applied(field(kind, name), arguments, space, origin)
 
@@ -209,6 +223,7 @@ class Loops:
             if not isinstance(each, Formula):
                 return each
             found.append(each)
+        found = [self.standing(each) for each in found]
         if found[0].type is NUMBER:
             return self.table.apply(summary(word, len(found)), tuple(found), None, origin)
         return self.stream(word, found, origin) if word in STREAMS else self.stacked(word, found, origin)
