@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from voxlogica._dataclass import replace
 from voxlogica.errors import ComputationError, Diagnostic, InternalError, MachineError, Refusal, VoxLogicAError
@@ -20,7 +20,7 @@ from voxlogica.session.binding import Bound, Options, Shared, bind, digests_of, 
 from voxlogica.session.running import EFFORT, Effort, Happening, Printed, Saved, Watcher, goals, happenings, provenance
 from voxlogica.session.settings import Settings
 from voxlogica.session.volumes import Image, Model, Shown, shown
-from voxlogica.values import Mask, Printable, Space
+from voxlogica.values import Mask, Printable, Scalar, Space
 
 if TYPE_CHECKING:
     from voxlogica.session import Program
@@ -140,9 +140,15 @@ class Run:
         earlier = records.latest(self.program.key, self._settings) or records.latest_of(self.program.key)
         tasks = [task.formula for task in self.plan().tasks]
         digests = digests_of(self.bound)
-        from voxlogica.session.why import reasons
+        from voxlogica.session.why import Parameter, reasons
 
-        return reasons(records, earlier.goals if earlier is not None else {}, self.names, tasks, digests)
+        settings, given = self.settings.parameters, earlier.settings if earlier is not None else {}
+        parameters = [
+            Parameter(name, each.literal.span, settings.get(name, default), cast("Scalar", given.get(name, default)))
+            for name, each in self.program.checked.parameters.items()
+            for default in [each.literal.value]
+        ]
+        return reasons(records, earlier.goals if earlier is not None else {}, self.names, tasks, digests, parameters)
 
     def _note(self) -> None:
         """Enters the run in the store's history; the formulas only when something is to be computed."""
