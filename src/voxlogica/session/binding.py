@@ -20,6 +20,7 @@ from voxlogica.check.result import GoalSlot, InputSlot, Together
 from voxlogica.errors import Diagnostic, InputError, Mark, ProgramError, Refusal, Span
 from voxlogica.formula import MASK, Formulas, Leaf
 from voxlogica.identity import Id
+from voxlogica.images.nifti import is_oriented
 from voxlogica.images.patterns import entries
 from voxlogica.operators import by_symbol
 from voxlogica.reduction import Reduced, reduce
@@ -177,6 +178,7 @@ def bind(
     problems += _overwritten(checked.inputs, settings, found)
     leaves = _leaves(checked.inputs, settings, options, memo, shared, problems)
     warnings: list[Diagnostic] = []
+    warnings += _unoriented(checked.inputs, leaves)
     if None not in leaves:
         whole = [leaf for leaf in leaves if leaf is not None]
         if options.dialect == 1:
@@ -236,6 +238,25 @@ def _leaves(
         else:
             leaves.append(answer)
     return leaves
+
+
+def _unoriented(inputs: Sequence[InputSlot], leaves: Sequence[Leaf | None]) -> Iterator[Diagnostic]:
+    """What is said of volumes whose files do not say how they lie in the patient."""
+    for each, leaf in zip(inputs, leaves, strict=True):
+        if leaf is not None and leaf.space.dimensions == 3 and not is_oriented(leaf.space):
+            spacing = " x ".join([f"{step:.6g}" for step in leaf.space.spacing])
+            yield Diagnostic(
+                "input",
+                f"the file of `{each.name}` does not say how the scan lies in the patient",
+                each.path.span,
+                "it has neither a qform nor a sform",
+                details=(
+                    f"its voxels are of {spacing} mm, as it says; which side is left, and which is up, is not known",
+                    "its axes are taken to run to the left, the back and the head, as by ITK",
+                ),
+                help="what is computed from it alone is right; do not trust its sides, nor where it lies beside others",
+                severity="warning",
+            )
 
 
 def _bound(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[str, Leaf | Refusal]:
