@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 from demo import phantom
@@ -123,12 +122,24 @@ def test_one_process_reads_the_files_through_and_the_others_recall_them(
     with EmbeddedStorage(tmp_path / "store") as one, EmbeddedStorage(tmp_path / "store") as other:
         seen = []
 
-        def reading(handle: BinaryIO, file: File, reader: images.Reader) -> tuple[bytes, Space]:
-            seen.append((file.path, other.claim(identity.reading(paths))))
-            return read(handle, file, reader)
+        asked = []
 
+        def reading(file: File) -> tuple[bytes, Space]:
+            seen.append((file.path, other.claim(identity.reading(paths))))
+            return read(file)
+
+        def recalling(self: Files, path: str, status: tuple[int, ...]) -> tuple[bytes, str] | None:
+            asked.append(path)
+            return recall(self, path, status)
+
+        recall = Files.recall
         monkeypatch.setattr(images, "_verified", reading)
-        bound = [binding._bound(paths, Files(each.records, each), 2) for each in (one, other)]
+        monkeypatch.setattr(Files, "recall", recalling)
+        bound = [binding._bound(paths, Files(one.records, one), 2)]
+        assert sorted(asked) == sorted(2 * paths), "when it was its turn it looked again"
+        asked.clear()
+        bound.append(binding._bound(paths, Files(other.records, other), 2))
+        assert asked == paths, "what is known is asked for once"
     assert sorted(seen) == [(path, None) for path in paths], "each once, under a claim"
     leaves = [[each[path] for path in paths] for each in bound]
     assert [leaf.digest for leaf in leaves[0]] == [sha256(Path(path).read_bytes()).digest() for path in paths]

@@ -3,7 +3,7 @@
 **Where voxels are.** As ITK decides it: the sform, if it is a rotation (columns scaled by the spacing) and says scanner
 coordinates, or agrees with the qform to 1/10000, or there is no qform; else the qform; with neither, axes along the
 world's and origin 0 (the standard's method 1). How the scan lies in the patient is then not known (`is_oriented`):
-nibabel assumes otherwise, that the second axis runs to the front. Spacings are always `pixdim`'s. A file with nothing but
+nibabel assumes otherwise, that the second axis runs to the front. Spacings are always `pixdim`'s. A file with only
 a sform that is no rotation is refused, as by ITK. NIfTI's world is RAS, ours LPS. Spacings and origins in metres or
 microns become mm.
 

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from voxlogica import images
 from voxlogica._dataclass import dataclass, field, replace
@@ -30,6 +30,9 @@ from voxlogica.values import Space
 
 if TYPE_CHECKING:
     from voxlogica.study.cases import Case
+
+
+_Leaf = TypeVar("_Leaf", Leaf, Leaf | None)
 
 
 class Output(NamedTuple):
@@ -91,7 +94,7 @@ class DataSets:
 
     def _file(self, path: str) -> Leaf | Refusal:
         if path not in self._shared.files:
-            self._shared.files[path] = _bind(self._memo, path)
+            self._shared.files[path] = _answer(images.bind, path, self._memo)
         return self._shared.files[path]
 
     def _space(self, case: Case, name: str, space: Space) -> Space:
@@ -261,16 +264,23 @@ def _unoriented(inputs: Sequence[InputSlot], leaves: Sequence[Leaf | None]) -> I
 
 def _bound(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[str, Leaf | Refusal]:
     """What becomes of each file. Those that are not known one process reads through, and the others then know them."""
-    answers = {path: _bind(memo, path) for path in paths if images.remembered(path, memo)}
+    answers = _recalled(paths, memo)
     rest = [path for path in paths if path not in answers]
     if rest:
         with memo.reading(rest) if memo else nullcontext():
-            answers |= _read(rest, memo, jobs)
+            answers |= _recalled(rest, memo)
+            answers |= _read([path for path in rest if path not in answers], memo, jobs)
     return answers
 
 
+def _recalled(paths: Sequence[str], memo: images.Memo | None) -> dict[str, Leaf | Refusal]:
+    """What becomes of those files that need not be read through."""
+    found = {path: _answer(images.recall, path, memo) for path in paths} if memo else {}
+    return {path: answer for path, answer in found.items() if answer is not None}
+
+
 def _read(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[str, Leaf | Refusal]:
-    """The same of files that have to be read, on as many threads as there are jobs."""
+    """What becomes of files that are read through, on as many threads as there are jobs."""
     answers: dict[str, Leaf | Refusal] = {}
     errors: list[BaseException] = []
     waiting = list(reversed(paths))
@@ -282,14 +292,14 @@ def _read(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[
                     path = waiting.pop()
                 except IndexError:
                     return
-                answers[path] = _bind(memo, path)
+                answers[path] = _answer(images.verify, path, memo)
         except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that asked
             errors.append(error)
 
     helpers = [Thread(target=work) for _ in range(min(jobs, len(paths)))]
     for helper in helpers:
         helper.start()
-    if not all(images.remembered(path, memo) for path in paths):
+    if helpers:
         # Who reads them will compute, and is to be the first to claim: what that needs is imported now, beside the
         # decompression, while the others still wait.
         import voxlogica.kernels.fields  # noqa: F401
@@ -300,9 +310,9 @@ def _read(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[
     return answers
 
 
-def _bind(memo: images.Memo | None, path: str) -> Leaf | Refusal:
+def _answer(look: Callable[[str, images.Memo | None], _Leaf], path: str, memo: images.Memo | None) -> _Leaf | Refusal:
     try:
-        return images.bind(path, memo)
+        return look(path, memo)
     except Refusal as refusal:
         return refusal
 
