@@ -22,7 +22,7 @@ from voxlogica.formula import (
 )
 from voxlogica.identity import Plain
 from voxlogica.operators.records import fields
-from voxlogica.operators.sequences import component, items
+from voxlogica.operators.sequences import component
 from voxlogica.reduction.code import (
     DEFAULT,
     OPEN,
@@ -374,9 +374,7 @@ class _Reducer(Settling):
         if source.length > MOST:
             return too_many("an operator", source, origin)
         found = yield from drawn(source)
-        if not isinstance(found, list):
-            return found
-        return self.table.apply(items(tuple([each.type for each in found])), tuple(found), source.space)
+        return self.items(found, source.space) if isinstance(found, list) else found
 
     def turn(self, code: Code, space: Space | None, around: _Frame) -> Turn:
         """A loop's body, given the values of its holes."""
@@ -515,13 +513,9 @@ class _Reducer(Settling):
         if slot.length > MOST:
             return self.formula(too_many("a loop", slot, None), kind, space)
         assert kind.element is not None
-        found: list[Formula] = []
-        for number in range(slot.length):
-            made = yield self.shape((yield slot.element(number)), kind.element, slot.space)
-            if not isinstance(made, Formula):
-                return made
-            found.append(made)
-        return self.table.apply(items(tuple([each.type for each in found]), kind.element), tuple(found), slot.space)
+        element, space = kind.element, slot.space
+        found = yield from drawn(slot, lambda each: self.shape(each, element, space))
+        return self.items(found, space, element) if isinstance(found, list) else found
 
     def formula(self, slot: Slot, kind: Type, space: Space | None = None) -> Formula | None:
         if slot is None:
@@ -536,14 +530,8 @@ class _Reducer(Settling):
             return self.formula(slot, NUMBER)
         if slot.length > MOST:
             return self.formula(too_many("print", slot, None), NUMBER)
-        found: list[Formula] = []
-        for number in range(slot.length):
-            element = yield slot.element(number)
-            made = yield self.gathered(element)
-            if not isinstance(made, Formula) or isinstance(element, Absent):
-                return made
-            found.append(made)
-        return self.table.apply(items(tuple([each.type for each in found])), tuple(found), slot.space)
+        found = yield from drawn(slot, lambda each: done(each) if isinstance(each, Absent) else self.gathered(each))
+        return self.items(found, slot.space) if isinstance(found, list) else self.formula(found, NUMBER)
 
 
 def _innermost(kind: Type) -> Type:

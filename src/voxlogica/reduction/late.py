@@ -15,9 +15,9 @@ from types import MappingProxyType
 
 from voxlogica.formula import NUMBER, Builder, Formula, Formulas, Hole, Late, Operator, Origin, Type
 from voxlogica.identity import Id, Plain
-from voxlogica.operators.sequences import SUMMARIES, items, refuse
+from voxlogica.operators.sequences import SUMMARIES, refuse
 from voxlogica.operators.stacks import is_quantile
-from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, listed, run
+from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, drawn, listed, run
 from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, space_of_field, too_many, unknown
 from voxlogica.values import Space
 
@@ -268,15 +268,9 @@ class Unfolding(Settling):
     def _listed(self, formula: Late, source: Elements) -> Process:
         if source.length > MOST:
             return too_many("print", source, formula.origin)
-        found: list[Formula] = []
-        for number in range(source.length):
-            element = yield source.element(number)
-            assert isinstance(element, Formula)
-            made = yield self.gathered(element)
-            assert isinstance(made, Formula)
-            found.append(made)
-        kinds = tuple([each.type for each in found])
-        return self.table.apply(items(kinds, formula.type.element), tuple(found), formula.space, formula.origin)
+        found = yield from drawn(source, lambda each: self.gathered(_formula(each)))
+        assert isinstance(found, list)
+        return self.items(found, formula.space, formula.type.element, formula.origin)
 
     def gathered(self, formula: Formula) -> Process:
         """A formula whose value can be computed: of a shape the list of its elements."""
@@ -337,17 +331,12 @@ class Unfolding(Settling):
         if formula.operator is _operator(SIFT, formula.type):
             found = yield self.sequence(formula)
             if isinstance(found, Elements):
-                return (yield self._items(found, formula))
+                elements = yield from drawn(found)
+                assert isinstance(elements, list)
+                return self.items(elements, formula.space, formula.type.element, formula.origin)
         spine = _spine(formula)
         parts = (*[made[part] for part in spine], *formula.parts[len(spine) :])
         return (yield self._again(formula, parts, True, formula.space))
-
-    def _items(self, found: Elements, formula: Formula) -> Process:
-        elements = []
-        for number in range(found.length):
-            elements.append(_formula((yield found.element(number))))
-        operator = items(tuple([each.type for each in elements]), formula.type.element)
-        return self.table.apply(operator, tuple(elements), formula.space, formula.origin)
 
     # Bodies
 

@@ -14,7 +14,7 @@ from voxlogica.errors import Refusal
 from voxlogica.formula import NUMBER, Apart, Formula, Formulas, Hole, Operator, Origin, Type
 from voxlogica.images.grids import difference
 from voxlogica.operators.records import field, parts
-from voxlogica.operators.sequences import summary
+from voxlogica.operators.sequences import items, summary
 from voxlogica.operators.stacks import BEGIN, LAYERS, STREAMS, cuts, joined, quantile
 from voxlogica.operators.stacks import part as part_of
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, drawn, listed, part
@@ -134,6 +134,12 @@ class Loops:
         record = self.standing(record)
         arguments, space = (record, self.table.constant(name)), space_of_field(record, name) if kind.spatial else None
         return self.applied(field(kind, name), arguments, space, origin)
+
+    def items(
+        self, found: Sequence[Formula], space: Space | None, element: Type | None = None, origin: Origin | None = None
+    ) -> Formula:
+        """The sequence of some formulas, all of a type if there is one given."""
+        return self.table.apply(items(tuple([each.type for each in found]), element), tuple(found), space, origin)
 
     def together(
         self, sources: Sequence[Slot], turn: Turn, space: Space | None, word: str, origin: Origin | None
