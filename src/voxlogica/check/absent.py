@@ -19,8 +19,8 @@ class Instead(NamedTuple):
 _TESTING = Instead("tries version 2's own engine, and is not there", "a computation that takes a while:   dt(tt)")
 _NETWORK = Instead(
     "runs nnU-Net, which VoxLogicA does not",
-    "run nnU-Net by itself, and load what it writes; or declare an operator of your own, which runs it:   "
-    "@voxlogica.operator(version=1, isolate=True)",
+    "run nnU-Net by itself, and load what it writes;\n"
+    "or declare an operator of your own that runs it:   @voxlogica.operator(version=1, isolate=True)",
 )
 _ABSENT: Mapping[str, Instead] = MappingProxyType(
     {
@@ -30,8 +30,8 @@ _ABSENT: Mapping[str, Instead] = MappingProxyType(
         "default.print_primitive": Instead("is how version 2 calls `print`", 'write   print "label" value'),
         "default.overlay": Instead(
             "makes layers for a viewer, and there is no value of layers",
-            "save each layer, and `voxlogica report` shows masks over their image; a picture in colours:   "
-            "overlayColor(mask, model, 255, 0, 0)",
+            "save the masks, and `voxlogica report` shows them over their image;\n"
+            "a picture in colours is   overlayColor(mask, model, 255, 0, 0)",
         ),
         "test.impure": Instead(
             "prints when it is computed, and what is computed here has no effect but its value (C18)",
