@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
+from voxlogica._dataclass import NamedTuple
 from voxlogica.library import NAMESPACES
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
 from voxlogica import identity
+from voxlogica._dataclass import NamedTuple
 from voxlogica.errors import Refusal
 from voxlogica.formula import Leaf
 from voxlogica.images import dicom, files, nifti, pictures, volumes
@@ -60,7 +61,6 @@ __all__ = [
     "taken",
     "to_nibabel",
     "to_sitk",
-    "verify",
     "write",
 ]
 
@@ -103,7 +103,7 @@ def bind(path: str | Path, memo: Memo | None = None) -> Leaf:
 
     What `memo` knows and has not changed since is not read again.
     """
-    return recall(path, memo) or verify(path, memo)
+    return recall(path, memo) or _verify(path, memo)
 
 
 def recall(path: str | Path, memo: Memo | None) -> Leaf | None:
@@ -116,7 +116,7 @@ def recall(path: str | Path, memo: Memo | None) -> Leaf | None:
     return Leaf(file, noted[0], reader, version, space) if noted and space else None
 
 
-def verify(path: str | Path, memo: Memo | None = None) -> Leaf:
+def _verify(path: str | Path, memo: Memo | None) -> Leaf:
     """The same of what is read through now, which `memo` then knows."""
     file, reader, version = _found(str(path))
     with _told(file.name):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from voxlogica._collector import collector_paused
+from voxlogica._dataclass import NamedTuple
 from voxlogica.errors import Refusal, Span
 from voxlogica.formula import (
     NOTHING,

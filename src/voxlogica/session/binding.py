@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from voxlogica import images
-from voxlogica._dataclass import dataclass, field, replace
+from voxlogica._dataclass import NamedTuple, dataclass, field, replace
 from voxlogica.check import Checked
 from voxlogica.check.result import GoalSlot, InputSlot, Together
 from voxlogica.errors import Diagnostic, InputError, Mark, ProgramError, Refusal, Span
@@ -264,13 +263,13 @@ def _unoriented(inputs: Sequence[InputSlot], leaves: Sequence[Leaf | None]) -> I
 
 def _bound(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[str, Leaf | Refusal]:
     """What becomes of each file. Those that are not known one process reads through, and the others then know them."""
-    answers = _recalled(paths, memo)
-    rest = [path for path in paths if path not in answers]
-    if rest:
-        with memo.reading(rest) if memo else nullcontext():
-            answers |= _recalled(rest, memo)
-            answers |= _read([path for path in rest if path not in answers], memo, jobs)
-    return answers
+    answers: dict[str, Leaf | Refusal] = {}
+    rest = paths
+    while True:
+        answers |= _recalled(rest, memo)
+        rest = [path for path in rest if path not in answers]
+        if not rest or memo is None or memo.reading(rest):
+            return {**answers, **_read(rest, memo, jobs)}
 
 
 def _recalled(paths: Sequence[str], memo: images.Memo | None) -> dict[str, Leaf | Refusal]:
@@ -292,7 +291,7 @@ def _read(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[
                     path = waiting.pop()
                 except IndexError:
                     return
-                answers[path] = _answer(images.verify, path, memo)
+                answers[path] = _answer(images.bind, path, memo)
         except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that asked
             errors.append(error)
 
