@@ -435,6 +435,11 @@ def wrong_goal(word: str, at: Span, value: Expression, kind: Kind | None, target
     text, certain = text_of(value), known(kind)
     if isinstance(certain, Type) and certain.element is not None:
         message, help = _wrong_sequence(word, text, certain, certain.element, target)
+    elif isinstance(certain, Type) and certain.fields is not None:
+        fields = {name: each for name, each in certain.fields.items() if each.spatial == (word == "save")}
+        wanted = "a number, a bool or a string" if word == "print" else "a mask, a number image, labels or a model"
+        message = f"`{word}` takes {wanted}, or a field that is one, and is given {one(kind)}"
+        help = "".join([f'for example   {word} "{target}" {text}.{name}' for name in list(fields)[:1]])
     elif word == "print":
         message = f"`print` shows a number, a bool or a string, and is given {one(kind)}"
         file = f'"{target}.nii.gz"'
