@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import nibabel
 import numpy as np
@@ -383,3 +385,64 @@ def test_what_a_record_of_a_data_set_has() -> None:
         checked(f'print "v" for c in {DATA} do max(intensity(c.flare))')
     with pytest.raises(ProgramError, match="is given a model"):
         checked(f'print "v" for c in {DATA} do max(c.flair)')
+
+
+class Programs:
+    """Random expressions over cases; whether an image decides which case it is, is written only at the end."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.depth = 0
+
+    def number(self) -> str:
+        """The number of a case: `@n` is n, or what is n when images are looked at."""
+        return f"@{self.random.randrange(3)}"
+
+    def image(self, variables: tuple[str, ...]) -> str:
+        self.depth += 1
+        kind = self.random.choice(("flair", "flair", "seg"))
+        leaf = f"intensity(cases[{self.number()}].{kind})"
+        if self.depth > 4:
+            return leaf
+        return self.random.choice((
+            lambda: leaf,
+            lambda: f"intensity({self.random.choice(variables)}.{kind})" if variables else leaf,
+            lambda: f"({self.image(variables)} + {self.image(variables)})",
+            lambda: f"resample({self.image(variables)}, {self.image(variables)})",
+            lambda: f"mask({self.image(variables)}, {self.mask(variables)})",
+            lambda: f"[{self.image(variables)}, {self.image(variables)}][{self.random.choice(('@0', '@1'))}]",
+            lambda: f"(for c{len(variables)} in cases[@0:@2] do "
+            f"{self.image((*variables, f'c{len(variables)}'))})[{self.random.choice(('@0', '@1'))}]",
+        ))()  # fmt: skip
+
+    def mask(self, variables: tuple[str, ...]) -> str:
+        return self.random.choice((
+            lambda: f"({self.image(variables)} > {self.random.randrange(4)})",
+            lambda: f"near({self.image(variables)} > 3)",
+            lambda: f"(border & ({self.image(variables)} >= 0))",
+        ))()  # fmt: skip
+
+    def value(self) -> str:
+        return self.random.choice((
+            lambda: f"volume({self.mask(())})",
+            lambda: f"max({self.image(())})",
+            lambda: f"for k in range(@2) do volume({self.image(())} > k)",
+            lambda: f"fold + (for k in range(@2) do max({self.image(())}) * k)",
+            lambda: f"for c in cases[@1:] do volume({self.mask(('c',))})",
+            lambda: f"cases[{self.number()}].case",
+        ))()  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_it_does_not_matter_whether_a_number_or_an_image_says_which_case(run: Run, seed: int) -> None:
+    """Random programs, with every choice written as a number, and with some of them made by looking at images."""
+    random = Random(seed)
+    made = [Programs(random).value() for _ in range(12)]
+    sure = "".join(f'print "{n}" {text}\n' for n, text in enumerate(made))
+    plain = re.sub(r"@(\d)", r"\1", sure)
+    decided = re.sub(r"@(\d)", lambda each: f"(zero + {each[1]})" if random.random() < 0.7 else each[1], sure)
+    head = f"let cases = {DATA}\nlet zero = min(intensity(cases[2].flair))\n"
+    one, two = run(head + plain), run(head + decided)
+    assert (one[0], one[1]) == (two[0], two[1]), decided
+    assert one[2].count("error[compute]") == two[2].count("error[compute]")
+    assert "internal" not in two[2]

@@ -193,6 +193,11 @@ class _Reducer(Settling):
 
     def space(self, number: int, here: _Frame) -> Space | None:
         """The space that a space variable of a code stands for, here and now."""
+        found = self.found(number, here)
+        return found if isinstance(found, Space) else None
+
+    def found(self, number: int, here: _Frame) -> Space | Absent | None:
+        """The same, or why there is none: what it is the space of cannot be had."""
         if number < 0:
             return None
         slots, slot = here.slots, -1
@@ -210,7 +215,7 @@ class _Reducer(Settling):
         value = slots[slot] if slot >= 0 else None
         if isinstance(value, Formula):
             return self.standing(value).space
-        return value.space if isinstance(value, Elements) else None
+        return value.space if isinstance(value, Elements) else value
 
     def apply(self, step: Apply, here: _Frame) -> Slot:
         arguments = tuple([here.slots[n] for n in step.arguments])
@@ -219,9 +224,10 @@ class _Reducer(Settling):
                 return _first_absent(arguments)
         space, origin = None, here.origin(step.span)
         if step.space >= 0:
-            space = self.space(step.space, here)
-            if space is None:
-                return None
+            found = self.found(step.space, here)
+            if not isinstance(found, Space):
+                return found
+            space = found
         if step.operator.grid is not None:
             made = self.grid(step.operator, arguments, origin)  # type: ignore[arg-type]
             if isinstance(made, Absent):

@@ -13,12 +13,12 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from functools import cache, partial
 from types import MappingProxyType
 
-from voxlogica.formula import NUMBER, Builder, Formula, Formulas, Hole, Late, Operator, Origin, Type
+from voxlogica.formula import Builder, Formula, Formulas, Hole, Late, Operator, Origin, Type
 from voxlogica.identity import Id, Plain
 from voxlogica.operators.sequences import SUMMARIES, refuse
 from voxlogica.operators.stacks import is_quantile
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, drawn, listed, run
-from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, space_of_field, too_many, unknown
+from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, apart, space_of_field, too_many, unknown
 from voxlogica.values import Space
 
 RANGE, EACH, TOGETHER, SIFT, CUT = "range", "for", "for together", "filter", "slice"
@@ -184,9 +184,8 @@ class Unfolding(Settling):
         if operator is None:
             return UNDECIDED  # a hole
         if not isinstance(formula, Late):
-            if operator.name == "refuse":
-                message, help = (str(argument.value) for argument in formula.arguments)
-                return Absent(message, help, origin)
+            if (why := _refused(formula)) is not None:
+                return why
             assert operator.name == "items", f"{formula} is no sequence that can be looked into"
             return listed(formula.arguments, formula.space)
         parts = formula.parts
@@ -261,7 +260,7 @@ class Unfolding(Settling):
             made: Slot = value
             while isinstance(made, Late) and made.space is None:
                 made = yield self.value(made)
-            found.append(made)
+            found.append((_refused(made) if isinstance(made, Formula) else None) or made)
         lacking = [each for each in found if not isinstance(each, Formula)]
         return lacking[0] if lacking else (yield self.turn(formula)(found))
 
@@ -296,7 +295,6 @@ class Unfolding(Settling):
         """What was made, as a formula: one that fails, with its reason, for what cannot be had."""
         if isinstance(made, Absent):
             reason = (self.table.constant(made.message), self.table.constant(made.help))
-            kind = kind if space is not None or not kind.spatial else NUMBER
             return self.table.apply(refuse(kind), reason, space if kind.spatial else None, made.origin)
         assert isinstance(made, Formula)
         return made
@@ -308,7 +306,11 @@ class Unfolding(Settling):
         made = yield self.value(task)
         if made is UNDECIDED:
             return (yield self._known_better(task))
-        return (yield self.gathered(self.formula(made, task.type, task.space)))
+        answer = self.formula(made, task.type, task.space)
+        if task.space is not None and answer.space is not None and answer.space.id != task.space.id:
+            why = _refused(answer) or apart(task.word, (task.space, answer.space), task.origin)
+            answer = self.formula(why, task.type, task.space)
+        return (yield self.gathered(answer))
 
     def _known_better(self, task: Late) -> Process:
         """The same question about a shape in which what is known is said."""
@@ -405,6 +407,14 @@ def _grid(given: Mapping[int, Formula], space: Space | None) -> Space | None:
         return space
     field = str(space.native[2])
     return space_of_field(found, field) if field else found.space
+
+
+def _refused(formula: Formula) -> Absent | None:
+    """Why a formula fails, if it is there to fail."""
+    if formula.operator is None or formula.operator.name != "refuse":
+        return None
+    message, help = (str(argument.value) for argument in formula.arguments)
+    return Absent(message, help, formula.origin)
 
 
 def _spine(formula: Late) -> tuple[Formula, ...]:

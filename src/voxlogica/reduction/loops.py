@@ -114,7 +114,7 @@ class Loops:
             made = self.table.apply(operator, arguments, space, origin)
             return self.settled(made) if made.free and not made.type.spatial else made
         except Apart:
-            return _apart(operator.symbol, [each.space for each in arguments if each.space is not None], origin)
+            return apart(operator.symbol, [each.space for each in arguments if each.space is not None], origin)
 
     def standing(self, formula: Formula) -> Formula:
         """The formula, or a hole in its place if it is one whose grid is known only when it is computed."""
@@ -265,16 +265,16 @@ class Loops:
         return self.table.apply(joined(len(made)), tuple(made), space, origin)
 
 
-def _apart(symbol: str, spaces: Sequence[Space], origin: Origin | None) -> Absent:
+def apart(symbol: str, spaces: Sequence[Space], origin: Origin | None) -> Absent:
     """Images on several grids, which are told apart by their sizes or, if these are the same, by where they lie."""
     here, there = list(dict.fromkeys([space for space in spaces if space.hole is None]))[:2]
-    apart, sizes = difference(here, there), [" x ".join(map(str, space.size)) for space in (here, there)]
+    differ, sizes = difference(here, there), [" x ".join(map(str, space.size)) for space in (here, there)]
     message = f"`{symbol}` was given images on different voxel grids, "
-    if apart is None or here.size != there.size:
+    if differ is None or here.size != there.size:
         help = "`resample(image, like)` brings an image onto the grid of another"
         return Absent(f"{message}of {' and '.join(sizes)} voxels", help, origin)
-    notes = ", ".join([f"with {field}s {note}" for field, note in apart.notes.items()])
-    return Absent(message + notes, apart.help("image", "other"), origin)
+    notes = ", ".join([f"with {field}s {note}" for field, note in differ.notes.items()])
+    return Absent(message + notes, differ.help("image", "other"), origin)
 
 
 def too_many(what: str, source: Elements, origin: Origin | None) -> Absent:
