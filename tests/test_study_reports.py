@@ -20,6 +20,7 @@ from PIL import Image as Pictures
 from scipy.ndimage import binary_dilation
 
 import voxlogica as vx
+from voxlogica._dataclass import replace
 from voxlogica.cli import main
 from voxlogica.session import Options, Run
 from voxlogica.study.pictures import COLOURS, PANEL, _Display, slices
@@ -379,6 +380,8 @@ def test_what_is_on_the_patient_s_left_is_drawn_on_the_right_in_all_48_orientati
     assert isinstance(scan, vx.Model)
     display = _Display.of(mask.space)
     assert [display.letters(axis) for axis in range(3)] == [("R", "L"), ("A", "P"), ("H", "F")]
+    unknown = replace(mask.space, native=(*mask.space.native[:6], 0, 0, *mask.space.native[8:]))  # neither form
+    assert [_Display.of(unknown).letters(axis) for axis in range(3)] == [("?", "?")] * 3
     where = [axis.mean() for axis in np.nonzero(display.turned(mask.numpy()))]
     assert where == [9.0, 2.0, 2.0]  # left is to the right, the front is up, the head is up
     picture = np.asarray(Pictures.open(io.BytesIO(slices(scan, [mask]))).convert("RGB")).astype(int)

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from voxlogica import identity
 from voxlogica._dataclass import replace
@@ -18,14 +18,16 @@ from voxlogica.execution.planning import foreseen
 from voxlogica.formula import MASK, Formula, Leaf
 from voxlogica.identity import Id
 from voxlogica.images.memo import Memo
+from voxlogica.operators import own
 from voxlogica.plan import Workplan
+from voxlogica.reduction.code import operators
 from voxlogica.session.binding import Bound, Options, Shared, bind, digests_of, outputs
 from voxlogica.session.live import watched
 from voxlogica.session.running import EFFORT, Effort, Happening, Printed, Saved, Watcher, goals, happenings, provenance
 from voxlogica.session.settings import Settings
 from voxlogica.session.volumes import Image, Model, Shown, shown
 from voxlogica.storage import Claim
-from voxlogica.values import Mask, Printable, Space, counted
+from voxlogica.values import Mask, Printable, Scalar, Space, counted
 
 if TYPE_CHECKING:
     from voxlogica.session import Program
@@ -61,7 +63,15 @@ class Prepared:
         if program.syntax.dialect is not None:
             options = replace(options, dialect=program.syntax.dialect)
         self.options = options
+        if own():
+            self._vouch()
         self.outputs = outputs(program.checked, settings, options) if save else {}
+
+    def _vouch(self) -> None:
+        """Sees to it that no operator of one's own has results of another text. Raises `ProgramError`."""
+        from voxlogica.session.own import vouch
+
+        vouch(operators(self.program.checked.code), self.program.session.first_text)
 
     def bind(self, shared: Shared | None = None) -> Bound:
         """Opens the inputs and compares grids. Raises `InputError` with all that is unfit.
@@ -189,9 +199,15 @@ class Run:
         earlier = records.latest(self.program.key, self._settings) or records.latest_of(self.program.key)
         tasks = [task.formula for task in self.plan().tasks]
         digests = digests_of(self.bound)
-        from voxlogica.session.why import reasons
+        from voxlogica.session.why import Parameter, reasons
 
-        return reasons(records, earlier.goals if earlier is not None else {}, self.names, tasks, digests)
+        settings, given = self.settings.parameters, earlier.settings if earlier is not None else {}
+        parameters = [
+            Parameter(name, each.literal.span, settings.get(name, default), cast("Scalar", given.get(name, default)))
+            for name, each in self.program.checked.parameters.items()
+            for default in [each.literal.value]
+        ]
+        return reasons(records, earlier.goals if earlier is not None else {}, self.names, tasks, digests, parameters)
 
     def _note(self) -> None:
         """Enters the run in the store's history; the formulas only when something is to be computed."""

@@ -116,6 +116,20 @@ class Records:
         rows = self._catalogue.read("select path from inputs where digest = ? order by path", (digest,))
         return [path for (path,) in rows]
 
+    # The texts of operators
+
+    def first_text(self, operator: str, text: str) -> str:
+        """The text that was noted first of an operator's version: this one, if there was none. Raises StoreFull."""
+        name, sql = f"text of {operator}", "select value from facts where name = ?"
+        for (noted,) in self._catalogue.read(sql, (name,)):
+            return str(noted)
+
+        def note(cursor: apsw.Cursor) -> str:
+            cursor.execute("insert or ignore into facts values (?, ?)", (name, text))
+            return str(cursor.execute(sql, (name,)).fetchall()[0][0])
+
+        return str(self._catalogue.write(note))
+
     # Runs
 
     def add_run(
