@@ -284,13 +284,11 @@ let c = max(i - none)
         ),
         (
             "i + simpleitk.Flip(i, [true, false, false])",
-            "`+` was given images on different voxel grids of 7 x 5 x 6 voxels: origin 6 mm apart, direction "
-            "180 degrees "
-            "apart",
+            "`+` was given images on different voxel grids, with origins 6 mm apart, with directions 180 degrees apart",
         ),
         (
             "i + simpleitk.ConstantPad(extract(i, [6, 5, 6], [1, 0, 0]), [0, 0, 0], [1, 0, 0])",
-            "`+` was given images on different voxel grids of 7 x 5 x 6 voxels: origin 1 mm apart",
+            "`+` was given images on different voxel grids, with origins 1 mm apart",
         ),
     ],
 )
@@ -300,7 +298,7 @@ def test_two_grids_do_not_mix(expression: str, message: str, session: vx.Session
         session.program(text).run(i_=I, small_=SMALL, sheet_=SHEET)
     (found,) = caught.value.diagnostics
     assert found.message == message
-    assert found.help == "`resample(image, like)` brings an image onto the grid of another"
+    assert "resample(" in found.help
 
 
 @pytest.mark.parametrize(

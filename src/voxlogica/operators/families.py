@@ -16,9 +16,9 @@ class Family:
     `parameters` are the names, with the types that each may have; the last `optional` ones may be left out, and the
     last one may be given again and again if `repeated`; of the one with the number `like` nothing but its grid counts:
     it is no argument of the operator, whose result lies there. `check` refuses a literal, by the number of its
-    parameter, that this cannot be. `others` are families of the same symbol, which take other arguments. `result` and
-    the `defaults` are shown to people. The name of an operator that `make` makes is the symbol with the types in
-    brackets.
+    parameter, that this cannot be. `others` are families of the same symbol, which take other arguments. `result`,
+    the `defaults` and the `version`, that of the operators, are shown to people. The name of an operator that `make`
+    makes is the symbol with the types in brackets.
     """
 
     symbol: str
@@ -32,6 +32,7 @@ class Family:
     check: Callable[[int, Value], object] | None = None
     defaults: tuple[str, ...] = ()
     others: tuple[Family, ...] = ()
+    version: int = 1
 
     @property
     def signature(self) -> str:
