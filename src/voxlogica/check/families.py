@@ -53,7 +53,7 @@ def apply_family(checker: Expressions, body: Body, node: Call, family: Family, g
     if way.like is None or len(given) <= way.like:
         return checker.apply(body, operator, given, node.name_span)
     like = given[way.like]
-    slots = tuple([checker.whole(body, each, node.name_span) for each in given if each is not like])
+    slots = tuple([checker.whole(body, each, node.name_span) for n, each in enumerate(given) if n != way.like])
     slot = body.emit(Apply(operator, slots, like.grid, node.name_span))
     return Operand(slot, operator.result, like.grid)
 
