@@ -24,6 +24,7 @@ from tests.storage_peer import Peer, until_waited_for
 
 from voxlogica import identity, images
 from voxlogica.cli.text import KEPT
+from voxlogica.execution.messages import Counts, Event
 from voxlogica.identity import Id
 from voxlogica.images import memo
 from voxlogica.images.files import File
@@ -217,11 +218,24 @@ def test_whoever_waits_for_an_equal_run_inherits_when_it_dies(tmp_path: Path) ->
         assert isinstance(waiting.result(), Claim)
 
 
+class Told:
+    """A watcher that notes how many tasks were waited for when a run began."""
+
+    def __init__(self) -> None:
+        self.waiting: list[int] = []
+
+    def begin(self, counts: Counts) -> None:
+        self.waiting.append(counts.waiting)
+
+    def event(self, event: Event) -> None:
+        """It does not mind."""
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_an_equal_run_that_has_no_patience_left_computes_nothing_while_the_other_is_at_it(
+def test_an_equal_run_that_has_no_patience_left_goes_on_behind_the_other(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
 ) -> None:
-    """Unless it was asked to leave processors unused, as then the other was, too."""
+    """Unless it is asked to leave processors unused: then it may help."""
     monkeypatch.setattr(runs, "PATIENCE", 0.0)
     monkeypatch.setattr(runs, "processors", lambda: 2)
     monkeypatch.chdir(place)
@@ -230,10 +244,12 @@ def test_an_equal_run_that_has_no_patience_left_computes_nothing_while_the_other
         one, other = (each.load("other.imgql").settle((), Options()).begin() for each in (first, second))
         assert one._turn is not None
         assert other._turn is None
-        asked = []
-        monkeypatch.setattr(second.engine, "run", lambda *_, behind, **__: asked.append(behind) or iter(()))
-        list(other.happenings())
+        run, asked = second.engine.run, []
+        monkeypatch.setattr(second.engine, "run", lambda *a, **k: asked.append(k["behind"]) or run(*a, **k))
+        told = Told()
+        assert len(list(other.happenings(told))) == 3, "the other was only said to be at it"
         assert [behind is not None for behind in asked] == [jobs == 2]
+        assert told.waiting[0] == 3
 
 
 def writes(store: Path) -> bool:
