@@ -5,10 +5,8 @@ Commands are imported when they are called, so that `voxlogica version` costs wh
 
 from __future__ import annotations
 
-import atexit
 import io
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -35,10 +33,6 @@ STATUS: dict[type[VoxLogicAError], int] = {
 INTERRUPTED = 130
 
 
-def _deaf() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -47,17 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Threads that come back from a kernel or a decompressor want the interpreter for microseconds, and by default wait
     # 5 ms for it while another one imports or plans.
     sys.setswitchinterval(0.0005)
-    # All is done then: a Ctrl-C that comes while the interpreter tidies up would end a whole run as if it were not.
-    atexit.unregister(_deaf)
-    atexit.register(_deaf)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a stream's encoding lacks is shown by its number
             stream.reconfigure(errors="backslashreplace")
     try:
         status = _main(given)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        if arguments is None and _kernels_run():
+        if arguments is None:
             _leave(status)
         return status
     except KeyboardInterrupt:
@@ -121,15 +110,12 @@ def _interrupted() -> int:
     _leave(INTERRUPTED)
 
 
-def _kernels_run() -> bool:
-    """Whether a command left kernels running, since a limit of time was reached."""
-    import threading
-
-    return any(re.fullmatch(r"voxlogica-\d+", thread.name) for thread in threading.enumerate())
-
-
 def _leave(status: int) -> NoReturn:
-    """Kernels may run on in their threads; the process does not wait for them, and their claims end with it."""
+    """Ends the process at once: all is written, and stores are closed.
+
+    Python would search for cycles and take every module apart first, a tenth of a short run; and kernels that were left
+    behind at a limit of time may run on in their threads, which nobody waits for: their claims end with the process.
+    """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()

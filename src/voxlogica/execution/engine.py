@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from threading import Lock
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from voxlogica._dataclass import dataclass
+from voxlogica._dataclass import NamedTuple, dataclass
 from voxlogica.errors import InternalError
 from voxlogica.execution import inside, limits
 from voxlogica.execution.messages import Begin, Cancel, Counts, Delivered, Event, Expire, Over

@@ -7,9 +7,9 @@ by which. The others are carried out on the spot. An event that answers nothing 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
-from voxlogica._dataclass import dataclass, field
+from voxlogica._dataclass import NamedTuple, dataclass, field
 from voxlogica.formula import Formula
 from voxlogica.identity import Id
 from voxlogica.plan import Workplan

@@ -17,9 +17,10 @@ from functools import cached_property
 from itertools import count
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from voxlogica import storage
+from voxlogica._dataclass import NamedTuple
 from voxlogica.execution import inside
 from voxlogica.execution.alarms import Alarms
 from voxlogica.execution.limits import processors

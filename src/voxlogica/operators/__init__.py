@@ -35,7 +35,9 @@ FRAGMENTS = (
 )  # fmt: skip
 """The files of this room, in the order of the manual."""
 
-COSTS = ("scalar", "bits", "voxels", "neighbourhood", "components", "distance", "histogram", "window", "file")
+COSTS = (
+    "scalar", "bits", "voxels", "neighbourhood", "components", "distance", "histogram", "window", "windows", "file",
+)  # fmt: skip
 """The classes of running time an operator may declare."""
 
 NAMESPACES = ("strings", "geom", "test")

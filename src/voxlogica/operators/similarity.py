@@ -56,7 +56,7 @@ def crosscorrelation(
     )
 
 
-@operator(cost="window", hidden=True)
+@operator(cost="windows", hidden=True)
 def windows(rho: float, a: Image, low: float, high: float, bins: float, *, threads: int = 1) -> Image:
     """What `crossCorrelation` finds out around each voxel before it looks at the region: numbers in the bits of floats.
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext
 from types import MappingProxyType
-from typing import NamedTuple
 
 from voxlogica._collector import collector_paused
-from voxlogica._dataclass import dataclass, field
+from voxlogica._dataclass import NamedTuple, dataclass, field
 from voxlogica.formula import BYTES, MASK, MODEL, Formula
 from voxlogica.identity import Id
 from voxlogica.plan.rules import Chosen, rewrite
@@ -57,6 +56,7 @@ class Costs:
                 "distance": Cost(50e-6, 20e-9, 8),
                 "histogram": Cost(50e-6, 3e-9, 8),
                 "window": Cost(50e-6, 15e-9, 8),
+                "windows": Cost(50e-6, 4e-9),  # of 3 mm and 20 bins
                 "file": Cost(1e-3, 3e-9, 4),
             }
         )

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from voxlogica import images
-from voxlogica._dataclass import dataclass, field, replace
+from voxlogica._dataclass import NamedTuple, dataclass, field, replace
 from voxlogica.check import Checked
 from voxlogica.check.result import GoalSlot, InputSlot, Together
 from voxlogica.errors import Diagnostic, InputError, Mark, ProgramError, Refusal, Span

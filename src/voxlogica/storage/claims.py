@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from threading import Lock, Thread
-from typing import NamedTuple
 
+from voxlogica._dataclass import NamedTuple
 from voxlogica.errors import MachineError
 from voxlogica.storage.interface import Claim, Failed, Outcome, StorageBackend, TaskId
 from voxlogica.storage.locks import Lockable, Locks, Replaced, byte_of
