@@ -220,13 +220,13 @@ def test_whoever_waits_for_an_equal_run_inherits_when_it_dies(tmp_path: Path) ->
 
 
 class Told:
-    """A watcher that notes how many tasks were waited for when a run began."""
+    """A watcher that notes what is said of a run when it begins."""
 
     def __init__(self) -> None:
-        self.waiting: list[int] = []
+        self.counts: list[Counts] = []
 
     def begin(self, counts: Counts) -> None:
-        self.waiting.append(counts.waiting)
+        self.counts.append(counts)
 
     def event(self, event: Event) -> None:
         """It does not mind."""
@@ -250,7 +250,8 @@ def test_an_equal_run_that_has_no_patience_left_goes_on_behind_the_other(
         told = Told()
         assert len(list(other.happenings(told))) == 3, "the other was only said to be at it"
         assert [behind is not None for behind in asked] == [jobs == 2]
-        assert told.waiting[0] == 3
+        assert told.counts[0] == Counts(tasks=3, waiting=3)
+        assert told.counts[-1].ended > 3
 
 
 def writes(store: Path) -> bool:

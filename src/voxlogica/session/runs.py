@@ -135,7 +135,7 @@ class Run:
         hurried = self.effort.timeout is not None or self.effort.token is not None  # of which only the engine knows
         patient = session.cold and not hurried
         if watcher is not None and patient:
-            watcher.begin(Counts(waiting=len(self.wanted)))
+            watcher.begin(Counts(tasks=len(self.wanted), waiting=len(self.wanted)))  # for as long as that lasts
         self.take_turn(PATIENCE if patient else 0.0)
         with self._turn or nullcontext():
             self._note()
