@@ -40,7 +40,7 @@ shapes = st.tuples(st.integers(1, 6), st.integers(1, 7), widths)
 seeds = st.integers(0, 2**32 - 1)
 densities = st.sampled_from((0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.0))
 spacings = st.tuples(*[st.sampled_from((1.0, 2.0, 0.7, 0.9375, 1 / 3, 1e-3, 5.0))] * 3)
-kinds = st.sampled_from(("integers", "far integers", "few", "floats", "wide", "special"))
+kinds = st.sampled_from(("integers", "far integers", "bytes", "shorts", "few", "floats", "wide", "special"))
 
 
 def random_mask(shape: Shape, density: float, seed: int) -> Voxels:
@@ -52,6 +52,8 @@ def random_field(shape: Shape, kind: str, seed: int) -> Floats:
     draws: dict[str, Callable[[], npt.NDArray[Any]]] = {
         "integers": lambda: rng.integers(-3, 9, shape),
         "far integers": lambda: rng.integers(-(10**7), 10**7, shape),
+        "bytes": lambda: rng.integers(0, 256, shape),
+        "shorts": lambda: rng.integers(-(2**15), 2**15, shape),
         "few": lambda: rng.choice((0.1, 0.2, -0.3, 0.0, -0.0), shape),
         "floats": lambda: rng.normal(size=shape),
         "wide": lambda: np.exp(rng.normal(size=shape) * 20) * rng.choice((-1, 1), shape),

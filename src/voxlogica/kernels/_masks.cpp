@@ -21,6 +21,7 @@
 #include "include/measure.hpp"
 #include "include/memory.hpp"
 #include "include/near.hpp"
+#include "include/numbers.hpp"
 
 namespace nb = nanobind;
 using namespace voxlogica;
@@ -68,18 +69,19 @@ void bind_unpack(Words words, int threads, Array<std::uint8_t> out) {
     unpack(words.data(), grid, threads, out.data());
 }
 
-void compare_keys(const Array<const float>& field, KeyRange keys, int threads, WordsOut& out) {
+void compare_keys(const Numbers& field, KeyRange keys, int threads, WordsOut& out) {
     const Grid grid = grid_of(out, field.shape(2));
     same_rows(field, out);
+    const Voxels voxels = voxels_of(field);
     const Unlocked unlocked;
-    compare(field.data(), grid, keys, threads, out.data());
+    compare(voxels, grid, keys, threads, out.data());
 }
 
-void bind_compare(Array<const float> field, std::string_view op, double constant, int threads, WordsOut out) {
+void bind_compare(Numbers field, std::string_view op, double constant, int threads, WordsOut out) {
     compare_keys(field, keys_compared(op, static_cast<float>(constant)), threads, out);
 }
 
-void bind_between(Array<const float> field, double low, double high, int threads, WordsOut out) {
+void bind_between(Numbers field, double low, double high, int threads, WordsOut out) {
     compare_keys(field, keys_between(static_cast<float>(low), static_cast<float>(high)), threads, out);
 }
 

@@ -53,7 +53,7 @@ def between(low: float, high: float, a: Image, *, threads: int = 1) -> Mask:
     """
     from voxlogica.kernels import masks
 
-    return Mask.of(a.space, masks.between(a.array(), low, high, threads=threads))
+    return Mask.of(a.space, masks.between(a.voxels(), low, high, threads=threads))
 
 
 @operator(symbol="==")
@@ -119,7 +119,7 @@ def at_least_image(a: Image, b: Image) -> Mask:
 def _compare(a: Image, comparison: Comparison, k: float, threads: int) -> Mask:
     from voxlogica.kernels import masks
 
-    return Mask.of(a.space, masks.compare(a.array(), comparison, k, threads=threads))
+    return Mask.of(a.space, masks.compare(a.voxels(), comparison, k, threads=threads))
 
 
 def _compare_images(a: Image, comparison: Comparison | Literal["!="], b: Image) -> Mask:

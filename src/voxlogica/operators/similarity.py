@@ -22,7 +22,7 @@ def percentiles(a: Image, b: Mask, c: float, *, threads: int = 1) -> Image:
     from voxlogica.kernels import fields
 
     try:
-        return Image.of(a.space, fields.percentiles(a.array(), b.words(), c, threads=threads))
+        return Image.of(a.space, fields.percentiles(a.voxels(), b.words(), c, threads=threads))
     except ValueError as problem:
         raise Refusal(
             "`percentiles` met voxels that are not numbers (NaN) among those it ranks",
@@ -52,7 +52,7 @@ def crosscorrelation(
     radius = fields.window_radius(rho, a.space.spacing3)
     return Image.of(
         a.space,
-        fields.correlation(a.array(), b.array(), phi.words(), radius, low, high, int(bins), threads=threads),
+        fields.correlation(a.voxels(), b.voxels(), phi.words(), radius, low, high, int(bins), threads=threads),
     )
 
 
@@ -67,7 +67,7 @@ def windows(rho: float, a: Image, low: float, high: float, bins: float, *, threa
     from voxlogica.kernels import fields
 
     radius = fields.window_radius(rho, a.space.spacing3)
-    made = fields.windows(a.array(), radius, low, high, int(bins), threads=threads)
+    made = fields.windows(a.voxels(), radius, low, high, int(bins), threads=threads)
     return Image.of(a.space, made.view(np.float32))
 
 
@@ -84,7 +84,7 @@ def otsu(a: Image, b: Mask, bins: float) -> Mask:
 
     _check_bins("otsu", bins)
     try:
-        return Mask.of(a.space, fields.otsu(a.array(), b.words(), int(bins)))
+        return Mask.of(a.space, fields.otsu(a.voxels(), b.words(), int(bins)))
     except ValueError as problem:
         raise Refusal(
             f"`otsu` cannot make a histogram: {problem}",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from voxlogica.formula import BOOL, IMAGE, MASK, NUMBER, STRING, Operator, Type
 from voxlogica.operators import documentation, operators
-from voxlogica.values import Image, Mask, Space, Value
+from voxlogica.values import Image, Mask, Narrow, Space, Value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +40,7 @@ def compare(a: Image, relation: str, k: float, *, threads: int = 1) -> Mask:
     from voxlogica.kernels import masks
 
     op, negated = _parts(relation)
-    return _mask(a, masks.compare(a.array(), op, k, threads=threads), negated)
+    return _mask(a, masks.compare(a.voxels(), op, k, threads=threads), negated)
 
 
 def compare_masked(a: Image, b: Mask, relation: str, k: float, *, threads: int = 1) -> Mask:
@@ -48,7 +48,7 @@ def compare_masked(a: Image, b: Mask, relation: str, k: float, *, threads: int =
     from voxlogica.kernels import fields, masks
 
     op, negated = _parts(relation)
-    inside = masks.compare(a.array(), op, k, threads=threads)
+    inside = masks.compare(a.voxels(), op, k, threads=threads)
     if masks.count(masks.compare(fields.constant((1, 1, 1), 0.0), op, k)):
         return _mask(a, masks.disjunction(inside, masks.complement(b.words(), a.space.size[0])), negated)
     return _mask(a, masks.conjunction(inside, b.words()), negated)
@@ -93,7 +93,7 @@ def _correlate(
     from voxlogica.kernels import fields
 
     (low, high, count), space = bins, windows.space
-    radius, other = fields.window_radius(rho, space.spacing3), b.array() if b is not None else None
+    radius, other = fields.window_radius(rho, space.spacing3), b.voxels() if b is not None else None
     words = windows.array().view(np.uint32)
     return Image.of(
         space, fields.correlation_of(words, other, phi.words(), radius, low, high, int(count), threads=threads)
@@ -161,8 +161,10 @@ def _in_slabs(program: str, inputs: Sequence[Value], out: NDArray[Any]) -> Itera
 def _part(value: Value, begin: int, end: int, count: int, here: Space) -> Value:
     if not isinstance(value, (Image, Mask)):
         return value
-    size = value.data.nbytes // count
-    return type(value)(here, value.data[begin * size : end * size])
+    held = value.held
+    size = (held.count if isinstance(held, Narrow) else held.nbytes) // count
+    first, last = begin * size, end * size
+    return type(value)(here, held.part(first, last) if isinstance(held, Narrow) else held[first:last])
 
 
 def _compare_distance(a: Mask, relation: str, k: float, outer: bool, threads: int) -> Mask:

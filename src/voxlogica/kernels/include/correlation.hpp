@@ -27,6 +27,7 @@
 #include "histogram.hpp"
 #include "parallel.hpp"
 #include "pointwise.hpp"
+#include "voxels.hpp"
 #include "windows.hpp"
 
 namespace voxlogica {
@@ -274,10 +275,11 @@ inline void slide(const Correlation& task, std::size_t z, std::size_t y, MovingH
 
 /// The histogram of b where phi is true; or of the bins that voxels have already, in their lowest byte or by themselves.
 template <class Voxel>
-Reference reference_histogram(const float* b, const Voxel* binned, const Word* phi, const Grid& grid, const Bins& bins) {
+Reference reference_histogram(const Voxels& b, const Voxel* binned, const Word* phi, const Grid& grid, const Bins& bins) {
     using Index = std::conditional_t<std::is_same_v<Voxel, std::int32_t>, std::int32_t, std::uint8_t>;
     std::vector<std::uint64_t> counts(static_cast<std::size_t>(bins.count) + 1);
     std::vector<Index> held(grid.nx);
+    const RowReader voxels(b, grid);
     for (std::size_t r = 0; r < grid.rows(); ++r) {
         const Word* words = phi + r * grid.nw;
         if (std::all_of(words, words + grid.nw, [](Word word) { return word == 0; })) continue;
@@ -285,7 +287,7 @@ Reference reference_histogram(const float* b, const Voxel* binned, const Word* p
             const Voxel* row = binned + r * grid.nx;
             for_each_true(words, grid.nw, [&](std::size_t x) { ++counts[static_cast<std::size_t>(static_cast<Index>(row[x]))]; });
         } else {
-            bin_voxels(b + r * grid.nx, grid.nx, bins, static_cast<Index>(bins.count), held.data());
+            bin_voxels(voxels(r), grid.nx, bins, static_cast<Index>(bins.count), held.data());
             for_each_true(words, grid.nw, [&](std::size_t x) { ++counts[static_cast<std::size_t>(held[x])]; });
         }
     }
@@ -294,7 +296,7 @@ Reference reference_histogram(const float* b, const Voxel* binned, const Word* p
 }
 
 template <class Counter, class Both>
-void correlate(const float* a, const float* b, const Word* phi, const Grid& grid, const Radius& radius, const Bins& bins,
+void correlate(const Voxels& a, const Voxels& b, const Word* phi, const Grid& grid, const Radius& radius, const Bins& bins,
                int threads, float* out) {
     using Window = std::uint64_t;
     const auto made = std::make_unique_for_overwrite<Window[]>(grid.rows() * grid.nx);
@@ -303,11 +305,13 @@ void correlate(const float* a, const float* b, const Word* phi, const Grid& grid
     correlate_windows<Both>(made.get(), grid, radius, reference_histogram(b, own, phi, grid, bins), threads, out);
 }
 
-inline void correlate_many_bins(const float* a, const float* b, const Word* phi, const Grid& grid, const Radius& radius,
+inline void correlate_many_bins(const Voxels& a, const Voxels& b, const Word* phi, const Grid& grid, const Radius& radius,
                                 const Bins& bins, int threads, float* out) {
     const auto binned = std::make_unique_for_overwrite<std::int32_t[]>(grid.rows() * grid.nx);
     parallel_chunks(grid.rows(), 1 + 16384 / grid.nx, threads, [&](std::size_t begin, std::size_t end) {
-        bin_voxels(a + begin * grid.nx, (end - begin) * grid.nx, bins, bins.count, &binned[begin * grid.nx]);
+        for_parts(a, begin * grid.nx, end * grid.nx, [&](std::size_t at, const float* voxels, std::size_t n) {
+            bin_voxels(voxels, n, bins, bins.count, &binned[at]);
+        });
     });
     const std::int32_t* own = a == b ? binned.get() : nullptr;
     const Reference reference = reference_histogram(b, own, phi, grid, bins);
@@ -323,20 +327,20 @@ inline Radius cut_to(const Grid& grid, Radius radius) {
 }
 
 /// Windows of 32 bits, which there are of fewer than 4096 voxels and at most 255 bins.
-inline void narrow_windows(const float* field, const Grid& grid, Radius radius, const Bins& bins, int threads,
+inline void narrow_windows(const Voxels& field, const Grid& grid, Radius radius, const Bins& bins, int threads,
                            std::uint32_t* out) {
     windows<std::uint16_t>(field, grid, cut_to(grid, radius), bins, threads, out);
 }
 
-/// The correlation of such windows with the histogram over phi of b, or of the image they are of when b is null.
-inline void correlate_narrow(const std::uint32_t* windows, const float* b, const Word* phi, const Grid& grid, Radius radius,
+/// The correlation of such windows with the histogram over phi of b, or of the image they are of when b has no numbers.
+inline void correlate_narrow(const std::uint32_t* windows, const Voxels& b, const Word* phi, const Grid& grid, Radius radius,
                              const Bins& bins, int threads, float* out) {
-    const Reference reference = reference_histogram(b, b == nullptr ? windows : nullptr, phi, grid, bins);
+    const Reference reference = reference_histogram(b, b.numbers == nullptr ? windows : nullptr, phi, grid, bins);
     correlate_windows<std::uint64_t>(windows, grid, cut_to(grid, radius), reference, threads, out);
 }
 
 /// Fewer than 2^32 voxels, on which the widths of the sums rest.
-inline void correlation(const float* a, const float* b, const Word* phi, const Grid& grid, Radius wanted, const Bins& bins,
+inline void correlation(const Voxels& a, const Voxels& b, const Word* phi, const Grid& grid, Radius wanted, const Bins& bins,
                         int threads, float* out) {
     const Radius radius = cut_to(grid, wanted);
     const double size = window_size(radius);
@@ -345,7 +349,7 @@ inline void correlation(const float* a, const float* b, const Word* phi, const G
     } else if (size < narrow_window) {
         const auto made = std::make_unique_for_overwrite<std::uint32_t[]>(grid.rows() * grid.nx);
         narrow_windows(a, grid, radius, bins, threads, made.get());
-        correlate_narrow(made.get(), a == b ? nullptr : b, phi, grid, radius, bins, threads, out);
+        correlate_narrow(made.get(), a == b ? Voxels{} : b, phi, grid, radius, bins, threads, out);
     } else if (size < usual_window) {
         correlate<std::uint16_t, std::uint64_t>(a, b, phi, grid, radius, bins, threads, out);
     } else {

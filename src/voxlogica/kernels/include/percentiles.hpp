@@ -21,6 +21,7 @@
 #include "convert.hpp"
 #include "parallel.hpp"
 #include "pointwise.hpp"
+#include "voxels.hpp"
 
 namespace voxlogica {
 
@@ -34,12 +35,13 @@ struct RankFormula {
 };
 
 /// Ranks of integers of [low, low + range).
-inline void rank_integers(const float* field, const Word* words, const Grid& grid, std::int32_t low, std::size_t range,
+inline void rank_integers(const Voxels& field, const Word* words, const Grid& grid, std::int32_t low, std::size_t range,
                           RankFormula formula, int threads, float* out) {
     // Neighbours often have the same value; two counters in turn, and an increment need not wait for the one before.
     std::vector<std::array<std::uint64_t, 2>> counts(range);
+    const RowReader voxels(field, grid);
     for (std::size_t r = 0; r < grid.rows(); ++r) {
-        const float* row = field + r * grid.nx;
+        const float* row = voxels(r);
         for_each_true(words + r * grid.nw, grid.nw, [&](std::size_t x) {
             ++counts[static_cast<std::size_t>(static_cast<std::int32_t>(row[x]) - low)][x % 2];
         });
@@ -52,8 +54,9 @@ inline void rank_integers(const float* field, const Word* words, const Grid& gri
         below += equal;
     }
     parallel_chunks(grid.rows(), 1 + 16384 / grid.nx, threads, [&](std::size_t begin, std::size_t end) {
+        const RowReader voxels(field, grid);
         for (std::size_t r = begin; r < end; ++r) {
-            const float* row = field + r * grid.nx;
+            const float* row = voxels(r);
             float* to = out + r * grid.nx;
             std::fill_n(to, grid.nx, -1.0F);
             for_each_true(words + r * grid.nw, grid.nw, [&](std::size_t x) {
@@ -148,12 +151,13 @@ inline void rank_keys(Key* keys, std::size_t n, std::uint64_t below, RankFormula
 }
 
 /// Ranks of any floats, none of them NaN.
-inline void rank_floats(const float* field, const Word* words, const Grid& grid, std::size_t count, RankFormula formula,
+inline void rank_floats(const Voxels& field, const Word* words, const Grid& grid, std::size_t count, RankFormula formula,
                         int threads, float* out) {
     const auto keys = std::make_unique_for_overwrite<Key[]>(count);
+    const RowReader voxels(field, grid);
     std::size_t n = 0;
     for (std::size_t r = 0; r < grid.rows(); ++r) {
-        const float* row = field + r * grid.nx;
+        const float* row = voxels(r);
         for_each_true(words + r * grid.nw, grid.nw, [&](std::size_t x) {
             const std::int32_t key = order_key(row[x] + 0.0F);  // + 0: both zeros are one value
             keys[n++] = static_cast<Key>(key) ^ 0x80000000U;
@@ -169,7 +173,7 @@ inline void rank_floats(const float* field, const Word* words, const Grid& grid,
 }
 
 /// Ranks where the mask is true, -1 elsewhere. False, and nothing written, when there is a NaN in the mask.
-inline bool percentiles(const float* field, const Word* words, const Grid& grid, float weight, int threads, float* out) {
+inline bool percentiles(const Voxels& field, const Word* words, const Grid& grid, float weight, int threads, float* out) {
     const Survey met = survey(field, words, grid);
     if (met.has_nan()) return false;
     const RankFormula formula{weight, static_cast<float>(met.count)};

@@ -22,6 +22,7 @@
 #include "bits.hpp"
 #include "histogram.hpp"
 #include "parallel.hpp"
+#include "voxels.hpp"
 
 namespace voxlogica {
 
@@ -397,11 +398,12 @@ inline double window_size(const Radius& r) { return (2.0 * r.x + 1) * (2.0 * r.y
 /// Tiles' columns stay in the second-level cache for a few dozen bins; they are larger for large windows, whose margins
 /// are counted again for each tile.
 template <class Counter, class Window>
-void windows(const float* field, const Grid& grid, const Radius& radius, const Bins& bins, int threads, Window* out) {
+void windows(const Voxels& field, const Grid& grid, const Radius& radius, const Bins& bins, int threads, Window* out) {
     const auto binned = std::make_unique_for_overwrite<std::uint8_t[]>(grid.rows() * grid.nx);
     parallel_chunks(grid.rows(), 1 + 16384 / grid.nx, threads, [&](std::size_t begin, std::size_t end) {
-        bin_voxels(field + begin * grid.nx, (end - begin) * grid.nx, bins, static_cast<std::uint8_t>(bins.count),
-                   &binned[begin * grid.nx]);
+        for_parts(field, begin * grid.nx, end * grid.nx, [&](std::size_t at, const float* voxels, std::size_t n) {
+            bin_voxels(voxels, n, bins, static_cast<std::uint8_t>(bins.count), &binned[at]);
+        });
     });
     const Backdrop backdrop(binned.get(), grid, radius, threads);
     const std::size_t tx = std::max<std::size_t>(256, 8 * radius.x), ty = std::max<std::size_t>(48, 6 * radius.y);
