@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
+import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 
 from voxlogica.kernels import fields, masks
 from voxlogica.kernels.masks import Numbers, Shape, Words
+from voxlogica.kernels.ranks import Ranks
 
 DTYPES = ("u1", "i1", "u2", "i2")
 OPS: tuple[masks.Comparison, ...] = ("==", ">=", "<=", ">", "<")
@@ -105,3 +109,42 @@ def test_other_numbers_are_refused(dtype: str) -> None:
         masks.compare(array, ">", 0)
     with pytest.raises(TypeError, match="float32 or of integers of 8 or 16 bits"):
         fields.minimum(array)
+
+
+# Ranks by number
+
+
+@law
+@given(
+    shape=shapes, dtype=st.sampled_from(DTYPES), few=st.booleans(), density=st.sampled_from((0.0, 0.1, 0.9, 1.0)),
+    c=st.sampled_from((0.0, 0.5, 1.0, 0.1, -3.0, 7.0)),
+    k=st.sampled_from((-1.0, 0.0, 0.5, 0.86, 1.0, math.nan, math.inf)), op=st.sampled_from(OPS),
+    seed=st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_ranks_by_number_are_ranks(
+    shape: Shape, dtype: str, few: bool, density: float, c: float, k: float, op: masks.Comparison, seed: int
+) -> None:
+    field = numbers(shape, dtype, few, seed)
+    words = masks.pack(np.random.default_rng(seed).random(shape) < density)
+    expected = fields.percentiles(field.astype(np.float32), words, c)
+    ranks = Ranks(field, words, c)
+    assert ranks.floats().tobytes() == expected.tobytes()
+    for number in (k, float(expected.flat[seed % expected.size])):
+        found = ranks.compare(op, number)
+        assert found is None or found.tobytes() == masks.compare(expected, op, number).tobytes()
+        assert found is not None or not 0 <= c <= 1
+
+
+def test_ranks_that_do_not_grow_are_compared_voxel_by_voxel() -> None:
+    field, words = np.array([[[1, 2, 2, 2, 3]]], np.uint8), np.array([[[31]]], np.uint64)
+    assert fields.percentiles(field, words, 7).ravel().tolist() == pytest.approx([1.4, 4.4, 4.4, 4.4, 2.2])
+    assert Ranks(field, words, 7).compare("<", 2.5) is None
+
+
+def test_ranks_by_number_are_of_integers() -> None:
+    with pytest.raises(TypeError, match="not of float32"):
+        Ranks(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1, 1), np.uint64), 0.5)
+
+
+def test_examples() -> None:
+    assert doctest.testmod(sys.modules[Ranks.__module__], extraglobs={"np": np}) == (0, 2)

@@ -109,3 +109,28 @@ def test_slabs_of_integers_are_slabs_of_the_image(monkeypatch: pytest.MonkeyPatc
     assert bytes(answers[0].data) == bytes(answers[1].data)
     assert isinstance(answers[0], Mask)
     assert image.voxels().dtype == np.uint8  # nobody needed the whole of it
+
+
+@pytest.mark.parametrize("relation", ["==", ">=", "<=", ">", "<", "not >", "not =="])
+@pytest.mark.parametrize("c", [0.0, 0.5, 7.0])
+def test_ranks_of_integers_are_compared_by_number(relation: str, c: float) -> None:
+    model, numbers = narrow("u1")
+    numbers[:] = np.arange(SPACE.voxels).reshape(SPACE.shape) // 8 % 5
+    model = Model(SPACE, Narrow(memoryview(numbers.astype(np.uint8).tobytes()), "u1"))
+    where = operators()["at_least_constant"].body(1.0, grey(model))
+    percentiles = operators()["percentiles"].body
+    expected, asked = percentiles(Image.of(SPACE, numbers.copy()), where, c), percentiles(grey(model), where, c)
+    assert isinstance(expected, Image)
+    assert isinstance(asked, Image)
+    for k in (*map(float, np.unique(expected.array())), 0.3, -0.5):
+        asked = percentiles(grey(model), where, c)
+        assert isinstance(asked, Image)
+        assert asked.nbytes == expected.nbytes
+        for _ in range(2):  # before the image is there, and then from it
+            assert bytes(fused.compare(asked, relation, k).data) == bytes(fused.compare(expected, relation, k).data)
+            asked.array()
+    part = fused._part(asked, 3, 9, 15, Space.grid(7, 6))
+    assert isinstance(part, Image)
+    assert bytes(part.data) == bytes(expected.data)[3 * 28 : 9 * 28]
+    assert bytes(asked.data) == bytes(expected.data)
+    assert asked.data is asked.data

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from math import isfinite, prod
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, cast
 
 from voxlogica import identity
 from voxlogica._dataclass import dataclass, field
@@ -88,29 +88,52 @@ class Space:
         return prod(self.size)
 
 
+class Form(Protocol):
+    """What an image is held as until somebody asks for its float32."""
+
+    @property
+    def count(self) -> int:
+        """How many numbers there are."""
+        ...
+
+    def array(self) -> Numbers:
+        """The numbers as they lie in memory now, one after the other: float32, or integers of one or two bytes."""
+        ...
+
+    def wide(self) -> memoryview:
+        """The numbers in float32; the same memory at each call."""
+        ...
+
+    def part(self, begin: int, end: int) -> memoryview | Form:
+        """The numbers from one to another."""
+        ...
+
+
 class Narrow:
     """Integers of one or two bytes, as a file has them; float32, which represents all of them, once that is asked for.
 
     What is not asked for in float32 never takes that memory; what is, no longer takes that of the integers.
     """
 
-    __slots__ = ("_now", "count")
+    __slots__ = ("_count", "_now")
 
     def __init__(self, data: memoryview, dtype: str) -> None:
         if dtype not in NARROW:
             raise ValueError(f"integers of one or two bytes are {', '.join(NARROW)}, not {dtype}")
         self._now = data.toreadonly(), dtype
-        self.count = data.nbytes // int(dtype[-1])
+        self._count = data.nbytes // int(dtype[-1])
+
+    @property
+    def count(self) -> int:
+        return self._count
 
     def array(self) -> Numbers:
-        """The numbers as they lie in memory now, one after the other."""
         import numpy as np
 
         data, dtype = self._now
         return np.frombuffer(data, dtype)
 
     def wide(self) -> memoryview:
-        """The numbers in float32."""
         import numpy as np
 
         data, dtype = self._now
@@ -120,7 +143,6 @@ class Narrow:
         return data
 
     def part(self, begin: int, end: int) -> memoryview | Narrow:
-        """The numbers from one to another."""
         data, dtype = self._now
         size = int(dtype[-1])
         part = data[begin * size : end * size]
@@ -136,7 +158,7 @@ class _Volume:
     """A buffer over a space; what all values with voxels have in common."""
 
     space: Space
-    held: memoryview | Narrow
+    held: memoryview | Form
     """What there is in memory."""
 
     @property
@@ -155,7 +177,7 @@ class _Volume:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory held, or that may come to be: integers count as the float32 that they may become."""
+        """Bytes of memory held, or that may come to be: what is no float32 yet counts as what it may become."""
         return self.held.nbytes if isinstance(self.held, memoryview) else 4 * self.held.count
 
     def _people(self, array: NDArray[Any]) -> NDArray[Any]:

@@ -15,6 +15,7 @@
 #include <optional>
 #include <stdexcept>
 #include <tuple>
+#include <utility>
 
 #include "include/bits.hpp"
 #include "include/correlation.hpp"
@@ -121,6 +122,33 @@ bool bind_percentiles(Numbers field, Words words, double weight, int threads, Fi
     return percentiles(voxels, words.data(), grid, static_cast<float>(weight), threads, out.data());
 }
 
+/// One float for each integer of the field's kind.
+using Table = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+Voxels integers_with(const Numbers& field, const Table& table) {
+    const Voxels voxels = voxels_of(field);
+    if (voxels.kind == Kind::f4 || table.size() != range_of(voxels.kind)) {
+        throw std::invalid_argument("a table has an entry for each integer of one or two bytes");
+    }
+    return voxels;
+}
+
+void bind_rank_table(Numbers field, Words words, double weight, Table out) {
+    const Grid grid = grid_of(field, words);
+    const Voxels voxels = integers_with(field, out);
+    const Unlocked unlocked;
+    const auto [low, range] = std::pair(least_of(voxels.kind), range_of(voxels.kind));
+    rank_table(voxels, words.data(), grid, low, range, static_cast<float>(weight), out.data());
+}
+
+void bind_ranked(Numbers field, Words words, Table table, FieldOut out) {
+    const Grid grid = grid_of(field, words);
+    same_shape(field, out);
+    const Voxels voxels = integers_with(field, table);
+    const Unlocked unlocked;
+    rank_by_table(voxels, words.data(), grid, least_of(voxels.kind), table.data(), 1, out.data());
+}
+
 void bind_correlation(Numbers a, Numbers b, Words phi, std::array<std::size_t, 3> radius, double low, double high,
                       std::int32_t bins, int threads, FieldOut out) {
     const Grid grid = grid_of(a, phi);
@@ -191,6 +219,8 @@ NB_MODULE(_fields, m) {
           array("out"));
     m.def("percentiles", &bind_percentiles, array("field"), array("words"), nb::arg("weight"), nb::arg("threads"),
           array("out"));
+    m.def("rank_table", &bind_rank_table, array("field"), array("words"), nb::arg("weight"), array("out"));
+    m.def("ranked", &bind_ranked, array("field"), array("words"), array("table"), array("out"));
     m.def("correlation", &bind_correlation, array("a"), array("b"), array("phi"), nb::arg("radius"), nb::arg("low"),
           nb::arg("high"), nb::arg("bins"), nb::arg("threads"), array("out"));
     m.def("windows", &bind_windows, array("field"), nb::arg("radius"), nb::arg("low"), nb::arg("high"), nb::arg("bins"),

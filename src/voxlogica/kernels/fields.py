@@ -52,7 +52,7 @@ def constant(shape: Shape, k: float) -> Floats:
     >>> constant((1, 1, 3), 0.5).tolist()
     [[[0.5, 0.5, 0.5]]]
     """
-    return np.full(_checked_shape(shape), _float32(k))
+    return np.full(_checked_shape(shape), float32(k))
 
 
 def coordinate(shape: Shape, axis: int) -> Floats:
@@ -123,7 +123,7 @@ def add_scalar(i: Floats, k: float) -> Floats:
     >>> add_scalar(np.array([[[1, 2]]], np.float32), 0.5).tolist()
     [[[1.5, 2.5]]]
     """
-    return _voxelwise(np.add, _checked(i, "i"), _float32(k))
+    return _voxelwise(np.add, _checked(i, "i"), float32(k))
 
 
 def subtract_scalar(i: Floats, k: float) -> Floats:
@@ -132,7 +132,7 @@ def subtract_scalar(i: Floats, k: float) -> Floats:
     >>> subtract_scalar(np.array([[[1, 2]]], np.float32), 0.5).tolist()
     [[[0.5, 1.5]]]
     """
-    return _voxelwise(np.subtract, _checked(i, "i"), _float32(k))
+    return _voxelwise(np.subtract, _checked(i, "i"), float32(k))
 
 
 def multiply_scalar(i: Floats, k: float) -> Floats:
@@ -141,7 +141,7 @@ def multiply_scalar(i: Floats, k: float) -> Floats:
     >>> multiply_scalar(np.array([[[1, 2]]], np.float32), 0.5).tolist()
     [[[0.5, 1.0]]]
     """
-    return _voxelwise(np.multiply, _checked(i, "i"), _float32(k))
+    return _voxelwise(np.multiply, _checked(i, "i"), float32(k))
 
 
 def divide_scalar(i: Floats, k: float) -> Floats:
@@ -155,7 +155,7 @@ def divide_scalar(i: Floats, k: float) -> Floats:
     """
     with np.errstate(all="ignore"):
         inverse = np.float64(1) / np.float64(k)
-    return _voxelwise(np.multiply, _checked(i, "i"), _float32(inverse))
+    return _voxelwise(np.multiply, _checked(i, "i"), float32(inverse))
 
 
 def subtract_from(k: float, i: Floats) -> Floats:
@@ -164,7 +164,7 @@ def subtract_from(k: float, i: Floats) -> Floats:
     >>> subtract_from(1, np.array([[[1, 2]]], np.float32)).tolist()
     [[[0.0, -1.0]]]
     """
-    return _voxelwise(np.subtract, _float32(k), _checked(i, "i"))
+    return _voxelwise(np.subtract, float32(k), _checked(i, "i"))
 
 
 def divide_into(k: float, i: Floats) -> Floats:
@@ -174,7 +174,7 @@ def divide_into(k: float, i: Floats) -> Floats:
     [[[3.4028234663852886e+38, 0.5, -0.5]]]
     """
     i = _checked(i, "i")
-    return _largest_where_zero(_voxelwise(np.divide, _float32(k), i), i)
+    return _largest_where_zero(_voxelwise(np.divide, float32(k), i), i)
 
 
 def larger(a: Floats, b: Floats) -> Floats:
@@ -210,7 +210,7 @@ def masked(i: Numbers, words: Words, *, threads: int = 1) -> Floats:
     >>> masked(np.array([[[1, 2, 3]]], np.float32), np.array([[[5]]], np.uint64)).tolist()
     [[[1.0, 0.0, 3.0]]]
     """
-    i, words = _checked_with_mask(i, words)
+    i, words = checked_with_mask(i, words)
     out = np.empty(i.shape, np.float32)
     _fields.masked(i, words, thread_count(threads), out)
     return out
@@ -276,7 +276,7 @@ def extremes_within(i: Numbers, words: Words) -> tuple[float, float]:
     >>> extremes_within(np.array([[[3, 1, 2]]], np.float32), np.array([[[5]]], np.uint64))
     (2.0, 3.0)
     """
-    return _bounds(_fields.extremes(*_checked_with_mask(i, words)))
+    return _bounds(_fields.extremes(*checked_with_mask(i, words)))
 
 
 def mean(i: Numbers, words: Words) -> float:
@@ -288,7 +288,7 @@ def mean(i: Numbers, words: Words) -> float:
     >>> mean(np.array([[[1, 5, 2]]], np.float32), np.array([[[5]]], np.uint64))
     1.5
     """
-    i, words = _checked_with_mask(i, words)
+    i, words = checked_with_mask(i, words)
     count = masks.count(words)
     if count == 0:
         raise ValueError("empty mask")
@@ -302,7 +302,7 @@ def summary(i: Numbers, words: Words) -> tuple[float, float, float]:
     >>> summary(np.array([[[1, 5, 2]]], np.float32), np.array([[[5]]], np.uint64))
     (1.0, 2.0, 1.5)
     """
-    met, total = _fields.summary(*_checked_with_mask(i, words))
+    met, total = _fields.summary(*checked_with_mask(i, words))
     return *_bounds(met), total / met[0]
 
 
@@ -406,9 +406,9 @@ def percentiles(field: Numbers, words: Words, c: float, *, threads: int = 1) -> 
     >>> percentiles(np.array([[[1, 2, 2, 5]]], np.float32), np.array([[[15]]], np.uint64), 0.5).tolist()
     [[[0.125, 0.5, 0.5, 0.875]]]
     """
-    field, words = _checked_with_mask(field, words)
+    field, words = checked_with_mask(field, words)
     out = np.empty(field.shape, np.float32)
-    if not _fields.percentiles(field, words, float(_float32(c)), thread_count(threads), out):
+    if not _fields.percentiles(field, words, float(float32(c)), thread_count(threads), out):
         raise ValueError("NaN in the population")
     return out
 
@@ -562,7 +562,7 @@ def otsu(field: Numbers, words: Words, bins: int) -> Words:
     >>> otsu(np.array([[[1, 2, 8, 9]]], np.float32), np.array([[[15]]], np.uint64), 10).tolist()
     [[[12]]]
     """
-    field, words = _checked_with_mask(field, words)
+    field, words = checked_with_mask(field, words)
     bins = operator.index(bins)
     if bins < 1:
         raise ValueError(f"bins: expected at least one, not {bins}")
@@ -608,7 +608,8 @@ def _bounds(met: tuple[int, float, float, bool]) -> tuple[float, float]:
     return (math.nan, math.nan) if has_nan else (low + 0.0, high + 0.0)
 
 
-def _float32(k: float) -> np.float32:
+def float32(k: float) -> np.float32:
+    """A number rounded to float32, to infinity if it is too large."""
     with np.errstate(all="ignore"):
         return np.float32(np.float64(k))
 
@@ -638,7 +639,7 @@ def _check_alike(a: Numbers, b: Numbers) -> None:
         raise ValueError(f"expected two fields of one shape, not {a.shape} and {b.shape}")
 
 
-def _checked_with_mask(field: object, words: object) -> tuple[Numbers, Words]:
+def checked_with_mask(field: object, words: object) -> tuple[Numbers, Words]:
     """Check a field and a mask of its shape."""
     held = checked_numbers(field, "field")
     return held, _checked_mask(words, held.shape)

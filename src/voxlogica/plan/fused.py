@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from voxlogica.formula import BOOL, IMAGE, MASK, NUMBER, STRING, Operator, Type
 from voxlogica.operators import documentation, operators
-from voxlogica.values import Image, Mask, Narrow, Space, Value
+from voxlogica.operators.comparison import compared
+from voxlogica.values import Image, Mask, Space, Value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,10 +38,8 @@ def _operator(body: Callable[..., Value], cost: str) -> Operator:
 
 def compare(a: Image, relation: str, k: float, *, threads: int = 1) -> Mask:
     """Where a voxel is in a relation with k."""
-    from voxlogica.kernels import masks
-
     op, negated = _parts(relation)
-    return _mask(a, masks.compare(a.voxels(), op, k, threads=threads), negated)
+    return _mask(a, compared(a, op, k, threads), negated)
 
 
 def compare_masked(a: Image, b: Mask, relation: str, k: float, *, threads: int = 1) -> Mask:
@@ -48,7 +47,7 @@ def compare_masked(a: Image, b: Mask, relation: str, k: float, *, threads: int =
     from voxlogica.kernels import fields, masks
 
     op, negated = _parts(relation)
-    inside = masks.compare(a.voxels(), op, k, threads=threads)
+    inside = compared(a, op, k, threads)
     if masks.count(masks.compare(fields.constant((1, 1, 1), 0.0), op, k)):
         return _mask(a, masks.disjunction(inside, masks.complement(b.words(), a.space.size[0])), negated)
     return _mask(a, masks.conjunction(inside, b.words()), negated)
@@ -162,9 +161,9 @@ def _part(value: Value, begin: int, end: int, count: int, here: Space) -> Value:
     if not isinstance(value, (Image, Mask)):
         return value
     held = value.held
-    size = (held.count if isinstance(held, Narrow) else held.nbytes) // count
+    size = (held.nbytes if isinstance(held, memoryview) else held.count) // count
     first, last = begin * size, end * size
-    return type(value)(here, held.part(first, last) if isinstance(held, Narrow) else held[first:last])
+    return type(value)(here, held[first:last] if isinstance(held, memoryview) else held.part(first, last))
 
 
 def _compare_distance(a: Mask, relation: str, k: float, outer: bool, threads: int) -> Mask:

@@ -31,7 +31,7 @@ class Volume:
     """What all values with voxels can do. `name` is that of the definition, if it is one's."""
 
     space: Space
-    held: memoryview | values.Narrow
+    held: memoryview | values.Form
     name: str = field(default="", kw_only=True)
     origin: str = field(default="", kw_only=True)
     """What a file says of itself, as JSON; "" when nothing is known."""

@@ -22,6 +22,10 @@ inline std::size_t size_of(Kind kind) {
     return kind == Kind::f4 ? 4 : kind == Kind::u1 || kind == Kind::i1 ? 1 : 2;
 }
 
+/// The least number of a kind of integers, and how many there are from there on.
+inline std::int32_t least_of(Kind kind) { return kind == Kind::i1 ? -128 : kind == Kind::i2 ? -32768 : 0; }
+inline std::size_t range_of(Kind kind) { return std::size_t{1} << (8 * size_of(kind)); }
+
 template <class Number>
 [[gnu::always_inline]] inline void convert(const void* numbers, std::size_t n, float* __restrict out) {
     const auto* from = static_cast<const Number*>(numbers);
