@@ -21,6 +21,7 @@ from tests import test_kernels_fields as twins
 from tests import test_kernels_masks as bit_twins
 
 from voxlogica.kernels import balls, fields, masks
+from voxlogica.kernels.ranks import Ranks
 
 Outcome: TypeAlias = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 """What the kernel gives and what it should give."""
@@ -135,8 +136,18 @@ def ball(rng: Generator) -> Outcome:
 def percentiles(rng: Generator) -> Outcome:
     """Ranks."""
     field = _field(rng, _shape(rng))
-    a, c = _mask(rng, field.shape), float(rng.choice([0.0, 0.5, 1.0, 0.1]))
-    got = fields.percentiles(_held(rng, field), masks.pack(a), c, threads=_threads(rng))
+    a, c = _mask(rng, field.shape), float(rng.choice([0.0, 0.5, 1.0, 0.1, 7.0]))
+    held = _held(rng, field)
+    got = fields.percentiles(held, masks.pack(a), c, threads=_threads(rng))
+    if held.dtype != np.float32:
+        ranks, op, k = (
+            Ranks(held, masks.pack(a), c),
+            bit_twins.OPS[int(rng.integers(5))],
+            float(rng.choice(got.ravel())),
+        )
+        found = ranks.compare(op, k, threads=_threads(rng))
+        assert found is None or np.array_equal(found, masks.compare(got, op, k))
+        got = ranks.floats()
     return got.view(np.uint32), twins.percentiles_by_definition(field, a, c).view(np.uint32)
 
 
@@ -151,6 +162,13 @@ def correlation(rng: Generator) -> Outcome:
     phi, radius = _mask(rng, shape), tuple(int(r) for r in rng.integers(0, 5, 3))
     low, high, k = float(rng.normal()), float(rng.normal() + 2), int(rng.choice([1, 2, 5, 20, 255, 256, 300]))
     got = fields.correlation(_held(rng, a), _held(rng, b), masks.pack(phi), radius, low, high, k, threads=_threads(rng))
+    if fields.window_voxels(radius, shape) <= fields.MOST_WINDOW_VOXELS and k <= fields.MOST_WINDOW_BINS:
+        windows, op = fields.windows(_held(rng, a), radius, low, high, k), bit_twins.OPS[int(rng.integers(5))]
+        number, threads = float(rng.choice(got.ravel())), _threads(rng)
+        held = fields.compare_correlation(
+            windows, _held(rng, b), masks.pack(phi), radius, low, high, k, op, number, threads=threads
+        )
+        assert np.array_equal(held, masks.compare(got, op, number))
     reference = np.bincount(twins.binned(b, low, high, k)[phi], minlength=k + 1)[:k].tolist()
     bins, found, expected = twins.binned(a, low, high, k), [], []
     for _ in range(4):

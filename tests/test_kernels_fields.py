@@ -265,9 +265,12 @@ def assert_correlation(
     if fields.window_voxels(radius, a.shape) <= fields.MOST_WINDOW_VOXELS and k <= fields.MOST_WINDOW_BINS:
         windows = fields.windows(a, radius, low, high, k, threads=2)
         for other in [b] if a is not b else [b, None]:
-            assert same_bits(
-                fields.correlation_of(windows, other, masks.pack(phi), radius, low, high, k, threads=2), got
-            )
+            arguments = (windows, other, masks.pack(phi), radius, low, high, k)
+            assert same_bits(fields.correlation_of(*arguments, threads=2), got)
+            for number in (float(got.flat[got.size // 2]), 0.6, NAN):
+                for op in ("==", ">=", "<=", ">", "<"):
+                    held = fields.compare_correlation(*arguments, op, number, threads=2)
+                    assert held.tolist() == masks.compare(got, op, number).tolist()
     assert got.tobytes() == again.tobytes()
     reference = np.bincount(binned(b, low, high, k)[phi], minlength=k + 1)[:k].tolist()
     bins = binned(a, low, high, k)

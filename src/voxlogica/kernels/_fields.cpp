@@ -7,6 +7,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/string_view.h>
 #include <nanobind/stl/tuple.h>
 
 #include <algorithm>
@@ -14,10 +15,12 @@
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
 #include "include/bits.hpp"
+#include "include/convert.hpp"
 #include "include/correlation.hpp"
 #include "include/distance.hpp"
 #include "include/numbers.hpp"
@@ -183,17 +186,35 @@ void bind_windows(Numbers field, std::array<std::size_t, 3> radius, double low, 
     narrow_windows(voxels, grid, {x, y, z}, Bins(low, high, bins), threads, out.data());
 }
 
-void bind_correlation_of(Windows windows, std::optional<Numbers> b, Words phi, std::array<std::size_t, 3> radius, double low,
-                         double high, std::int32_t bins, int threads, FieldOut out) {
+template <class Scores>
+void correlate_of(const Windows& windows, const std::optional<Numbers>& b, const Words& phi, std::array<std::size_t, 3> radius,
+                  const Bins& bins, int threads, const Scores& scores) {
     const Grid grid = grid_of(windows, phi);
-    same_shape(windows, out);
     if (b) same_shape(windows, *b);
     if (grid.rows() > 0xffffffffU / grid.nx) throw std::invalid_argument("more than 2^32 - 1 voxels");
-    const auto [x, y, z] = narrow(windows, radius, bins);
+    const auto [x, y, z] = narrow(windows, radius, bins.count);
     const Voxels other = b ? voxels_of(*b) : Voxels{};
     const Unlocked unlocked;
-    correlate_narrow(windows.data(), other, phi.data(), grid, {x, y, z}, Bins(low, high, bins), threads,
-                     out.data());
+    correlate_narrow(windows.data(), other, phi.data(), grid, {x, y, z}, bins, threads, scores);
+}
+
+void bind_correlation_of(Windows windows, std::optional<Numbers> b, Words phi, std::array<std::size_t, 3> radius, double low,
+                         double high, std::int32_t bins, int threads, FieldOut out) {
+    same_shape(windows, out);
+    correlate_of(windows, b, phi, radius, Bins(low, high, bins), threads, ScoreImage{out.data(), windows.shape(2)});
+}
+
+void bind_compare_correlation(Windows windows, std::optional<Numbers> b, Words phi, std::array<std::size_t, 3> radius,
+                              double low, double high, std::int32_t bins, std::string_view op, double constant, int threads,
+                              Array<Word> out) {
+    const Grid grid = grid_of(windows, phi);
+    same_shape(phi, out);
+    const KeyRange keys = keys_compared(op, static_cast<float>(constant));
+    if (keys.low > keys.high) {
+        std::fill_n(out.data(), grid.rows() * grid.nw, Word{0});
+        return;
+    }
+    correlate_of(windows, b, phi, radius, Bins(low, high, bins), threads, ScoreMask(grid, keys, out.data()));
 }
 
 float bind_otsu_threshold(Numbers field, Words words, float low, float high, std::size_t bins) {
@@ -227,6 +248,9 @@ NB_MODULE(_fields, m) {
           nb::arg("threads"), array("out"));
     m.def("correlation_of", &bind_correlation_of, array("windows"), array("b").none(), array("phi"), nb::arg("radius"),
           nb::arg("low"), nb::arg("high"), nb::arg("bins"), nb::arg("threads"), array("out"));
+    m.def("compare_correlation", &bind_compare_correlation, array("windows"), array("b").none(), array("phi"),
+          nb::arg("radius"), nb::arg("low"), nb::arg("high"), nb::arg("bins"), nb::arg("op"), nb::arg("constant"),
+          nb::arg("threads"), array("out"));
     m.def("otsu_threshold", &bind_otsu_threshold, array("field"), array("words"), nb::arg("low"), nb::arg("high"),
           nb::arg("bins"));
 }

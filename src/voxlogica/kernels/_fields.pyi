@@ -51,4 +51,17 @@ def correlation_of(
     threads: int,
     out: _Floats,
 ) -> None: ...
+def compare_correlation(
+    windows: npt.NDArray[np.uint32],
+    b: _Numbers | None,
+    phi: _Words,
+    radius: tuple[int, int, int],
+    low: float,
+    high: float,
+    bins: int,
+    op: str,
+    constant: float,
+    threads: int,
+    out: _Words,
+) -> None: ...
 def otsu_threshold(field: _Numbers, words: _Words, low: float, high: float, bins: int) -> float: ...

@@ -508,18 +508,52 @@ def correlation_of(
     >>> correlation_of(windows(field, (1, 1, 1), 0, 2, 2), None, phi, (1, 1, 1), 0, 2, 2).tolist()
     [[[1.0, 1.0, -1.0, -1.0, -1.0]]]
     """
-    if not isinstance(windows, np.ndarray) or windows.dtype != np.uint32 or windows.ndim != 3 or 0 in windows.shape:
-        raise TypeError("windows: expected what the function `windows` returns")
-    held = np.require(windows, requirements=("C", "A"))
-    other = checked_numbers(b, "b") if b is not None else None
-    if other is not None and other.shape != held.shape:
-        raise ValueError(f"expected two fields of one shape, not {held.shape} and {other.shape}")
-    phi_words = _checked_mask(phi_words, held.shape)
+    held, other, phi_words = _checked_windows(windows, b, phi_words)
     k, cut = _checked_window(held.shape, radius, bins)
     _check_narrow(cut, k)
     out = np.empty(held.shape, np.float32)
     _fields.correlation_of(held, other, phi_words, cut, float(low), float(high), k, thread_count(threads), out)
     return out
+
+
+def compare_correlation(
+    windows: Windows,
+    b: Numbers | None,
+    phi_words: Words,
+    radius: Sequence[int],
+    low: float,
+    high: float,
+    bins: int,
+    op: masks.Comparison,
+    constant: float,
+    *,
+    threads: int = 1,
+) -> Words:
+    """`masks.compare` of `correlation_of`, row by row: there is no image.
+
+    >>> field, phi = np.array([[[0, 0, 1, 1, 1]]], np.float32), np.array([[[3]]], np.uint64)
+    >>> compare_correlation(windows(field, (1, 1, 1), 0, 2, 2), None, phi, (1, 1, 1), 0, 2, 2, ">", 0.6).tolist()
+    [[[3]]]
+    """
+    held, other, phi_words = _checked_windows(windows, b, phi_words)
+    k, cut = _checked_window(held.shape, radius, bins)
+    _check_narrow(cut, k)
+    out, number = np.empty_like(phi_words), float(constant)
+    _fields.compare_correlation(
+        held, other, phi_words, cut, float(low), float(high), k, op, number, thread_count(threads), out
+    )
+    return out
+
+
+def _checked_windows(windows: object, b: object, phi_words: object) -> tuple[Windows, Numbers | None, Words]:
+    """Check what `windows` has made, perhaps another field, and a mask, all of one shape."""
+    if not isinstance(windows, np.ndarray) or windows.dtype != np.uint32 or windows.ndim != 3 or 0 in windows.shape:
+        raise TypeError("windows: expected what the function `windows` returns")
+    held: Windows = np.require(windows, requirements=("C", "A"))
+    other = checked_numbers(b, "b") if b is not None else None
+    if other is not None and other.shape != held.shape:
+        raise ValueError(f"expected two fields of one shape, not {held.shape} and {other.shape}")
+    return held, other, _checked_mask(phi_words, held.shape)
 
 
 def window_voxels(radius: Sequence[int], shape: Sequence[int]) -> int:

@@ -150,15 +150,12 @@ public:
         return found;
     }
 
-    /// Fill what of a tile in plane z is not busy by the value for a window's size.
+    /// Fill what of a tile's row is not busy by the value for a window's size.
     template <class Out, class ValueOf>
-    void fill(std::size_t z, const Tile& tile, const Rectangle& busy, Out* out, const ValueOf& value_of) const {
-        for (std::size_t y = tile.y0; y < tile.y1; ++y) {
-            Out* row = out + (z * grid_.ny + y) * grid_.nx;
-            const bool aside = y < busy.y0 || y >= busy.y1;
-            fill_row(z, y, tile.x0, aside ? tile.x1 : busy.x0, row, value_of);
-            if (!aside) fill_row(z, y, busy.x1, tile.x1, row, value_of);
-        }
+    void fill(std::size_t z, std::size_t y, const Tile& tile, const Rectangle& busy, Out* row, const ValueOf& value_of) const {
+        const bool aside = y < busy.y0 || y >= busy.y1;
+        fill_row(z, y, tile.x0, aside ? tile.x1 : busy.x0, row, value_of);
+        if (!aside) fill_row(z, y, busy.x1, tile.x1, row, value_of);
     }
 
 private:
@@ -335,7 +332,9 @@ public:
             if (z + rz < nz) count(z + rz, 1);
             if (z > tile_.z0 && z > rz) count(z - rz - 1, -1);
             const Rectangle busy = backdrop_.busy(z, tile_);
-            backdrop_.fill(z, tile_, busy, out_, of_size);
+            for (std::size_t y = tile_.y0; y < tile_.y1; ++y) {
+                backdrop_.fill(z, y, tile_, busy, out_ + (z * grid_.ny + y) * grid_.nx, of_size);
+            }
             if (!busy.empty()) rectangle(z, busy);
         }
     }
