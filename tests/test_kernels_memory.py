@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from voxlogica.kernels import memory
+
 FAULTS = """
 import resource, sys
 import numpy as np
@@ -47,3 +49,12 @@ def test_a_freed_array_is_used_again() -> None:
 )
 def test_a_fresh_array_comes_in_large_pages() -> None:
     assert faults("keep", "first") < 1000
+
+
+def test_unwritten_bytes_are_as_many_as_are_wanted() -> None:
+    for count in (0, 1, 5_000_000):
+        made = memory.unwritten(count)
+        assert type(made) is bytearray
+        assert len(made) == count
+        made[:] = bytes(count)
+        assert not any(made)

@@ -208,7 +208,9 @@ class Inflated(Plain):
         return taken
 
     def whole(self, count: int) -> bytes | bytearray:
-        whole, at = bytearray(count), 0
+        from voxlogica.kernels.memory import unwritten
+
+        whole, at = unwritten(count), 0
         while at < count:
             part = self.some(min(count - at, BLOCK))
             if not part:

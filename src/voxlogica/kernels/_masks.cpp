@@ -138,6 +138,9 @@ void bind_components(Words words, int threads, std::size_t limit, Array<float> o
     components(words.data(), grid, threads, limit, out.data());
 }
 
+/// Python's own way to make one writes it twice: zeros first.
+nb::object bind_unwritten(Py_ssize_t bytes) { return nb::steal(PyByteArray_FromStringAndSize(nullptr, bytes)); }
+
 }  // namespace
 
 NB_MODULE(_masks, m) {
@@ -145,6 +148,7 @@ NB_MODULE(_masks, m) {
     // noconvert: an array of another dtype or layout is refused, never silently copied and the copy written to.
     const auto array = [](const char* name) { return nb::arg(name).noconvert(); };
     m.def("keep_freed_memory", &keep_freed_memory);
+    m.def("unwritten", &bind_unwritten, nb::arg("bytes"));
     m.def("pack", &bind_pack, array("voxels"), nb::arg("threads"), array("out"));
     m.def("unpack", &bind_unpack, array("words"), nb::arg("threads"), array("out"));
     m.def("compare", &bind_compare, array("field"), nb::arg("op"), nb::arg("constant"), nb::arg("threads"),

@@ -11,3 +11,8 @@ def keep_freed() -> bool:
     where Linux gives them to who asks (`madvise`): what is fresh all the same costs a fraction of the faults.
     """
     return _masks.keep_freed_memory()
+
+
+def unwritten(bytes: int) -> bytearray:
+    """So many bytes that are anything: for who writes them all, and shows them to nobody before."""
+    return _masks.unwritten(bytes)
