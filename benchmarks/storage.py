@@ -252,12 +252,20 @@ def writers(count: int, seconds: float, opened: Callable[[], Callable[[bytes], o
     return sorted(struct.unpack(f"{len(data) // 8}d", data))
 
 
-def tails(directory: Path, seconds: float) -> Iterator[Measured]:
-    """The worst of the writes of eight processes on one catalogue."""
-    EmbeddedStorage(directory / "tails").close()
+Opened = Callable[[], Callable[[bytes], object]]
+"""Opens something, in the process that is to write, and returns what writes an id."""
+
+
+def writing(directory: Path, durable: bool) -> tuple[Opened, Opened]:
+    """A store, and SQLite with its own way of waiting; made, and opened by each process for itself."""
+    mine, plain = directory / f"writers{durable}", directory / f"plain{durable}.db"
+    EmbeddedStorage(mine).close()
+    connection = sqlite3.connect(plain)
+    connection.executescript("pragma journal_mode = wal; create table t (id blob primary key, value real);")
+    connection.close()
 
     def ours() -> Callable[[bytes], object]:
-        store = EmbeddedStorage(directory / "tails", durability="none")
+        store = EmbeddedStorage(mine, durability="all" if durable else "none")
 
         def write(id: bytes) -> None:
             claim = store.claim(id)  # type: ignore[arg-type]
@@ -266,22 +274,62 @@ def tails(directory: Path, seconds: float) -> Iterator[Measured]:
 
         return write
 
-    plain = directory / "plain.db"
-    connection = sqlite3.connect(plain)
-    connection.executescript("pragma journal_mode = wal; create table t (id blob primary key, value real);")
-    connection.close()
-
     def theirs() -> Callable[[bytes], object]:
         connection = sqlite3.connect(plain, timeout=60, isolation_level=None)
-        connection.execute("pragma synchronous = normal")
+        connection.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
         return lambda id: connection.execute("insert into t values (?, 1.5)", (id,))
 
-    mine, other = writers(8, seconds, ours), writers(8, seconds, theirs)
-    for name, at in (("99.9 %", int(len(mine) * 0.999)), ("worst", -1)):
-        yardstick = other[int(len(other) * 0.999) if at != -1 else -1]
-        yield within(f"8 processes write: {name}", "ms", mine[at], "SQLite's own waiting", yardstick, 1)
-    yield Measured("8 processes write: throughput", "/ms", len(mine) / seconds / 1e3, "SQLite's own waiting",
-                   len(other) / seconds / 1e3)  # fmt: skip
+    return ours, theirs
+
+
+def nothing_shared() -> Callable[[bytes], object]:
+    """What processes wait for that only need a processor: 70 µs of it."""
+    return lambda id: sha256(id * 4000).digest()
+
+
+def tails(directory: Path, rounds: int, seconds: float) -> Iterator[Measured]:
+    """The worst of the writes of several processes on one catalogue, in turns with the yardsticks; medians of rounds.
+
+    Eight processes wait for two cores whatever they do: what those wait that share nothing stands beside it.
+    """
+    for count, durable in ((8, False), (2, True)):
+        ways = (*writing(directory, durable), nothing_shared)
+        found = [[writers(count, seconds, way) for way in ways] for _ in range(rounds)]
+
+        def at(part: float, found: list[list[list[float]]] = found) -> list[float]:
+            """The time that so large a part of the writes did not exceed, of each way."""
+            return [
+                statistics.median(times[int(len(times) * part)] for times in way) for way in zip(*found, strict=True)
+            ]
+
+        name = f"{count} processes {'flush' if durable else 'write'}"
+        for which, part in (("99.9 %", 0.999), ("worst", 1 - 1e-12)):
+            mine, other, alone = at(part)
+            yield within(f"{name}: {which}", "ms", mine, "SQLite's own waiting", other, 1)
+            yield Measured("", "ms", mine, "as many that share nothing", alone)
+        mine, other, _ = [statistics.median(len(times) for times in way) / seconds for way in zip(*found, strict=True)]
+        yield Measured(f"{name}: throughput", "/s", mine, "SQLite's own waiting", other)
+
+
+def many(directory: Path, count: int) -> Iterator[Measured]:
+    """What is known of very many ids, and as many published by threads, one of which commits for all that wait."""
+    with EmbeddedStorage(directory / "many", durability="none") as store:
+        some = ids(count)
+
+        def publish(part: list[bytes]) -> None:
+            for id in part:
+                store.offer(id, 1.5, MADE)  # type: ignore[arg-type]
+
+        start = time.perf_counter()
+        threads = [Thread(target=publish, args=(some[number::16],)) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        yield below(f"{count} values published by 16 threads", "s", time.perf_counter() - start, 3.4e-5 * count)
+        start = time.perf_counter()
+        assert len(store.known(some)) == count  # type: ignore[arg-type]
+        yield below(f"{count} ids known", "s", time.perf_counter() - start, 0.8e-5 * count)
 
 
 def volumes(directory: Path, rounds: int) -> Iterator[Measured]:
@@ -340,7 +388,8 @@ def measure(directory: Path, quick: bool) -> Iterator[Measured]:
     yield below("an owner gives up, its heir has the claim", "ms", given_up, 2)
     yield below("an owner is killed, its heir has the claim", "ms", killed, 2)
     yield Measured("... of which the kernel takes to end it", "ms", free)
-    yield from tails(directory, 1 if quick else 4)
+    yield from tails(directory, 1 if quick else 5, 1 if quick else 2)
+    yield from many(directory, 10_000 if quick else 100_000)
     yield from volumes(directory, few)
 
 

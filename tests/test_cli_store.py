@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 import nibabel
 import numpy as np
@@ -11,6 +16,10 @@ import pytest
 from tests.command import Command, Said, commands
 
 from voxlogica.session.why import LOST, NEW, ORIGIN
+from voxlogica.storage import StoreFull, protocol
+from voxlogica.storage.blobs import Blobs
+from voxlogica.storage.catalogue import Catalogue
+from voxlogica.storage.embedded import EmbeddedStorage
 
 PROGRAM = """load scan = "scan.nii"
 let k = 60
@@ -187,3 +196,179 @@ def test_the_commands_of_the_store_have_help(run: Command) -> None:
         "error[usage]: there is no command `store lst`\n"
         "  help: did you mean `list`? `voxlogica store --help` shows the commands\n"
     )
+
+
+def pinned(run: Command) -> object:
+    return data(run("store", "pin", "--json"))["pins"]
+
+
+def ids_of(run: Command, operator: str) -> list[str]:
+    results = data(run("store", "list", "--json"))["results"]
+    assert isinstance(results, list)
+    return [each["id"] for each in results if each["operator"] == operator]
+
+
+def spoil(store: Path, id: str, body: bytes | str) -> None:
+    """Overwrites what the catalogue has for an id, as a disk would; from a process of its own."""
+    script = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+        "c.execute('update outcomes set body = ? where id = ?', (eval(sys.argv[3]), bytes.fromhex(sys.argv[2])));"
+        "c.commit()"
+    )
+    subprocess.run([sys.executable, "-c", script, str(store / "catalog.db"), id, repr(body)], check=True)
+
+
+def test_a_number_that_is_damaged_is_shown_as_such(run: Command, own_store: Path) -> None:
+    first = run("run", "p.imgql")
+    (id,) = ids_of(run, "volume")
+    spoil(own_store, id, bytes(8))
+    assert run("store", "verify").out.splitlines()[0] == f"{id[:12]}  differs from its digest"
+    shown = run("store", "show", id, "--json")
+    assert (shown.status, json.loads(shown.out)["results"][0]["outcome"]) == (0, "damaged")
+    assert run("run", "p.imgql").out == first.out
+
+
+def test_a_failure_that_is_damaged_is_found_and_computed_again(run: Command, own_store: Path) -> None:
+    Path("p.imgql").write_text(PROGRAM + '\nprint "mean" avg(image, image >. 1000000)')
+    first = run("run", "p.imgql")
+    (id,) = ids_of(run, "avg")
+    for body in ("{", "[]", '{"kind": "definite"}', b"\0"):
+        spoil(own_store, id, body)
+        assert (run("store", "verify").status, run("store", "show", id).status) == (1, 0)
+        said = run("run", "p.imgql")
+        assert (said.status, said.out) == (first.status, first.out)
+        assert said.err.endswith(first.err)
+        assert run("store", "verify").status == 0
+    spoil(own_store, id, "{")
+    assert run("store", "verify", "--repair").status == 0
+    assert ids_of(run, "avg") == []
+
+
+def test_what_is_shown_as_data_are_numbers_and_whole_ids(run: Command) -> None:
+    run("run", "p.imgql")
+    (volume,) = ids_of(run, "volume")
+    shown = data(run("store", "show", volume, "--json"))["results"][0]  # type: ignore[index]
+    assert (shown["bytes"], shown["libraries"]["numpy"]) == (8, np.__version__)
+    [near] = shown["arguments"]
+    assert data(run("store", "show", near, "--json"))["results"][0]["operator"] == "near"  # type: ignore[index]
+    assert isinstance(shown["made"], float)
+    text = run("store", "show", volume).out.splitlines()
+    assert [line.split(maxsplit=1)[1] for line in text if line.split()[0] in ("bytes", "arguments")] == [
+        "8 B", near[:12],
+    ]  # fmt: skip
+
+
+def test_an_empty_store_says_so(run: Command, own_store: Path) -> None:
+    run("run", "p.imgql")
+    run("store", "clear", "--yes")
+    assert run("store", "list") == Said(0, f"nothing is stored in {own_store}\n", "")
+
+
+def test_one_pin_ends_and_no_other_even_if_the_process_dies(run: Command, own_store: Path) -> None:
+    run("run", "p.imgql")
+    (volume,), (most,) = ids_of(run, "volume"), ids_of(run, "max")
+    run("store", "pin", volume, most)
+    steps: list[str] = []
+    protocol.observe(steps.append)
+    try:
+        said = run("store", "unpin", most)
+    finally:
+        protocol.observe(None)
+    assert steps.count("row-committed") == 1, "two transactions would lose the others' pins between them"
+    assert said == Said(0, f"{volume[:12]}  by hand\n", "")
+    assert run("store", "unpin", most).err == f"note: {most[:12]} was not pinned by hand\n"
+    assert pinned(run) == {"by hand": [volume]}
+    run("store", "clear", "--yes")
+    own = EmbeddedStorage(own_store)
+    with own:
+        own._write(lambda cursor: cursor.execute("delete from outcomes"))
+    assert run("store", "pin").out == f"{volume[:12]}  by hand, not stored now\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["gc", "--max-bytes", "0"],
+        ["pin", "ID"],
+        ["unpin", "ID"],
+        ["cleanup"],
+        ["clear", "--yes"],
+        ["verify", "--repair"],
+    ],
+)
+def test_a_store_that_cannot_be_changed_says_so(
+    run: Command, own_store: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("run", "p.imgql")
+    arguments = [ids_of(run, "volume")[0] if word == "ID" else word for word in arguments]
+    access = os.access
+    with monkeypatch.context() as patch:  # as for who may not write there; to root nothing is forbidden
+        patch.setattr(os, "access", lambda path, mode: Path(path) != own_store and access(path, mode))
+        said = run("store", *arguments)
+        assert (said.status, said.out) == (1, "")
+        assert said.err == (
+            f"error[store]: the store {own_store} is read only, so that nothing can be changed\n"
+            "  help: `store info`, `list`, `show`, `why` and `verify` only read\n"
+        )
+        assert run("store", "verify").status == 0
+    with monkeypatch.context() as patch:
+
+        def full(*_: object, **__: object) -> NoReturn:
+            raise StoreFull("database or disk is full")
+
+        patch.setattr(Catalogue, "write", full)
+        patch.setattr(EmbeddedStorage, "verify", full)
+        said = run("store", *arguments, "--json")
+        assert (said.status, said.err) == (1, "")
+        assert json.loads(said.out)["errors"][0]["message"] == (
+            f"the store {own_store} could not be changed: database or disk is full"
+        )
+
+
+def test_a_question_that_nobody_answers_is_a_no(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("run", "p.imgql")
+
+    def ended(question: str) -> NoReturn:
+        raise EOFError(question)
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", ended)
+    assert run("store", "clear").err.splitlines()[0] == "error[usage]: nothing was removed"
+    assert ids_of(run, "volume")
+
+
+def test_a_store_of_somebody_else_says_so(run: Command, own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("run", "p.imgql")
+
+    def forbidden(path: Path, **_: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", forbidden)
+        said = run("store", "info")
+    assert said == Said(1, "", f"error[store]: the store {own_store} cannot be looked at: permission denied\n"
+                               "  help: is it yours? another is chosen with --store DIR\n")  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr(Blobs, "remove", lambda _, name: forbidden(Path(name)))
+        said = run("store", "gc", "--max-bytes", "0", "--json")
+    assert (said.status, said.err) == (1, "")
+    assert json.loads(said.out)["errors"][0]["message"].endswith(": permission denied")
+
+
+@pytest.mark.parametrize("arguments", [["gc", "--max-bytes", "0"], ["cleanup"], ["pin", "ID"], ["verify", "--repair"]])
+def test_a_store_that_is_removed_while_a_command_changes_it(
+    run: Command, own_store: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("run", "p.imgql")
+    (id,) = ids_of(run, "volume")
+    spoil(own_store, id, bytes(8))
+    opened = EmbeddedStorage.__enter__
+
+    def opened_and_removed(store: EmbeddedStorage) -> EmbeddedStorage:
+        own_store.rename(own_store.with_name("elsewhere"))
+        return opened(store)
+
+    monkeypatch.setattr(EmbeddedStorage, "__enter__", opened_and_removed)
+    said = run("store", *[id if word == "ID" else word for word in arguments])
+    assert (said.status, said.out) == (1, "")
+    assert f"error[store]: the store {own_store} could not be changed: it was removed meanwhile\n" in said.err

@@ -1,4 +1,4 @@
-"""The package's quick dataclasses are Python's: the same classes made both ways, and compared in all they do."""
+"""Our quick dataclasses and named tuples are Python's: the same made both ways, and compared in all they do."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import pickle
 import re
+import typing
 from types import ModuleType
 from typing import Any
 
@@ -202,3 +203,65 @@ def test_own_methods_are_kept() -> None:
             return "own"
 
     assert (Own(1).x, Own(1) == Own(2), hash(Own(1)), repr(Own(1))) == (2, True, 7, "own")
+
+
+def named(base: Any) -> tuple[Any, Any]:
+    """A named tuple and a class derived from it."""
+
+    class Named(base):
+        """What it is."""
+
+        a: int
+        b: str = "b"
+        c: tuple[int, ...] = ()
+
+        @property
+        def double(self) -> int:
+            return 2 * int(self.a)
+
+    class Derived(Named):
+        __slots__ = ()
+
+        def double_b(self) -> str:
+            return 2 * str(self.b)
+
+    return Named, Derived
+
+
+def told_of_tuples(base: Any, a: int, b: str) -> list[object]:
+    """What named tuples do."""
+    made, derived = named(base)
+    first, second, third = made(a), made(a, b, (1,)), derived(c=(2,), a=a)
+    x, *rest = second
+    return [
+        repr(first), repr(second), repr(third), first.double, third.double_b(), second.b, second[1], x, rest,
+        first == (a, "b", ()), second == made(a, b, (1,)), hash(second) == hash((a, b, (1,))), second < third,
+        first._replace(b=b), repr(third._replace(a=1)), first._asdict(), repr(made._make((1, "2", ()))), made._fields,
+        made._field_defaults, made.__match_args__, made.__bases__, made.__doc__, made.__name__,
+        list(made.__annotations__),
+        hasattr(first, "__dict__"), copy.copy(third) == third, type(copy.deepcopy(third)) is derived,
+        tried(lambda: made()), tried(lambda: made(1, 2, 3, 4)), tried(lambda: made(1, d=2)),
+        tried(lambda: made(1, a=1)), tried(lambda: setattr(first, "a", 2)), tried(lambda: setattr(first, "d", 2)),
+        len(first), isinstance(first, tuple),
+    ]  # fmt: skip
+
+
+@given(a=st.integers(), b=st.text())
+def test_named_tuples_are_pythons(a: int, b: str) -> None:
+    assert told_of_tuples(_dataclass.NamedTuple, a, b) == told_of_tuples(typing.NamedTuple, a, b)
+
+
+class Pair(_dataclass.NamedTuple):
+    x: int
+    y: float = 0.5
+
+
+def test_named_tuples_can_be_pickled_and_refuse_what_pythons_refuse() -> None:
+    assert pickle.loads(pickle.dumps(Pair(1))) == Pair(1, 0.5)  # noqa: S301
+    with pytest.raises(ValueError, match="no fields z"):
+        Pair(1)._replace(z=2)
+    with pytest.raises(TypeError, match="without a default after"):
+
+        class Wrong(_dataclass.NamedTuple):
+            x: int = 0
+            y: int

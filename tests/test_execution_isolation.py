@@ -230,6 +230,20 @@ def appeared(path: Path) -> None:
     raise AssertionError(f"{path} did not appear")
 
 
+def stopped(pid: int) -> bool:
+    """Stops a process and waits until each of its threads has: a signal that ends it is kept for one that stands still,
+    and ends one of which a thread has yet to."""
+    os.kill(pid, signal.SIGSTOP)
+    poll = threading.Event()
+    for _ in range(600):
+        if all(
+            file.read_text().rsplit(")", 1)[1].split()[0] == "T" for file in Path(f"/proc/{pid}/task").glob("*/stat")
+        ):
+            return True
+        poll.wait(0.05)
+    return False
+
+
 PARENT = """
 import sys
 from test_execution_isolation import formula
@@ -267,8 +281,8 @@ def test_a_child_that_outlives_its_parent_keeps_the_claim_until_it_has_ended_too
         parent = subprocess.Popen([sys.executable, "-c", PARENT, "sleep", str(path), str(directory)], env=env)
         appeared(path)
         pid = int(path.read_text())
-        os.kill(pid, signal.SIGSTOP)
         try:
+            assert stopped(pid)
             parent.kill()
             parent.wait()
             assert storage.claim(goal.id) is None

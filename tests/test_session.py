@@ -84,10 +84,10 @@ def test_what_fails_while_computing_is_raised_when_the_rest_is_done() -> None:
 
 
 def test_a_plan_knows_what_planning_itself_put_in_and_stored(tmp_path: Path) -> None:
-    """The histograms around each voxel are not written in the program, and serve another mask."""
+    """The pass for both extremes is not written in the program, and serves another mask."""
     text = 'load scan = "a.nii.gz"\nlet k = 60\nlet image = intensity(scan)\n'
-    text += 'print "n" volume(crossCorrelation(3, image, image, image >. k, 0, 32000, 20) >. 0.5)'
-    large = np.arange(64**3, dtype=np.int32).reshape(64, 64, 64)  # so that storing the histograms pays
+    text += 'print "n" volume(image >. k) .+. (max(image) .-. min(image))'
+    large = np.arange(96**3, dtype=np.int32).reshape(96, 96, 96)  # so that storing two numbers pays
     nibabel.save(nibabel.Nifti1Image(large, np.eye(4)), "a.nii.gz")
     with vx.Session(store=tmp_path / "store") as session:
         program = session.program(text)
@@ -98,10 +98,10 @@ def test_a_plan_knows_what_planning_itself_put_in_and_stored(tmp_path: Path) -> 
             """For each task that is to be computed."""
             return {each.formula.label: each.why for each in Run(prepared, prepared.bind()).why()}
 
-        assert (why()["windows"], why()["crossCorrelation"]) == (PLANNED, NEW)
+        assert (why()["extremes"], why()["volume"]) == (PLANNED, NEW)
         program.run(k=60)
-        assert why()["crossCorrelation"].startswith("70, was 60")
-        assert "windows" not in why()
+        assert why()["volume"].startswith("70, was 60")
+        assert "extremes" not in why()
 
 
 def test_a_session_ends_with_its_block() -> None:

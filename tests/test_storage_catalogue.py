@@ -6,21 +6,28 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread, current_thread
 
 import apsw
 import pytest
+from tests.storage_peer import Peer
 
 from voxlogica.storage import StoreFull, catalogue, protocol
 from voxlogica.storage.conformance import MADE, opened, task
 from voxlogica.storage.embedded import EmbeddedStorage
-from voxlogica.storage.locks import Gate
+from voxlogica.storage.locks import Gate, flock_owner
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[EmbeddedStorage]:
     with EmbeddedStorage(tmp_path / "store") as store:
         yield store
+
+
+@pytest.fixture
+def short_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log counts as long at 100 kB; to be used before the store is opened."""
+    monkeypatch.setattr(catalogue, "WAL", 100_000)
 
 
 @pytest.fixture
@@ -66,6 +73,25 @@ def test_who_comes_right_back_does_not_overtake_who_is_asleep(store: EmbeddedSto
         assert order == ["second", "first"]
     first.close()
     second.close()
+
+
+def test_who_has_waited_for_the_gate_gives_way_afterwards(store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch):
+    """Else it comes back before those it has woken have a processor, and overtakes them."""
+    ways = list[Thread]()
+    monkeypatch.setattr("voxlogica.storage.locks.os.sched_yield", lambda: ways.append(current_thread()))
+    store.offer(task("alone"), 1.0, MADE)
+    assert not ways
+    writer = Thread(target=store.offer, args=(task("late"), 1.0, MADE))
+    gate = another(store)
+    with gate:
+        writer.start()
+        until_asleep_at_the_gate(store, 1)
+    writer.join()
+    gate.close()
+    assert ways.count(writer) == 1
+    ways.clear()
+    store.offer(task("alone again"), 1.0, MADE)
+    assert not ways
 
 
 def crowd(store: EmbeddedStorage, actions: list[Callable[[], object]]) -> None:
@@ -120,13 +146,71 @@ def test_of_a_batch_that_fails_no_row_is_stored_and_everybody_is_told(
     assert opened(store.lookup(task("0"))) == 0.0
 
 
-def test_a_long_log_is_copied_into_the_database_and_begun_anew(
-    store: EmbeddedStorage, steps: list[str], monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(catalogue, "WAL", 200_000)
+def until_copied(store: EmbeddedStorage) -> None:
+    """Waits for the copying of the log that is under way, if any."""
+    copier = store._catalogue._copier
+    assert copier is not None
+    with copier._busy:
+        pass
+
+
+@pytest.mark.usefixtures("short_log")
+def test_a_long_log_is_copied_into_the_database_and_begun_anew(store: EmbeddedStorage, steps: list[str]):
     log = store.directory / "catalog.db-wal"
     for number in range(400):
         store.offer(task(str(number)), bytes(2000), MADE)
-        assert log.stat().st_size < 300_000
+        until_copied(store)
+        assert log.stat().st_size < 150_000
     assert steps.count("checkpointed") >= 3
     assert store.stats().outcomes == 400
+
+
+@pytest.mark.usefixtures("short_log")
+def test_nobody_waits_while_the_log_is_copied(store: EmbeddedStorage):
+    began, go_on = Event(), Event()
+
+    def copying(label: str) -> None:
+        if label == "checkpointed":
+            began.set()
+            assert go_on.wait(60)
+
+    protocol.observe(copying)
+    try:
+        written = 0
+        while not began.is_set():
+            store.offer(task(str(written)), bytes(2000), MADE)
+            written += 1
+        with Peer(store.directory) as peer:
+            assert peer.ask("offer other 1") == "offered"
+        store.offer(task("mine"), bytes(2000), MADE)
+        assert not go_on.is_set()
+    finally:
+        protocol.observe(None)
+        go_on.set()
+    assert store.stats().outcomes == written + 2
+
+
+@pytest.mark.usefixtures("short_log")
+def test_the_end_of_a_log_that_only_grows_is_copied_in_the_gate(store: EmbeddedStorage):
+    """Here somebody reads what was there at the beginning, so that the log cannot be begun anew."""
+    gate, passes = store.directory / "write.lock", list[tuple[int, bool]]()
+    log = store.directory / "catalog.db-wal"
+
+    def copying(label: str) -> None:
+        if label == "checkpointed":
+            passes.append((log.stat().st_size // 100_000, flock_owner(gate) is not None))
+
+    store.offer(task("first"), 1.0, MADE)
+    reader = apsw.Connection(str(store.directory / "catalog.db"))
+    rows = reader.execute("select id from outcomes union all select id from outcomes")
+    next(rows)
+    protocol.observe(copying)
+    try:
+        for number in range(400):
+            store.offer(task(str(number)), bytes(2000), MADE)
+            until_copied(store)
+    finally:
+        protocol.observe(None)
+        reader.close(True)
+    assert {inside for length, inside in passes if length < 4} == {False}
+    assert {inside for length, inside in passes if length > 4} == {False, True}

@@ -1,10 +1,10 @@
-"""Python's dataclasses, made quickly: the same classes, for the use this package makes of them.
+"""Python's dataclasses and named tuples, made quickly: the same classes, for the use this package makes of them.
 
 `dataclasses` compiles six methods for each class when a module is imported, 0.3 ms each, and imports `inspect` to do
 so: for our 80 classes that was more than a quarter of the time of a short run (docs/design.md). Here only `__init__` is
 compiled, when it is first asked for, and the other methods are closures. What is left out (`ClassVar`, `InitVar`,
-`KW_ONLY`) is refused when the class is made. Type checkers see Python's own; tests/test_dataclass.py holds the two
-beside each other.
+`KW_ONLY`) is refused when the class is made. It is the same with the `__new__` of named tuples, of which there are a
+hundred. Type checkers see Python's own; tests/test_dataclass.py holds the two beside each other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ _FIELDS = "__record_fields__"
 
 if TYPE_CHECKING:
     from dataclasses import asdict, dataclass, field, replace
+    from typing import NamedTuple
 else:
+    from _collections import _tuplegetter
     from operator import attrgetter
     from types import MemberDescriptorType
 
@@ -192,6 +194,56 @@ else:
     def _refuse_to_delete(self, name):
         raise AttributeError(f"cannot delete field {name!r}")
 
+    class _Naming(type):
+        """Makes a tuple with names of a class that says it is one."""
+
+        def __new__(meta, name, bases, body):
+            if not bases:
+                return super().__new__(meta, name, bases, body)
+            fields = tuple(body.get("__annotations__", ()))
+            defaults = {field: body.pop(field) for field in fields if field in body}
+            if tuple(defaults) != fields[len(fields) - len(defaults) :]:
+                raise TypeError(f"{name} has a field without a default after one with a default")
+            body |= {field: _tuplegetter(place, None) for place, field in enumerate(fields)}
+            body |= {"__slots__": (), "_fields": fields, "_field_defaults": defaults, "__match_args__": fields}
+            body |= {"__new__": _compile_new, "__repr__": _repr_fields, "__getnewargs__": _as_tuple}
+            body |= {
+                "_make": _made_of,
+                "_replace": _replaced,
+                "_asdict": lambda self: dict(zip(fields, self, strict=True)),
+            }
+            return type(name, (tuple,), body)
+
+    class NamedTuple(metaclass=_Naming):
+        """The base of named tuples, which are tuples alone: no class made has it as a base."""
+
+    def _compile_new(cls, *values, **named):
+        """The `__new__` of a class until it is first called: compiles the one that then stands in its place."""
+        owner = next(base for base in cls.__mro__ if "_fields" in base.__dict__)
+        names = {f"_default_{name}": value for name, value in owner._field_defaults.items()} | {"_new": tuple.__new__}
+        parameters = [f"{name}=_default_{name}" if f"_default_{name}" in names else name for name in owner._fields]
+        listed = "".join([f"{name}, " for name in owner._fields])
+        exec(f"def __new__({', '.join(['_cls', *parameters])}):\n return _new(_cls, ({listed}))", names)
+        owner.__new__ = staticmethod(names["__new__"])
+        return owner.__new__(cls, *values, **named)
+
+    def _repr_fields(self):
+        shown = [f"{name}={value!r}" for name, value in zip(self._fields, self, strict=True)]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _as_tuple(self):
+        return tuple(self)
+
+    @classmethod
+    def _made_of(cls, values):
+        return cls(*values)
+
+    def _replaced(self, /, **changes):
+        made = [changes.pop(name, value) for name, value in zip(self._fields, self, strict=True)]
+        if changes:
+            raise ValueError(f"{type(self).__name__} has no fields {', '.join(changes)}")
+        return tuple.__new__(type(self), made)
+
     def _set_state(self, state):
         """`object.__getstate__` gives what is in `__dict__`, if there is one, and in slots."""
         for part in state:
@@ -205,4 +257,4 @@ def annotations_of(cls: object) -> Mapping[str, object] | None:
     return {name: each.type for name, each in fields.items()} if isinstance(cls, type) and fields else None
 
 
-__all__ = ["annotations_of", "asdict", "dataclass", "field", "replace"]
+__all__ = ["NamedTuple", "annotations_of", "asdict", "dataclass", "field", "replace"]

@@ -15,10 +15,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from typing import NamedTuple
 from unicodedata import combining, east_asian_width
 
-from voxlogica._dataclass import dataclass
+from voxlogica._dataclass import NamedTuple, dataclass
 
 
 def close_matches(word: str, words: Iterable[str], cutoff: float = 0.6) -> list[str]:

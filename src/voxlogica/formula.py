@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from types import MappingProxyType
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from voxlogica import identity
-from voxlogica._dataclass import dataclass
+from voxlogica._dataclass import NamedTuple, dataclass
 from voxlogica.errors import Frame, Span
 from voxlogica.identity import Id, Plain
 from voxlogica.values import Space, Value

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from voxlogica._dataclass import dataclass
+from voxlogica._dataclass import NamedTuple, dataclass
 from voxlogica.check.names import Free, Function, Grids, Instance, Kind, Problem, known
 from voxlogica.check.spaces import Place, Spaces
 from voxlogica.errors import Diagnostic, Span
@@ -112,6 +112,8 @@ class Body:
 
     def local(self, name: str) -> Operand | None:
         """What a name means that a parameter or a binder has given a meaning, here or around."""
+        if self.around is None and name not in self.locals:
+            return self.parameters.get(name)
         inside: list[Body] = []
         here: Body | None = self
         while here is not None:

@@ -1,15 +1,14 @@
 """Expressions to code: names, arities, types and grids; what is wrong is noted, and checking goes on.
 
 Nothing here is bounded by the Python stack: expressions are walked with a stack of our own, and what a body needs of
-other bodies is requested from `Checker._run`.
+other bodies is requested from `Checker.run`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from voxlogica._dataclass import replace
+from voxlogica._dataclass import NamedTuple, replace
 from voxlogica.check import messages, sequences
 from voxlogica.check.bodies import BAD, Body, Checking, Operand, Request, join_grids, type_of
 from voxlogica.check.families import apply_family, on_grid_of
@@ -64,12 +63,30 @@ class _Begun(NamedTuple):
     parts: int
 
 
+_DEEP = 20
+
+
 class Expressions(Meanings):
     """Checks expressions in a scope."""
 
     def __init__(self, scope: Scope, definitions: Definitions) -> None:
         super().__init__(scope, definitions)
         self.compared = 0  # unknown names that were compared with all others, to find what was perhaps meant
+
+    def at_once(self, body: Body, node: Expression, around: Sequence[_Begun] = ()) -> Operand:
+        """Checks an expression of the main code, as `expression` does, to which what is deep or uncommon is left.
+
+        Most of a large program is operators over names, which take a tenth less without generators and a stack.
+        """
+        if isinstance(node, Name):
+            return self.name(body, node, around)
+        if isinstance(node, Number):
+            return self.literal(body, node)
+        if not isinstance(node, Call) or node.name == "map" or len(around) == _DEEP:
+            return self.definitions.run(self.expression(body, node))
+        inside = (*around, _Begun(node, len(node.arguments)))
+        given = [self.at_once(body, each, inside) for each in node.arguments]
+        return self.again(body, node, given) or self.definitions.run(self.compound(body, node, given))
 
     def expression(self, body: Body, expression: Expression) -> Checking:
         """Checks an expression, its parts first."""

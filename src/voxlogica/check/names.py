@@ -8,9 +8,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from voxlogica._dataclass import dataclass, field
+from voxlogica._dataclass import NamedTuple, dataclass, field
 from voxlogica.check.spaces import Place
 from voxlogica.errors import Diagnostic, Span
 from voxlogica.formula import Operator, Type, signature

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
-from voxlogica._dataclass import dataclass
+from voxlogica._dataclass import NamedTuple, dataclass
 from voxlogica.check.names import Free
 from voxlogica.check.spaces import Place
 from voxlogica.check.strings import StringName

@@ -7,8 +7,7 @@ error about two grids points at, and all that who calls a function needs to know
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from voxlogica._dataclass import NamedTuple
 from voxlogica.errors import Frame, Span
 
 

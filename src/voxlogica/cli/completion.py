@@ -6,8 +6,8 @@ It completes commands; after a command its options when a word begins with `-`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
+from voxlogica._dataclass import NamedTuple
 from voxlogica.cli.arguments import COMMANDS, Options
 from voxlogica.cli.parsing import described, parser_of
 from voxlogica.errors import ProgramError

@@ -34,12 +34,12 @@ def run(options: Options) -> int:
             complain(said, options.quiet)
         shown = not (options.quiet or options.json)
         with Progress(program.source.name, len(program.goals), opened.jobs, shown) as progress:
-            bound = prepared.bind()
-            if not options.json:
-                complain(bound.warnings, options.quiet)
-            said += bound.warnings
             effort = Effort(options.timeout, options.task_timeout, options.retry_failed)
-            running = Run(prepared, bound, effort)
+            running = Run(prepared, prepared.bind(), effort) if options.dry_run else prepared.begin(effort)
+            warnings = running.bound.warnings
+            if not options.json:
+                complain(warnings, options.quiet)
+            said += warnings
             if options.why or options.dry_run:
                 progress.pause()
                 from voxlogica.cli.forecast import explain

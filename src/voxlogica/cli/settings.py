@@ -11,9 +11,9 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from voxlogica._dataclass import replace
+from voxlogica._dataclass import NamedTuple, replace
 from voxlogica.cli.readers import choice, count, directories, millimetres, seconds, size, yes
 from voxlogica.errors import Diagnostic, ProgramError, Source, Span, close_matches, reason_of
 

@@ -17,9 +17,10 @@ from functools import cached_property
 from itertools import count
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from voxlogica import storage
+from voxlogica._dataclass import NamedTuple
 from voxlogica.execution import inside
 from voxlogica.execution.alarms import Alarms
 from voxlogica.execution.limits import processors
@@ -178,6 +179,7 @@ class Workers:
         self._grown: dict[Id, _Grown] = {}
         self._claims: dict[Id, storage.Claim] = {}
         self._deaths: dict[Id, int] = {}
+        self.behind: set[Id] = set()  # claims of processes that compute what is asked for here
         self._boxes: dict[RunId, SimpleQueue[Post]] = {}
         self._posted: deque[Input] = deque()
         self._signals: SimpleQueue[str] = SimpleQueue()  # what the desk waits on
@@ -413,8 +415,18 @@ class Workers:
         except StoreFull:
             return Granted(order.number, claimed=False)
         if order.looks and isinstance(answer, (Busy, Granted)) and self._lasting is not None:
-            return answer._replace(crowded=self._lasting.elsewhere() >= processors())
+            return answer._replace(
+                crowded=self._lasting.elsewhere() >= processors() or any(map(self._held, self.behind))
+            )
         return answer
+
+    def _held(self, id: Id) -> bool:
+        """Whether somebody has a claim now."""
+        try:
+            self._backend.wait_for_completion(id, 0)
+        except TimeoutError:
+            return True
+        return False
 
     def _wait(self, order: Wait, _: _Hand) -> Answer:
         id = order.formula.id

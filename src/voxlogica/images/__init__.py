@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
 from voxlogica import identity
+from voxlogica._dataclass import NamedTuple
 from voxlogica.errors import Refusal
 from voxlogica.formula import Leaf
 from voxlogica.images import dicom, files, nifti, pictures, volumes

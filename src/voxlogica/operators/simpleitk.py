@@ -14,9 +14,9 @@ from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
-from voxlogica._dataclass import replace
+from voxlogica._dataclass import NamedTuple, replace
 from voxlogica.errors import Refusal
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Operator, Type, sequence
 from voxlogica.operators.families import Family

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from voxlogica._dataclass import replace
+from voxlogica._dataclass import NamedTuple, replace
 from voxlogica.formula import IMAGE, MODEL, NUMBER, Operator, Type
 from voxlogica.operators.sequences import share_of
 from voxlogica.values import Image, Model, Space, Value

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext
 from types import MappingProxyType
-from typing import NamedTuple
 
 from voxlogica._collector import collector_paused
-from voxlogica._dataclass import dataclass, field
+from voxlogica._dataclass import NamedTuple, dataclass, field
 from voxlogica.formula import BYTES, MASK, MODEL, Formula
 from voxlogica.identity import Id
 from voxlogica.plan.rules import Chosen, rewrite

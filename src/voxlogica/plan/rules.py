@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
+from voxlogica._dataclass import NamedTuple
 from voxlogica.formula import IMAGE, Formula, Formulas, Operator
 from voxlogica.identity import Id
 from voxlogica.operators import operators

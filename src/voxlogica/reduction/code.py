@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from voxlogica._dataclass import dataclass, field
+from voxlogica._dataclass import NamedTuple, dataclass, field
 from voxlogica.errors import Span
 from voxlogica.formula import Operator, Type
 

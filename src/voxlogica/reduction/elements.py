@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
+from voxlogica._dataclass import NamedTuple
 from voxlogica.formula import Formula, Origin
 from voxlogica.values import Space
 

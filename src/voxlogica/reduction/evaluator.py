@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from voxlogica._collector import collector_paused
+from voxlogica._dataclass import NamedTuple
 from voxlogica.errors import Refusal, Span
 from voxlogica.formula import (
     NOTHING,

@@ -115,7 +115,7 @@ class Session:
             library_path = [each for each in os.environ.get("VOXLOGICA_LIBRARY_PATH", "").split(os.pathsep) if each]
         self.library_path = tuple([Path(each).expanduser() for each in library_path])
         self._closed = self._late = False
-        self._cold = "numpy" not in sys.modules
+        self.cold = "numpy" not in sys.modules
         self._store, self._storage, self._memory, self._tell = store, storage, memory, tell
         self._own: EmbeddedStorage | None = None
         self._engine: ExecutionEngine | None = None
@@ -150,7 +150,7 @@ class Session:
             if self._closed:
                 raise RuntimeError("the session is closed")
             if self._engine is None:
-                self._engine = ExecutionEngine(self._opened(), jobs=self.jobs, memory=self._memory, cold=self._cold)
+                self._engine = ExecutionEngine(self._opened(), jobs=self.jobs, memory=self._memory, cold=self.cold)
             return self._engine
 
     def load(self, path: str | Path, *, dialect: int | None = None, search: Sequence[Path] = ()) -> Program:
@@ -357,7 +357,7 @@ class Program:
     ) -> Run:
         options = Options(Path(output_dir) if output_dir is not None else None, grid_tolerance, jobs=self.session.jobs)
         prepared = self.settle((), options, save=save)
-        run = Run(prepared, prepared.bind(), effort)
+        run = prepared.begin(effort)
         watcher = _Told(progress) if progress is not None else None
         errors = [each.diagnostic for each in run.happenings(watcher) if isinstance(each, Trouble)]
         errors = [diagnostic for diagnostic in errors if diagnostic.severity == "error"]

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from voxlogica import images
-from voxlogica._dataclass import dataclass, field, replace
+from voxlogica._dataclass import NamedTuple, dataclass, field, replace
 from voxlogica.check import Checked
 from voxlogica.check.result import GoalSlot, InputSlot, Together
 from voxlogica.errors import Diagnostic, InputError, Mark, ProgramError, Refusal, Span
@@ -235,12 +234,13 @@ def _leaves(
 
 def _bound(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[str, Leaf | Refusal]:
     """What becomes of each file. Those that are not known one process reads through, and the others then know them."""
-    answers = {path: _bind(memo, path) for path in paths if images.remembered(path, memo)}
-    rest = [path for path in paths if path not in answers]
-    if rest:
-        with memo.reading(rest) if memo else nullcontext():
-            answers |= _read(rest, memo, jobs)
-    return answers
+    answers: dict[str, Leaf | Refusal] = {}
+    rest = paths
+    while True:
+        answers |= {path: _bind(memo, path) for path in rest if images.remembered(path, memo)}
+        rest = [path for path in rest if path not in answers]
+        if not rest or memo is None or memo.reading(rest):
+            return {**answers, **_read(rest, memo, jobs)}
 
 
 def _read(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[str, Leaf | Refusal]:

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from voxlogica.errors import Diagnostic, ProgramError, render
-from voxlogica.session import Options, Program, Run, Trouble, default_session, raised
+from voxlogica.session import Options, Program, Trouble, default_session, raised
 
 USAGE = "%%imgql [VARIABLE] [NAME=VALUE]…   the run goes into the variable; an input's value is a variable or a path"
 
@@ -40,7 +40,7 @@ def _imgql(shell: Shell, line: str, cell: str) -> None:
     program = default_session().program(cell, name="cell")
     _say(program.warnings)
     prepared = _given(program, settings, shell.user_ns).settle((), Options(jobs=program.session.jobs))
-    run = Run(prepared, prepared.bind())
+    run = prepared.begin()
     troubles = [each.diagnostic for each in run.happenings() if isinstance(each, Trouble)]
     import_module("IPython.display").display(run)
     shell.user_ns.update(dict.fromkeys(variables, run))

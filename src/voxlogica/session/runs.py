@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from voxlogica import identity
 from voxlogica._dataclass import replace
 from voxlogica.errors import ComputationError, Diagnostic, InternalError, MachineError, Refusal, VoxLogicAError
 from voxlogica.execution.engine import Broken, Finished, find_operator
+from voxlogica.execution.limits import processors
 from voxlogica.execution.planning import foreseen
 from voxlogica.formula import MASK, Formula, Leaf
+from voxlogica.identity import Id
+from voxlogica.images.memo import Memo
 from voxlogica.plan import Workplan
 from voxlogica.session.binding import Bound, Options, Shared, bind, digests_of, outputs
 from voxlogica.session.running import EFFORT, Effort, Happening, Printed, Saved, Watcher, goals, happenings, provenance
 from voxlogica.session.settings import Settings
 from voxlogica.session.volumes import Image, Model, Shown, shown
+from voxlogica.storage import Claim
 from voxlogica.values import Mask, Printable, Space
 
 if TYPE_CHECKING:
     from voxlogica.session import Program
+    from voxlogica.session.store import Files
     from voxlogica.session.why import Reason
+
+
+PATIENCE = 3.0
+"""Seconds that a run sleeps behind an equal one of another process; after that it waits for each task."""
 
 
 def raised(diagnostics: Sequence[Diagnostic]) -> VoxLogicAError | ExceptionGroup[VoxLogicAError]:
@@ -56,13 +67,29 @@ class Prepared:
 
         Runs of one program on the same files may share what is known of them.
         """
-        session = self.program.session
-        memo = None
-        if session.records is not None:
-            from voxlogica.session.store import Files
+        with self._files() as memo:
+            return self._bound(memo, shared or Shared())
 
-            memo = Files(session.records, session.storage)
-        shared = shared or Shared()
+    def begin(self, effort: Effort = EFFORT) -> Run:
+        """The run, bound, for computing its goals. Raises `InputError`.
+
+        Who had to read the files through is the first who may compute: he has his turn before others recall them.
+        """
+        with self._files() as memo:
+            run = Run(self, self._bound(memo, Shared()), effort)
+            if memo is not None and memo.new:
+                run.take_turn()
+            return run
+
+    def _files(self) -> Files | nullcontext[None]:
+        session = self.program.session
+        if session.records is None:
+            return nullcontext()
+        from voxlogica.session.store import Files
+
+        return Files(session.records, session.storage)
+
+    def _bound(self, memo: Memo | None, shared: Shared) -> Bound:
         shared.files.update(self.program.held)
         return bind(self.program.checked, self.settings, self.options, self.outputs, memo, shared)
 
@@ -78,6 +105,8 @@ class Run:
         self.printed: dict[str, Printable] = {}
         self.saved: list[Path] = []
         self.number: int | None = None
+        self._turn: Claim | None = None
+        self._behind: Id | None = None  # the claim of who has our turn
 
     def __repr__(self) -> str:
         return f"<Run of {self.program.source.name}: {self.printed}, saved {[str(path) for path in self.saved]}>"
@@ -89,16 +118,35 @@ class Run:
 
     def happenings(self, watcher: Watcher | None = None) -> Iterator[Happening]:
         """Computes the goals; yields what happens, as it does."""
-        self._note()
-        program = self.program
-        for each in happenings(self.goals, program.session.engine, watcher, self.effort):
-            if isinstance(each, Printed):
-                self.printed[each.label] = each.value
-            elif isinstance(each, Saved):
-                self.saved.append(each.path)
-            else:
-                program.session.note(each)
-            yield each
+        session = self.program.session
+        hurried = self.effort.timeout is not None or self.effort.token is not None  # of which only the engine knows
+        self.take_turn(PATIENCE if session.cold and not hurried else 0.0)
+        with self._turn or nullcontext():
+            self._note()
+            for each in happenings(self.goals, session.engine, watcher, self.effort, self._behind):
+                if isinstance(each, Printed):
+                    self.printed[each.label] = each.value
+                elif isinstance(each, Saved):
+                    self.saved.append(each.path)
+                else:
+                    session.note(each)
+                yield each
+
+    def take_turn(self, patience: float = 0.0) -> None:
+        """Becomes the one of equal runs that computes, as `stores.turn` says.
+
+        Who leaves processors unused does not: others are to help him.
+        """
+        session = self.program.session
+        if self._turn is None and session.records is not None and session.jobs >= processors():
+            from voxlogica.session import store as stores
+
+            ids = sorted({each.id for each in self.wanted if each.operator is not None or each.file is not None})
+            id = identity.turn(ids)
+            try:
+                self._turn, self._behind = stores.turn(session.storage, id, ids, patience), None
+            except TimeoutError:
+                self._behind = id
 
     @cached_property
     def names(self) -> Mapping[str, Formula]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from secrets import token_hex
 from threading import Thread
 
 from voxlogica.identity import Id
@@ -24,7 +23,7 @@ _BESIDE = 1 << 20  # bytes from which the digest is taken by a second thread whi
 
 def fresh() -> str:
     """A suffix nobody else has."""
-    return token_hex(6)
+    return os.urandom(6).hex()
 
 
 def name_of(id: Id, suffix: str) -> str:

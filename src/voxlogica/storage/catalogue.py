@@ -1,12 +1,14 @@
 """The catalogue: a SQLite database in WAL mode, written by one process at a time, read by all.
 
-Every write, every checkpoint and the close go through the gate; the first thread to come commits for all that wait.
-Reads are single statements, fetched to the end, so that no snapshot outlives a wait. Nothing else in the process may
-open the database files: closing such a descriptor would drop SQLite's own locks.
+Every write and the close go through the gate; the first thread to come commits for all that wait. A log that has grown
+long is copied into the database beside them. Reads are single statements, fetched to the end, so that no snapshot
+outlives a wait. Nothing else in the process may open the database files: closing such a descriptor would drop SQLite's
+own locks.
 """
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
 import re
@@ -30,7 +32,9 @@ BATCH = 256
 """Rows one thread commits at most for all that wait: about 5 ms in the gate."""
 
 WAL = 16 << 20
-"""Bytes the write-ahead log may have before it is copied into the database."""
+"""Bytes by which the write-ahead log grows before it is copied into the database."""
+
+_LONG = 4  # times `WAL`: then its end is copied in the gate
 
 CHUNK = 500
 """Ids asked for in one statement."""
@@ -57,6 +61,55 @@ class _Request:
         self.turn.acquire()
 
 
+class _Copier:
+    """Copies the write-ahead log into the database beside the writers, none of which waits for the disk: a thread and a
+    connection of their own, outside the gate (20 ms inside it, for which all others waited, was the worst of writing).
+
+    SQLite begins the log anew when all of it has been copied. Where nobody ever pauses something is always added
+    meanwhile: of a log that has become long the end, a few ms, is copied in the gate.
+    """
+
+    def __init__(self, path: Path, gate: Gate) -> None:
+        self._path, self._gate = path, gate
+        self._busy = Lock()
+        self._copied = 0  # how long the log was when it was last copied
+        self.connection: apsw.Connection | None = None
+
+    def grown(self, size: int) -> None:
+        """Has a log that is so long copied, if it has grown enough; waits for nothing."""
+        if size < self._copied:  # begun anew
+            self._copied = 0
+        if size - self._copied > WAL and self._busy.acquire(blocking=False):
+            self._copied = size
+            try:
+                _thread.start_new_thread(self._copy, (size > _LONG * WAL,))
+            except RuntimeError:  # no more threads, or the interpreter is at its end
+                self._busy.release()
+
+    def _copy(self, long: bool) -> None:
+        try:
+            with suppress(apsw.Error, OSError, Replaced):  # another process is at it, or the next will be
+                if self.connection is None:
+                    self.connection = _connection(self._path, apsw.SQLITE_OPEN_READWRITE)
+                    self.connection.execute("pragma synchronous = normal")
+                self._pass(self.connection)
+                if long:
+                    with self._gate:
+                        self._pass(self.connection)
+        finally:
+            self._busy.release()
+
+    def _pass(self, connection: apsw.Connection) -> None:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        step("checkpointed")
+
+    def close(self) -> None:
+        """Waits for the copying that is under way; there is no other."""
+        self._busy.acquire()
+        if self.connection is not None:
+            self.connection.close()
+
+
 class Catalogue:
     """The database of one store, as one process has it open."""
 
@@ -66,6 +119,7 @@ class Catalogue:
         self._wal = directory / "catalog.db-wal"
         self._log = os.fspath(self._wal)
         self._gate = gate
+        self._copier = None if gate is None else _Copier(self.path, gate)
         self._using = Lock()  # one connection: what was just written is still in its cache when it is read
         self._queueing = Lock()
         self._queue: list[_Request] = []
@@ -251,9 +305,8 @@ class Catalogue:
         with self._using:
             self._transact(batch)
             step("row-committed")
-            if log.st_size > WAL:
-                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                step("checkpointed")
+        assert self._copier is not None
+        self._copier.grown(log.st_size)
 
     def _transact(self, batch: list[_Request]) -> None:
         durable = any(request.durable for request in batch)
@@ -283,17 +336,20 @@ class Catalogue:
 
     def close(self) -> None:
         """Closes it, in the gate: the last to close copies the log into the database."""
+        if self._copier is not None:
+            self._copier.close()
         with suppress(Replaced), self._gate or nullcontext(), self._using:
             self._connection.close()
         with self._using:
             self._connection.close()  # where the gate is gone
 
     def abandon(self) -> None:
-        """In a forked child: the connection is the parent's, and not even freeing it is allowed."""
+        """In a forked child: the connections are the parent's, and not even freeing them is allowed."""
         import ctypes  # only who is forked pays for it
 
         self._abandoned = True
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
+        for connection in (self._connection, self._copier and self._copier.connection):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
 _OTHER_STORE = "make it accessible, choose another store with --store, or run with --no-store"

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from threading import Lock, Thread
-from typing import NamedTuple
 
+from voxlogica._dataclass import NamedTuple
 from voxlogica.errors import MachineError
 from voxlogica.storage.interface import Claim, Failed, Outcome, StorageBackend, TaskId
 from voxlogica.storage.locks import Lockable, Locks, Replaced, byte_of
@@ -223,14 +223,16 @@ class Claims:
                 waiter.turn.release()
             elif timeout != 0:
                 self._help(entry)
+        over = False
         try:
-            in_time = waiter.wait(timeout)
+            waiter.wait(timeout)
         finally:
-            if not entry.over:
-                with self._mutex:
+            with self._mutex:
+                over = entry.over
+                if not over:
                     entry.waiting.remove(waiter)
-                    self._leave(entry)
-        if not in_time and not entry.over:
+                    self._leave(entry)  # which may end the entry, though not what it waits for
+        if not over:
             raise TimeoutError(f"task {id.hex()[:10]} was not finished after {timeout} s")
         return entry.answer()
 

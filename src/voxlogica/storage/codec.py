@@ -27,10 +27,11 @@ import struct
 import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 from zlib import crc32
 
 from voxlogica import identity
+from voxlogica._dataclass import NamedTuple
 from voxlogica.identity import Plain
 from voxlogica.values import Image, Labels, Mask, Model, Record, Space, Value
 

@@ -19,6 +19,7 @@ import apsw
 
 from voxlogica._dataclass import dataclass
 from voxlogica.identity import Id
+from voxlogica.storage import outcomes as table
 from voxlogica.storage.blobs import Blobs, name_of
 from voxlogica.storage.catalogue import Catalogue
 from voxlogica.storage.codec import checksum, digest
@@ -52,7 +53,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a verification found: how much it read, what is wrong, whether that was removed."""
+    """What a verification found: how many results it read, and failures beside; what is wrong; if that was removed."""
 
     outcomes: int
     bytes: int
@@ -256,10 +257,13 @@ def verify(catalogue: Catalogue, blobs: Blobs, delete: Callable[[Iterable[tuple[
     problems: list[tuple[Problem, str]] = []
     outcomes = bytes = 0
     last = b""
-    sql = """select id, suffix, form, body, size, digest from outcomes
-        where kind = 0 and id > ? order by id limit 500"""
+    sql = "select id, kind, suffix, form, body, size, digest from outcomes where id > ? order by id limit 500"
     while rows := catalogue.read(sql, (last,)):
-        for id, suffix, form, body, size, expected in rows:
+        for id, kind, suffix, form, body, size, expected in rows:
+            if kind:
+                if table.error_of((suffix, form, body, expected, 0)) is None:
+                    problems.append((Problem(Id(id), "differs from its digest"), suffix))
+                continue
             outcomes += 1
             bytes += size
             what = ""

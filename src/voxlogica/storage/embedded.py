@@ -49,7 +49,7 @@ from voxlogica.storage.listing import Listing
 from voxlogica.storage.live import Live, Process
 from voxlogica.storage.locks import ALL, Gate, Replaced, byte_of, close_registered, forget_in_child, forked
 from voxlogica.storage.protocol import step
-from voxlogica.storage.records import Records, failure_from_json
+from voxlogica.storage.records import Records
 from voxlogica.values import Value
 
 Durability: TypeAlias = Literal["none", "goals", "all"]
@@ -179,6 +179,11 @@ class EmbeddedStorage:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def writable(self) -> bool:
+        """Whether this process may change it."""
+        return self._writable
+
     def close(self) -> None:
         """Lets all claims go, wakes all who wait, and closes the catalogue. References that were looked up end too."""
         self._closed = self._idle = True
@@ -205,8 +210,12 @@ class EmbeddedStorage:
         """The outcomes there are for these ids."""
         if self._idle and not self._is_open():
             return {}
-        rows = self._catalogue.read_for(outcomes.LOOK_MANY, list(ids))
-        return {row[0]: self._outcome(row[0], row[1:]) for row in rows}
+        found: dict[TaskId, Outcome] = {}
+        for row in self._catalogue.read_for(outcomes.LOOK_MANY, list(ids)):
+            outcome = self._outcome(row[0], row[1:])
+            if outcome is not None:
+                found[row[0]] = outcome
+        return found
 
     def provenance(self, id: TaskId) -> Provenance | None:
         """How a stored value was made."""
@@ -219,16 +228,21 @@ class EmbeddedStorage:
             raise RuntimeError("the store is closed")
         return not self._lost
 
-    def _outcome(self, id: TaskId, row: Row) -> Outcome:
-        if row[1] in outcomes.KINDS:
-            return Failed(failure_from_json(row[2]))
-        return Done(EmbeddedRef(self, id, row))
+    def _outcome(self, id: TaskId, row: Row) -> Outcome | None:
+        if row[1] not in outcomes.KINDS:
+            return Done(EmbeddedRef(self, id, row))
+        error = outcomes.error_of(row)
+        if error is None:  # any outcome that comes replaces it
+            self._note_damage()
+            return None
+        return Failed(error)
 
     def _look(self, id: TaskId) -> Seen | None:
         if self._idle and not self._is_open():
             return None
         row = self._row(outcomes.LOOK, (id,))
-        return None if row is None else Seen(row[0], self._outcome(id, row))
+        outcome = None if row is None else self._outcome(id, row)
+        return None if row is None or outcome is None else Seen(row[0], outcome)
 
     # Opening
 
@@ -269,8 +283,7 @@ class EmbeddedStorage:
 
     def _damage(self, id: TaskId, suffix: str, name: str | None) -> Missing:
         """Removes the row that was seen, sets its blob aside, and says that the value is missing."""
-        self._counts.damaged += 1
-        self._say("damaged", f"a stored result was damaged and is computed again ({self.directory})")
+        self._note_damage()
         if self._writable and not self._lost:
             try:
                 self._delete([(id, suffix)])
@@ -280,6 +293,10 @@ class EmbeddedStorage:
             except (StoreFull, OSError):
                 pass  # it stays where it is, and is damage for the next one too
         return Missing(id.hex())
+
+    def _note_damage(self) -> None:
+        self._counts.damaged += 1
+        self._say("damaged", f"a stored result was damaged and is computed again ({self.directory})")
 
     def _delete(self, rows: Iterable[tuple[TaskId, str]]) -> None:
         doomed = list(rows)

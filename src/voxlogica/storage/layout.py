@@ -6,8 +6,8 @@ import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
+from voxlogica._dataclass import NamedTuple
 from voxlogica.errors import MachineError
 from voxlogica.storage.locks import OFD, Lockable, LockFile, require_local
 from voxlogica.storage.slots import COUNTS, Slots, names

@@ -13,9 +13,8 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from secrets import token_hex
-from typing import NamedTuple
 
+from voxlogica._dataclass import NamedTuple
 from voxlogica.identity import Id
 from voxlogica.storage.catalogue import boot_id
 from voxlogica.storage.locks import Lockable, Replaced
@@ -42,7 +41,7 @@ class Live:
         self._directory, self._lockable = directory, lockable
         about = json.dumps({"pid": os.getpid(), "host": os.uname().nodename[:64], "boot": boot_id()}).encode()
         while True:
-            self.token = token_hex(8)
+            self.token = os.urandom(8).hex()
             self._path = directory / self.token
             self._path.write_bytes(about.ljust(_HEADER) + bytes(SLOTS * _SLOT))
             try:

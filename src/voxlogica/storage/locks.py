@@ -234,7 +234,9 @@ class Gate:
     """One writer at a time among all processes, in the order in which they came.
 
     `flock` alone is first come, first served only among those asleep: who comes right back overtakes them. So there is
-    a turnstile before the gate. `late(pid)` is told, once per wait, who has been in the gate for `patience` seconds.
+    a turnstile before the gate. And at the turnstile who has been woken is overtaken too as long as it has no processor
+    (thirty times in 25 ms, among 8 on 2 cores): so who has waited here gives its own away afterwards.
+    `late(pid)` is told, once per wait, who has been in the gate for `patience` seconds.
     """
 
     def __init__(self, directory: Path, late: Callable[[int], None], patience: float = 5.0) -> None:
@@ -243,6 +245,7 @@ class Gate:
         self._late, self._patience = late, patience
         self._waiting: object | None = None  # the wait that is under way; `_watched` while a thread looks at it
         self._watched = False
+        self._crowded = False  # who is in the gate has waited for it
         self._next = LockFile(directory / "write.next").open()
         self._gate = self._file.open()
 
@@ -265,12 +268,16 @@ class Gate:
 
     def __exit__(self, *_: object) -> None:
         fcntl.flock(self._gate, fcntl.LOCK_UN)
+        crowded, self._crowded = self._crowded, False
         self._mutex.release()
+        if crowded:
+            os.sched_yield()
 
     def _lock(self, descriptor: int) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._crowded = True
             self._waiting = object()
             if not self._watched:
                 self._watched = True

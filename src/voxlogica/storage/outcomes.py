@@ -9,8 +9,9 @@ from functools import lru_cache
 from voxlogica.identity import Id
 from voxlogica.storage.blobs import fresh
 from voxlogica.storage.catalogue import Row, as_json
+from voxlogica.storage.codec import checksum
 from voxlogica.storage.interface import Provenance, TaskError
-from voxlogica.storage.records import failure_to_json, split
+from voxlogica.storage.records import failure_from_json, failure_to_json, split
 
 _COLUMNS = "suffix, form, body, digest, memory"
 LOOK = f"select {_COLUMNS} from outcomes where id = ?"
@@ -45,8 +46,21 @@ def success(id: Id, value: Row, bytes: int, made: Provenance, level: float) -> R
 
 def failure(id: Id, error: TaskError) -> Row:
     """The row of a failure."""
-    return (id, fresh(), error.kind, failure_to_json(error), None, 0, KINDS[error.kind], 0, error.duration,
+    body = failure_to_json(error)
+    return (id, fresh(), error.kind, body, checksum(error.kind, body.encode()), 0, KINDS[error.kind], 0, error.duration,
             error.operator, 0, b"", time.time(), "", "[]", error.position, 0.0)  # fmt: skip
+
+
+def error_of(row: Row) -> TaskError | None:
+    """The failure in a row that was looked up; None if it is damaged."""
+    _, form, body, expected, _ = row
+    try:
+        # Stores of before failures had a checksum have none.
+        if expected is None or checksum(form, body.encode()) == expected:
+            return failure_from_json(body)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    return None
 
 
 def provenance(row: Row) -> Provenance:

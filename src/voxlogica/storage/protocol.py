@@ -17,8 +17,8 @@ START = "start"
 """Where a thread is that has nothing of the protocol in hand."""
 
 TRANSITIONS: Mapping[str, tuple[str, ...]] = {
-    START: ("claim-locked", "claim-busy", "wait-shared", "uses-locked", "gate-entered", "collector-locked",
-            "sweeper-locked", "blob-quarantined"),
+    START: ("claim-locked", "claim-busy", "wait-shared", "uses-locked", "gate-entered", "checkpointed",
+            "collector-locked", "sweeper-locked", "blob-quarantined"),
     # Claiming: the byte in `claims` was locked, or another has it; then the row is looked at.
     "claim-locked": ("claim-looked", "claim-released"),  # no row: ours to compute; a row: let go
     "claim-busy": (START,),
@@ -36,9 +36,9 @@ TRANSITIONS: Mapping[str, tuple[str, ...]] = {
     # Any write to the catalogue.
     "gate-entered": ("row-written", START),
     "row-written": ("row-committed", START),
-    "row-committed": ("checkpointed", "uses-unlocked", "claim-released", "blob-quarantined", "collector-removed",
-                      START),
-    "checkpointed": ("uses-unlocked", "claim-released", "blob-quarantined", "collector-removed", START),
+    "row-committed": ("uses-unlocked", "claim-released", "blob-quarantined", "collector-removed", START),
+    # The log was copied into the database, in a thread that does nothing else.
+    "checkpointed": ("checkpointed", START),
     # Damage: the row that was seen, then its blob.
     "blob-quarantined": (START,),
     # Collection: the bytes in `uses` exclusively, rows, files. The sweeper takes the byte, then looks for the row.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import apsw
 
-from voxlogica._dataclass import asdict, dataclass, field
+from voxlogica._dataclass import NamedTuple, asdict, dataclass, field
 from voxlogica.identity import Id
 from voxlogica.storage.catalogue import Catalogue, as_json
 from voxlogica.storage.interface import TaskError
@@ -151,6 +151,11 @@ class Records:
         where = "where program = ? and kind = 'run' order by number desc limit 1"
         return next(iter(self._runs(where, (program,))), None)
 
+    def run_count(self) -> int:
+        """How many runs there are."""
+        [(count,)] = self._catalogue.read("select count(*) from runs")
+        return int(count)
+
     def run(self, number: int) -> RunRow | None:
         """A run by its number."""
         return next(iter(self._runs("where number = ?", (number,))), None)
@@ -208,12 +213,19 @@ class Records:
         rows = [(name, id) for id in ids]
         self._catalogue.write(lambda cursor: cursor.executemany("insert or ignore into pins values (?, ?)", rows))
 
-    def let_go(self, name: str) -> int:
-        """Ends the pins of a name; how many there were."""
-        delete = "delete from pins where name = ?"
-        return int(
-            self._catalogue.write(lambda cursor: (cursor.execute(delete, (name,)), cursor.connection.changes())[1])
-        )
+    def let_go(self, name: str, ids: Iterable[Id] | None = None) -> int:
+        """Ends the pins of a name, or only those of these; how many there were."""
+        rows = None if ids is None else [(name, id) for id in ids]
+
+        def delete(cursor: apsw.Cursor) -> int:
+            before = cursor.connection.total_changes()
+            if rows is None:
+                cursor.execute("delete from pins where name = ?", (name,))
+            else:
+                cursor.executemany("delete from pins where name = ? and id = ?", rows)
+            return cursor.connection.total_changes() - before
+
+        return int(self._catalogue.write(delete))
 
     def kept(self) -> dict[str, tuple[Id, ...]]:
         """All lasting pins, by name."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
 
+from voxlogica._dataclass import NamedTuple
 from voxlogica.errors import Diagnostic, Source, Span
 from voxlogica.syntax import messages
 

@@ -8,8 +8,8 @@ one before it or continues its chain.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
+from voxlogica._dataclass import NamedTuple
 from voxlogica.errors import Span
 from voxlogica.syntax.ast import Call, Expression
 
