@@ -45,11 +45,12 @@ class Ranks:
     def compare(self, op: Comparison, k: float, *, threads: int = 1) -> Words | None:
         """`masks.compare` of the ranks; None when it holds for numbers that are no interval."""
         table = masks.compare(self._by_number.reshape(1, 1, -1), op, k)
-        held = np.flatnonzero(masks.unpack(table, self._by_number.size))
-        if held.size and held[-1] - held[0] >= held.size:
+        box = masks.bounding_box(table, self._by_number.size)
+        first, end = box[2] if box is not None else (0, 0)
+        if masks.count(table) < end - first:
             return None
-        low, high = (held[0], held[-1]) if held.size else (1, 0)
-        inside = masks.between(self._field, self._least + low, self._least + high, threads=threads)
+        low, high = self._least + first, self._least + end - 1  # of no number: high < low
+        inside = masks.between(self._field, low, high, threads=threads)
         inside = masks.conjunction(inside, self._words)
         if masks.count(masks.compare(fields.constant((1, 1, 1), OUTSIDE), op, k)):
             return masks.disjunction(inside, masks.complement(self._words, self._field.shape[2]))
