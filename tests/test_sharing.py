@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 import pytest
 from demo import phantom
@@ -147,15 +147,25 @@ def test_one_process_reads_the_files_through_and_the_others_recall_them(
     with EmbeddedStorage(tmp_path / "store") as one, EmbeddedStorage(tmp_path / "store") as other:
         seen = []
 
-        def reading(handle: BinaryIO, file: File, reader: images.Reader) -> tuple[bytes, Space]:
-            seen.append((file.path, other.claim(identity.reading(paths))))
-            return read(handle, file, reader)
+        asked = []
 
+        def reading(file: File) -> tuple[bytes, Space]:
+            seen.append((file.path, other.claim(identity.reading(paths))))
+            return read(file)
+
+        def recalling(self: Files, path: str, status: tuple[int, ...]) -> tuple[bytes, str] | None:
+            asked.append(path)
+            return recall(self, path, status)
+
+        recall = Files.recall
         monkeypatch.setattr(images, "_verified", reading)
+        monkeypatch.setattr(Files, "recall", recalling)
         bound = []
         for each in (one, other):
+            asked.clear()
             with Files(each.records, each) as files:
                 bound.append(binding._bound(paths, files, 2))
+        assert asked == paths, "what is known is asked for once"
     assert sorted(seen) == [(path, None) for path in paths], "each once, under a claim"
     leaves = [[each[path] for path in paths] for each in bound]
     assert [leaf.digest for leaf in leaves[0]] == [sha256(Path(path).read_bytes()).digest() for path in paths]

@@ -115,11 +115,18 @@ def note(
     kind: str = "run",
     about: Mapping[str, object] | None = None,
 ) -> int | None:
-    """Notes a run; its number, None when the store takes nothing any more."""
+    """Notes a run, begun by this process; its number, None when the store takes nothing any more."""
+    about = {**(about or {}), "process": records.process}
     try:
         return records.add_run(program, settings, {name: each.id for name, each in names.items()}, started, kind, about)
     except StoreFull:
         return None
+
+
+def note_end(records: Records, number: int, ended: str) -> None:
+    """Notes how a run ended: `done`, `failed` or `interrupted`; one that is killed notes nothing."""
+    with suppress(StoreFull):
+        records.note_about(number, "ended", ended)
 
 
 def note_formulas(records: Records, goals: Iterable[Formula], digests: Mapping[Id, bytes]) -> None:
