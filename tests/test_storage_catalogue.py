@@ -214,3 +214,18 @@ def test_the_end_of_a_log_that_only_grows_is_copied_in_the_gate(store: EmbeddedS
         reader.close(True)
     assert {inside for length, inside in passes if length < 4} == {False}
     assert {inside for length, inside in passes if length > 4} == {False, True}
+
+
+def test_a_leader_that_is_interrupted_lets_another_lead(store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch):
+    def interrupted(_: Gate) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Gate, "__enter__", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.offer(task("a"), 1.0, MADE)
+    writer = Thread(target=store.offer, args=(task("b"), 2.0, MADE), daemon=True)
+    writer.start()
+    writer.join(60)
+    assert not writer.is_alive()
+    assert (store.lookup(task("a")), opened(store.lookup(task("b")))) == (None, 2.0)
