@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -522,6 +523,23 @@ print(store.stats().helpers)
             taken(store.claim(task(str(number))))
         command = [sys.executable, "-c", script, str(tmp_path / "store")]
         assert subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout == "50\n"
+
+
+def test_who_inherits_notes_what_the_dead_were_running(tmp_path: Path):
+    with EmbeddedStorage(tmp_path / "store") as store, Peer(tmp_path / "store") as owner:
+        assert owner.ask("claim a 0") == "claim"
+        with Peer(tmp_path / "store") as peer:
+            assert peer.ask("run 3 b") == "running"
+            peer.kill()
+        assert store.suspects() == {}
+        waiter = Thread(target=store.claim, args=(task("a"),), kwargs={"timeout": None})
+        waiter.start()
+        until_waited_for(store.directory)
+        [helper] = [thread for thread in threading.enumerate() if thread.name == "voxlogica-wait"]
+        assert owner.ask("release a") == "released"
+        waiter.join()
+        helper.join()
+        assert store.suspects() == {task("b"): (1, 0)}
 
 
 def test_what_a_killed_process_was_running_is_suspect(tmp_path: Path):
