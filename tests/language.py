@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlogica.check import Checked, check
-from voxlogica.errors import ProgramError, Source
+from voxlogica.errors import ProgramError, Source, Span
 from voxlogica.execution.engine import Broken, ExecutionEngine
 from voxlogica.formula import Formulas, Leaf
 from voxlogica.identity import file_digest
@@ -110,7 +110,7 @@ def _goals(checked: Checked, arguments: Mapping[str, Argument], spacing: tuple[f
     if len({leaf.space.id for leaf in leaves}) == 1:
         free = [DEFAULT, *(variable for variable, number in checked.grids.items() if number < 0)]
         spaces |= dict.fromkeys(free, leaves[0].space)
-    slots = reduce(checked.code, leaves, spaces, settings, lambda text: text, table, lambda *_: ())
+    slots = reduce(checked.code, leaves, spaces, settings, lambda text: text, table, _Nowhere())
     formulas = [slots[goal.slot] for goal in checked.goals]
     with ExecutionEngine(store, jobs=1) as engine:
         outcomes = dict(engine.run([formula for formula in formulas if formula is not None]))
@@ -122,6 +122,16 @@ def _goals(checked: Checked, arguments: Mapping[str, Argument], spacing: tuple[f
             raise Failure(outcome.error)
         values.append(outcome.value)
     return values
+
+
+class _Nowhere:
+    """A file system with nothing in it."""
+
+    def find(self, patterns: tuple[str, ...], span: Span) -> tuple[()]:
+        return ()
+
+    def listed(self, root: str, pattern: str, recursive: bool, full_paths: bool) -> tuple[()]:
+        return ()
 
 
 @cache

@@ -169,7 +169,8 @@ class Simulation:
         self.runs[number], self.goals[number], self.counts[number] = {}, goals, Counts()
         known = set(self.stored) if self.random.random() < 0.8 else set()
         rank = self.random.choice([0, 0, 1, number])
-        self.send(Begin(number, self.plan(goals, known), {}, self.counts[number], True, limit, rank))
+        behind = self.cold and self.random.random() < 0.3
+        self.send(Begin(number, self.plan(goals, known), {}, self.counts[number], True, limit, rank, behind))
         return number
 
     def cancel(self, number: int) -> None:

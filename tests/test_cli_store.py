@@ -90,7 +90,7 @@ def test_a_dry_run_computes_and_writes_nothing(run: Command) -> None:
 def test_why_names_the_one_thing_that_changed(run: Command) -> None:
     assert causes(run) == {NEW}
     run("run", "p.imgql")
-    assert causes(run, "--set", "k=70") - {LOST} == {"70, was 60"}
+    assert causes(run, "--set", "k=70") - {LOST} == {"the parameter `k` is 70, was 60"}
     Path("p.imgql").write_text(PROGRAM.replace("near(", "interior("))
     assert causes(run) - {LOST} == {"`interior`, was `near`"}
     renamed = PROGRAM.replace("let bright", "let b").replace("(bright)", "(b)").replace('" bright', '" b // comment')
@@ -125,6 +125,22 @@ def test_why_knows_a_value_that_stands_elsewhere_too(run: Command, before: str, 
         for t in data(run("run", "p.imgql", "-n", "--why", "--json"))["tasks"]
         if t["why"] != LOST
     )
+
+
+def test_why_names_a_parameter_whose_value_stands_elsewhere_too(run: Command) -> None:
+    """70 is written above, where it did not change; the place is that of the parameter."""
+    Path("p.imgql").write_text(
+        'load scan = "scan.nii"\nlet i = intensity(scan)\nlet t = 70\nlet k = 60\nprint "o" volume(i <. t)\n'
+        'print "n" volume(i >. k)\nprint "text" strings.concat("k", "a")\nprint "l" volume(i >. 20)'
+    )
+    run("run", "p.imgql")
+    for words in (("--set", "k=70"), ("--set", "t=60")):
+        said = run("run", "p.imgql", "-n", "--why", *words).out
+        name, new, old, place = ("k", 70, 60, "4:9") if words[1] == "k=70" else ("t", 60, 70, "3:9")
+        assert f"because the parameter `{name}` is {new}, was {old}   p.imgql:{place}\n" in said
+        assert said.count("because") == 1 + ("because nothing changed" in said)
+    Path("p.imgql").write_text(Path("p.imgql").read_text().replace("20)", "30)"))
+    assert "because 30, was 20   p.imgql:8:23\n" in run("run", "p.imgql", "-n", "--why").out
 
 
 def test_the_store_says_what_it_has_and_how_it_was_made(run: Command) -> None:

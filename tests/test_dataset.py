@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import nibabel
 import numpy as np
@@ -88,7 +90,7 @@ def test_cases_that_an_image_decides(run: Run) -> None:
     text += (
         'print "nested" for c in large do for k in range(max(intensity(c.flair))) do volume((c2(c) > k) & !border)\n'
     )
-    status, out, err = run("let c2(c) = intensity(c.flair)\n" + text)
+    _, out, err = run("let c2(c) = intensity(c.flair)\n" + text)
     assert err == ""
     names = [name for name in SIZES if large[name] >= least]
     assert len(names) < 3
@@ -98,9 +100,134 @@ def test_cases_that_an_image_decides(run: Run) -> None:
     inner = [flair(name)[1:-1, 1:-1, 1:-1] for name in names]
     assert eval(inside.removeprefix("inside=")) == [(each > 4).sum() for each in inner]
     assert eval(nested.removeprefix("nested=")) == [[(each > k).sum() for k in range(6)] for each in inner]
-    status, _, err = run(text.splitlines()[0] + '\nprint "one" max(intensity(large[0].flair))')
-    assert status == 1
-    assert "an image decides which case this is, and so on which voxel grid `.flair` works" in err
+
+
+CHOSEN = f"""let cases = {DATA}
+let level = 4
+size(c) = volume(intensity(c.seg) > 0)
+let largest = cases[argmax(for c in cases do size(c))]
+let other = cases[min(intensity(cases[0].flair))]
+"""
+
+
+@pytest.fixture
+def largest(run: Run) -> str:
+    """The case with the largest segmentation: by far `bob`, which is not the first."""
+    write("bob", "seg", flair("bob") >= 0)
+    return "bob"
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("largest.case", '"bob"'),
+        ("size(largest)", 30),
+        ("max(intensity(largest.flair))", 6),
+        ("volume(near(intensity(largest.flair) > level) & !border)", "volume(near(F > 4) & !border)"),
+        ("volume(border & (intensity(largest.flair) >= 0))", 30),
+        ("volume(border(largest.seg))", 30),
+        ("let i = intensity(largest.flair) in dice(i > level, intensity(largest.seg) > 0)", "dice(F > 4, F >= 0)"),
+        ("confusion_matrix(intensity(largest.flair) > level, intensity(largest.seg) > 0).fn", "volume(!(F > 4))"),
+        ("for k in range(3) do volume(intensity(largest.flair) > k)", "for k in range(3) do volume(F > k)"),
+        (  # a loop as long as the image says
+            "for k in range(max(intensity(largest.flair))) do volume(near(intensity(largest.flair) > k))",
+            "for k in range(max(F)) do volume(near(F > k))",
+        ),
+        (
+            "fold + (for k in range(max(intensity(largest.flair))) do volume(intensity(largest.flair) > k))",
+            "fold + (for k in range(max(F)) do volume(F > k))",
+        ),
+        ("max(fold + (for k in range(max(intensity(largest.flair))) do intensity(largest.flair) * k))", "15 * max(F)"),
+        ("max(mean(for k in range(max(intensity(largest.flair))) do intensity(largest.flair) + k))", 8.5),
+        ("volume((for c in cases do near(intensity(c.flair) > level))[argmax(for c in cases do size(c))])",
+         "volume(near(F > 4))"),
+        ("max([intensity(largest.flair), intensity(largest.seg)][min(intensity(largest.flair))])", 6),
+        ("for i in (filter i in [intensity(largest.flair), intensity(largest.seg)] do max(i) > 3) do volume(i > 4)",
+         "[volume(F > 4)]"),
+        ("max(intensity(cases[max(intensity(cases[min(intensity(largest.flair)) + 1].flair)) - 5].flair))", 6),
+        ("volume(intensity(resample(largest.flair, cases[0].flair)) >= 0)", 24),
+        ("volume(intensity(resample(cases[0].flair, largest.flair)) >= 0)", 30),
+        ("for c in cases do volume(intensity(resample(c.flair, largest.flair)) >= 0)", [30, 30, 30]),
+        ("dice(intensity(largest.flair) > level, intensity(cases[1].seg) > 0)", "dice(F > 4, F >= 0)"),
+        ("for n in range(3) do max(intensity(cases[min(intensity(largest.flair)) + n].flair))", [6, 6, 6]),
+        (
+            "for n in range(max(intensity(largest.seg)) + 2) do volume(intensity(cases[n].flair) >= 0)",
+            [24, 30, 27],
+        ),
+        (
+            "for n in range(max(intensity(largest.seg)) + 2) do "
+            "volume(intensity(cases[n + min(intensity(largest.flair))].flair) >= 0)",
+            [24, 30, 27],
+        ),
+        ("mean(for n in range(3) do volume(intensity(cases[n * max(intensity(largest.seg))].flair) >= 0))", 27),
+    ],
+)  # fmt: skip
+def test_a_case_that_an_image_decides_on_is_used_as_any_other(
+    run: Run, largest: str, expression: str, expected: object
+) -> None:
+    """`expected` may be an expression over `F`, the image of the case that is meant."""
+    status, out, err = run(f'{CHOSEN}print "v" {expression}')
+    assert (status, err) == (0, "")
+    if isinstance(expected, str) and "F" in expected:
+        text = f'load f = "data/{largest}/{largest}_flair.nii.gz"\nlet F = intensity(f)\nprint "v" {expected}'
+        assert out == run(text)[1]
+    else:
+        assert out.partition("=")[2].strip() == str(expected).strip('"')
+    assert run(f'{CHOSEN}print "v" {expression}', "-n")[1].splitlines()[-1] == (
+        "nothing is to be computed: all results are stored"
+    )
+
+
+def test_what_is_saved_of_a_case_that_an_image_decides_on(run: Run, largest: str) -> None:
+    text = f"""{CHOSEN}let flair = intensity(largest.flair)
+save "one/mask.nii.gz" near(flair > level) & !border
+save "one/image.nii.gz" flair
+save "one/model.nii.gz" largest.flair
+save "one/edge.nii.gz" border & (flair >= 0)
+"""
+    by_hand = f"""load m = "data/{largest}/{largest}_flair.nii.gz"
+let flair = intensity(m)
+let level = 4
+save "two/mask.nii.gz" near(flair > level) & !border
+save "two/image.nii.gz" flair
+save "two/model.nii.gz" m
+save "two/edge.nii.gz" border & (flair >= 0)
+"""
+    for program in (text, by_hand):
+        assert run(program)[0] == 0
+    for name in ("mask", "image", "model", "edge"):
+        one, two = (nibabel.load(f"{where}/{name}.nii.gz") for where in ("one", "two"))
+        assert np.array_equal(one.get_fdata(), two.get_fdata())
+        assert np.array_equal(one.affine, two.affine)
+
+
+def test_c22_cases_that_images_decide_on_mix_if_their_grids_are_one(run: Run, largest: str) -> None:
+    text = f'{CHOSEN}print "v" volume((intensity(largest.flair) > 4) & (intensity(other.flair) > 4))\nprint "w" 1'
+    status, out, err = run(text)
+    assert (status, out) == (1, "w=1\n")
+    assert "`and` was given images on different voxel grids, of 5 x 2 x 3 and 4 x 3 x 2 voxels" in err
+    same = text.replace("let other = cases[min", "let other = cases[1 + min")
+    assert run(same) == (0, f"v={(flair(largest) > 4).sum()}\nw=1\n", "")
+
+
+def test_it_is_the_task_that_had_been_written_by_hand(run: Run, largest: str) -> None:
+    """What has been computed of the case is found, whoever decided on it."""
+    by_hand = f'{CHOSEN}print "v" volume(near(intensity(cases[1].flair) > level))'
+    run(f'{CHOSEN}print "s" size(largest)')
+    run(by_hand)
+    said = run(f'{CHOSEN}print "v" volume(near(intensity(largest.flair) > level))', "--profile")[2]
+    assert "near" not in said, said
+
+
+def test_renaming_and_place_change_no_id_of_what_an_image_decides_on(run: Run, largest: str) -> None:
+    one = f'{CHOSEN}print "v" for n in range(max(intensity(largest.seg))) do dice(intensity(cases[n + min(intensity('
+    one += "largest.flair))].flair) > level, intensity(largest.seg) >= n)"
+    two = "let unused = volume(border(cases[0].flair))\n" + one.replace(" n ", " m ").replace("[n ", "[m ")
+    two = two.replace(">= n)", ">= m)").replace("largest", "winner").replace("level", "hi")
+    assert run(one)[0] == 1  # the first is on another grid
+    one, two = (text.replace("[n + min", "[n + 1 + min").replace("[m + min", "[m + 1 + min") for text in (one, two))
+    assert run(one)[0] == 0
+    assert run(two, "-n")[1].splitlines()[-1] == "nothing is to be computed: all results are stored"
 
 
 def test_records_of_other_names_are_others(run: Run) -> None:
@@ -137,9 +264,67 @@ def test_images_of_several_cases_do_not_go_together(run: Run) -> None:
     status, out, err = run(f'print "v" max(fold + (for c in {DATA} do intensity(c.flair)))')
     assert (status, out) == (1, "")
     assert "`+` was given images on different voxel grids, of 4 x 3 x 2 and 5 x 2 x 3 voxels" in err
-    write("ann", "seg", flair("bob"))
-    _, _, err = run(f'print "v" for c in {DATA}[0:1] do c.case')
-    assert "was given images on different voxel grids" in err
+
+
+def test_c22_images_of_one_case_on_grids_of_their_own(run: Run) -> None:
+    """Mixing them is an error of that case alone; `resample` is the bridge, a loop's `border` is that of its image."""
+    write("bob", "seg", flair("ann") > 3)
+    sums = f"let sums = for c in {DATA} do volume((intensity(c.flair) > 4) & (intensity(c.seg) > 0))\n"
+    text = sums + "".join(f'print "{name}" sums[{n}]\n' for n, name in enumerate(SIZES))
+    status, out, err = run(text)
+    both = {name: int((flair(name) > 4).sum()) for name in SIZES}
+    assert (status, out) == (1, f"ann={both['ann']}\ncat={both['cat']}\n")
+    assert "`and` was given images on different voxel grids, of 5 x 2 x 3 and 4 x 3 x 2 voxels" in err
+    assert 'not done: print "bob"\n' in err
+    for cases in (DATA, f"(filter c in {DATA} do max(intensity(c.seg)) > 0)"):  # the second is known only while it runs
+        text = f"""print "flair" for c in {cases} do volume(intensity(c.flair) > 4)
+print "seg" for c in {cases} do volume(intensity(c.seg) > 0)
+print "edge" for c in {cases} do volume(border & (intensity(c.flair) >= 0))
+print "edge of seg" for c in {cases} do volume(border & (intensity(c.seg) >= 0))
+print "case" for c in {cases} do c.case
+print "bridge" for c in {cases} do volume((intensity(c.flair) > 4) & (intensity(resample(c.seg, c.flair)) >= 0))
+print "mixed" for c in {cases} do volume((intensity(c.flair) > 4) & (intensity(c.seg) > 0))
+"""
+        status, out, err = run(text)
+        assert status == 1
+        edges = {name: int(flair(name).size - flair(name)[1:-1, 1:-1, 1:-1].size) for name in SIZES}
+        assert {line.split("=")[0]: eval(line.split("=")[1]) for line in out.splitlines()} == {
+            "flair": [*both.values()],
+            "seg": [(flair(name) > 3).sum() for name in ("ann", "ann", "cat")],
+            "edge": [*edges.values()],
+            "edge of seg": [edges["ann"], edges["ann"], edges["cat"]],
+            "case": [*SIZES],
+            "bridge": [*both.values()],
+        }
+        assert err.count("error[") == 1
+        assert "different voxel grids, of 5 x 2 x 3 and 4 x 3 x 2 voxels" in err
+
+
+def test_c22_images_of_one_case_of_one_size_say_how_far_they_are_apart(run: Run) -> None:
+    moved = np.eye(4)
+    moved[2, 3] = 0.5
+    nibabel.save(nibabel.Nifti1Image(flair("bob").astype(np.int16), moved), "data/bob/bob_seg.nii.gz")
+    text = f'print "v" for c in {DATA} do volume((intensity(c.flair) > 4) & (intensity(c.seg) > 0))'
+    status, _, err = run(text)
+    assert status == 1
+    assert "`and` was given images on different voxel grids, with origins 0.5 mm apart" in err
+    assert "if this is rounding, --grid-tolerance 0.6mm; if not, resample(other, image) in the program" in err
+    assert run(text, "--grid-tolerance", "0.6mm")[0] == 0
+
+
+def test_a_record_with_several_grids_goes_through_functions_and_lists(run: Run) -> None:
+    write("bob", "seg", flair("ann") > 3)
+    text = "inside(c) = [volume(near(intensity(c.flair) > 4)), volume(near(intensity(c.seg) > 0))]\n"
+    text += f"let cases = {DATA}\nlet bob = cases[1]\n"
+    text += 'print "bob" inside(bob)\nprint "list" for c in [cases[0], bob] do inside(c)[1]\n'
+    text += 'print "late" for c in (filter c in [cases[0], bob] do max(intensity(c.flair)) > 0) do inside(c)[1]\n'
+    text += 'save "s.nii.gz" intensity(bob.seg) > 0\nsave "f.nii.gz" (intensity(bob.flair) > 4) & border'
+    status, out, err = run(text)
+    assert (status, err) == (0, "")
+    bob, listed, late = (eval(line.partition("=")[2]) for line in out.splitlines())
+    assert listed == late == [bob[1], bob[1]]
+    assert nibabel.load("s.nii.gz").shape == SIZES["ann"]
+    assert nibabel.load("f.nii.gz").shape == SIZES["bob"]
 
 
 def test_c22_images_of_a_case_that_rounding_moved_are_on_one_grid(run: Run) -> None:
@@ -200,3 +385,64 @@ def test_what_a_record_of_a_data_set_has() -> None:
         checked(f'print "v" for c in {DATA} do max(intensity(c.flare))')
     with pytest.raises(ProgramError, match="is given a model"):
         checked(f'print "v" for c in {DATA} do max(c.flair)')
+
+
+class Programs:
+    """Random expressions over cases; whether an image decides which case it is, is written only at the end."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.depth = 0
+
+    def number(self) -> str:
+        """The number of a case: `@n` is n, or what is n when images are looked at."""
+        return f"@{self.random.randrange(3)}"
+
+    def image(self, variables: tuple[str, ...]) -> str:
+        self.depth += 1
+        kind = self.random.choice(("flair", "flair", "seg"))
+        leaf = f"intensity(cases[{self.number()}].{kind})"
+        if self.depth > 4:
+            return leaf
+        return self.random.choice((
+            lambda: leaf,
+            lambda: f"intensity({self.random.choice(variables)}.{kind})" if variables else leaf,
+            lambda: f"({self.image(variables)} + {self.image(variables)})",
+            lambda: f"resample({self.image(variables)}, {self.image(variables)})",
+            lambda: f"mask({self.image(variables)}, {self.mask(variables)})",
+            lambda: f"[{self.image(variables)}, {self.image(variables)}][{self.random.choice(('@0', '@1'))}]",
+            lambda: f"(for c{len(variables)} in cases[@0:@2] do "
+            f"{self.image((*variables, f'c{len(variables)}'))})[{self.random.choice(('@0', '@1'))}]",
+        ))()  # fmt: skip
+
+    def mask(self, variables: tuple[str, ...]) -> str:
+        return self.random.choice((
+            lambda: f"({self.image(variables)} > {self.random.randrange(4)})",
+            lambda: f"near({self.image(variables)} > 3)",
+            lambda: f"(border & ({self.image(variables)} >= 0))",
+        ))()  # fmt: skip
+
+    def value(self) -> str:
+        return self.random.choice((
+            lambda: f"volume({self.mask(())})",
+            lambda: f"max({self.image(())})",
+            lambda: f"for k in range(@2) do volume({self.image(())} > k)",
+            lambda: f"fold + (for k in range(@2) do max({self.image(())}) * k)",
+            lambda: f"for c in cases[@1:] do volume({self.mask(('c',))})",
+            lambda: f"cases[{self.number()}].case",
+        ))()  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_it_does_not_matter_whether_a_number_or_an_image_says_which_case(run: Run, seed: int) -> None:
+    """Random programs, with every choice written as a number, and with some of them made by looking at images."""
+    random = Random(seed)
+    made = [Programs(random).value() for _ in range(12)]
+    sure = "".join(f'print "{n}" {text}\n' for n, text in enumerate(made))
+    plain = re.sub(r"@(\d)", r"\1", sure)
+    decided = re.sub(r"@(\d)", lambda each: f"(zero + {each[1]})" if random.random() < 0.7 else each[1], sure)
+    head = f"let cases = {DATA}\nlet zero = min(intensity(cases[2].flair))\n"
+    one, two = run(head + plain), run(head + decided)
+    assert (one[0], one[1]) == (two[0], two[1]), decided
+    assert one[2].count("error[compute]") == two[2].count("error[compute]")
+    assert "internal" not in two[2]

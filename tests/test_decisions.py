@@ -280,6 +280,15 @@ print "list" ["a", "b"]
     assert said.err == ""
 
 
+def test_c19_a_number_has_one_text_everywhere(run: Voxlogica) -> None:
+    """Section 9.5 would have `1.0` in texts; the decision wins."""
+    numbers = ("1", "0.1", "-0.0", "1e15", "1e16", "inf", "1e-7")
+    for number in numbers:
+        text = f'print "a" {number}\nprint "b" strings.concat("", {number})\n'
+        text += f'print "c" strings.format_string("{{}}", {number})'
+        assert len(set(printed(run(text)).values())) == 1, number
+
+
 def test_c20_records_have_fields(run: Voxlogica) -> None:
     text = f'{BRAIN}let s = array_stats(i)\nprint "a" s.max - s.min\nprint "b" s.count'
     assert printed(run(text)) == {"a": "567", "b": "336"}

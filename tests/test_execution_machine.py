@@ -195,6 +195,21 @@ def test_a_cold_process_joins_in_what_takes_long_when_a_processor_is_free():
     assert script.answer(Claim, "b", Granted, True, False) == ["Compute b", "Claim d"], "one is free"
 
 
+def test_behind_an_equal_run_a_cold_process_means_no_claim_as_long_as_it_is_there():
+    graph = Graph()
+    for name in "ab":
+        graph(name)
+    script = Script(graph, jobs=2, cold=True)
+    made = script.plan("a", "b")
+    long = Workplan(made.goals, tuple(task._replace(seconds=1.0) for task in made.tasks), ())
+    assert script.tell(Begin(1, long, {}, Counts(), behind=True)) == ["Claim a"]
+    assert script.answer(Claim, "a", Granted, True, True) == ["Release a", "Claim b"], "tried, and not meant"
+    script.answer(Release, "a", Written)
+    assert script.answer(Claim, "b", Busy, True) == ["Wait b", "Patience"]
+    assert script.answer(Wait, "b", Found)[-1] == "Claim a"
+    assert script.answer(Claim, "a", Granted, True, False) == ["Compute a"], "it has ended, and left a"
+
+
 def test_what_follows_is_ordered_by_the_rank_of_its_run():
     """The second run has come later and is of a lower rank: what it needs is claimed first."""
     graph = Graph()

@@ -16,8 +16,9 @@ from test_execution_dynamic import Growing
 from test_execution_isolation import SOON, appeared, formula
 from voxlogica.execution.engine import Broken, ExecutionEngine
 from voxlogica.execution.events import all_of
-from voxlogica.execution.messages import Event
-from voxlogica.storage import Claim
+from voxlogica.execution.messages import Claim, Event, Granted
+from voxlogica.storage import Claim as Held
+from voxlogica.storage.conformance import taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
 from world import outcomes, values
 
@@ -37,6 +38,18 @@ def test_a_graph_is_the_same_cold_and_warm_and_nothing_is_computed_twice(jobs: i
             assert values(engine, *goals) == [naive[goal] for goal in goals]
         ran = world.ran.total()
     assert world.ran.total() == ran
+
+
+def test_who_looks_around_while_claiming_sees_that_an_equal_run_is_under_way(storage: EmbeddedStorage):
+    _, formulas, _ = random_graph(5, 20)
+    one, other = formulas[-2:]
+    with EmbeddedStorage(storage.directory) as elsewhere, ExecutionEngine(storage, jobs=2, cold=True) as engine:
+        claim = taken(elsewhere.claim(task("turn")))
+        workers = engine._workers
+        workers.behind.add(task("turn"))
+        assert workers._claim(Claim(1, one, False, 8, looks=True), None) == Granted(1, True, crowded=True)
+        elsewhere.release(claim)
+        assert workers._claim(Claim(2, other, False, 8, looks=True), None) == Granted(2, True, crowded=False)
 
 
 def test_formulas_are_stored_like_values(storage: EmbeddedStorage):
@@ -94,8 +107,7 @@ def test_a_death_by_our_own_hand_is_not_counted(storage: EmbeddedStorage, tmp_pa
         run = engine.run([goal])
         appeared(path)
         run.cancel()
-        claim = storage.claim(goal.id, timeout=SOON)
-        assert isinstance(claim, Claim)
+        assert isinstance(storage.claim(goal.id, timeout=SOON), Held)
         assert storage.suspects() == {}
 
 

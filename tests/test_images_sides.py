@@ -19,8 +19,10 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from voxlogica import images
+from voxlogica.cli import main
+from voxlogica.images.nifti import is_oriented
 from voxlogica.kernels import masks
-from voxlogica.values import Mask, Model
+from voxlogica.values import Mask, Model, Space
 
 Matrix = NDArray[np.float64]
 
@@ -116,6 +118,53 @@ def test_nifti(tmp_path: Path, direction: Matrix, q: int, s: int) -> None:
     assert agree(itks(saved), truth)
     assert agree(ours(saved)[0], truth)
     assert np.array_equal(nib.load(saved).affine, nib.load(path).affine)
+
+
+def unoriented(path: Path) -> None:
+    """A file with neither form, voxels of 1 x 2 x 3 mm."""
+    image: Any = nib.Nifti1Image(phantom(), None)
+    image.header.set_zooms(SPACING)
+    image.set_qform(None, 0)
+    image.set_sform(None, 0)
+    image.to_filename(path)
+
+
+def test_nifti_with_neither_form(tmp_path: Path) -> None:
+    """Method 1: spacings are pixdim's. ITK and nibabel put the axes elsewhere; we do as ITK, and say so."""
+    path, saved = tmp_path / "x.nii", tmp_path / "y.nii"
+    unoriented(path)
+    found, model = ours(path)
+    assert agree(found, itks(path))
+    assert not agree(found, nibabels(path))
+    theirs: Any = nib.load(path)
+    assert nib.aff2axcodes(theirs.affine) == ("L", "A", "S")
+    assert theirs.header.get_zooms() == model.space.spacing == SPACING
+    assert not is_oriented(model.space)
+    saved.write_bytes(images.encode("nii", model))  # still nothing is known, for everybody
+    again: Any = nib.load(saved)
+    assert (again.header["qform_code"], again.header["sform_code"]) == (0, 0)
+    assert np.array_equal(again.affine, theirs.affine)
+    assert agree(ours(saved)[0], found)
+    for q, s in ((1, 0), (0, 1)):
+        theirs.set_qform(affine(np.eye(3)), q)
+        theirs.set_sform(affine(np.eye(3)), s)
+        theirs.to_filename(path)
+        assert is_oriented(images.bind(path).space)
+    assert is_oriented(Space.grid(2, 3, 4))
+
+
+def test_it_is_said_that_nobody_knows_the_sides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    unoriented(tmp_path / "x.nii")
+    program = tmp_path / "p.imgql"
+    program.write_text(f'load scan = "{tmp_path}/x.nii"\nprint "mm3" volume_mm3(intensity(scan) > 3)')
+    words = ["run", str(program), "--no-store"]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert said.out == "mm3=18\n"  # three voxels of 6 mm3
+    assert said.err.startswith("warning[input]: the file of `scan` does not say how the scan lies in the patient\n")
+    assert "its voxels are of 1 x 2 x 3 mm, as it says; which side is left" in said.err
+    assert main([*words, "-q"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("direction", orientations())

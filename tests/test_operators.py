@@ -13,6 +13,7 @@ from tests import operators_lock
 from tests.language import holds, value
 
 from voxlogica import library
+from voxlogica.check.forms import FORMS
 from voxlogica.errors import Refusal, Source
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Type
 from voxlogica.operators import DeclarationError, by_symbol, families, operator, operators
@@ -52,6 +53,11 @@ def run_examples(name: str, doc: str, library: str = "") -> None:
 @pytest.mark.parametrize("name", VISIBLE)
 def test_example_of_operator(name: str) -> None:
     run_examples(name, VISIBLE[name].doc)
+
+
+@pytest.mark.parametrize("symbol", FORMS)
+def test_example_of_a_word_for_sequences(symbol: str) -> None:
+    run_examples(symbol, FORMS[symbol].doc)
 
 
 @pytest.mark.parametrize("symbol", families())

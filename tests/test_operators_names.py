@@ -148,8 +148,8 @@ def test_a_family_is_found_by_the_name_in_its_ids() -> None:
     ("arguments", "text"),
     [
         ('"a"', "a"),
-        ('"a", 1, true, 0.5, "b"', "a1.0true0.5b"),
-        ("inf, 1e30, -0.25", "inf1e+30-0.25"),
+        ('"a", 1, true, 0.5, "b"', "a1true0.5b"),
+        ("inf, 1e30, -0.25, 1e15, 1e16, -0.0", "inf1e+30-0.2510000000000000001e+160"),
     ],
 )
 def test_concat(arguments: str, text: str) -> None:
@@ -160,10 +160,11 @@ def test_concat(arguments: str, text: str) -> None:
     ("arguments", "text"),
     [
         ('"no field"', "no field"),
-        ('"{} and {}", 1, "b"', "1.0 and b"),
+        ('"{} and {}", 1, "b"', "1 and b"),
         ('"{1}{0}", "a", "b"', "ba"),
         ('"{:.3f}|{:5d}|{:<4}|{:>6}", 2, 3, "x", true', "2.000|    3|x   |  true"),
         ('"{{}} {:x}", 255', "{} ff"),
+        ('"{:4}|{:<4}|{:04}|{:+}|{:5}|{:.3}|{:e}", 7, 7, 7, 7, 0.5, 1, 1', "   7|7   |0007|+7|  0.5|1.0|1.000000e+00"),
     ],
 )
 def test_format_string(arguments: str, text: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import linecache
 import os
 import re
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -208,7 +210,8 @@ def test_it_can_be_called_from_python_too() -> None:
 # Identity
 
 
-def test_what_was_computed_is_found_again_until_the_version_the_text_or_the_name_changes() -> None:
+def test_what_was_computed_is_found_again_until_the_version_or_the_name_changes() -> None:
+    """A changed text under the same version is refused; layout and comments are no text."""
     calls = []
 
     def counted(version: int, text: str, name: str = "twice") -> float:
@@ -224,11 +227,45 @@ def test_what_was_computed_is_found_again_until_the_version_the_text_or_the_name
     assert counted(1, "2 * image.numpy().max()") == 238
     assert counted(1, "2 * image.numpy().max()") == 238
     assert len(calls) == 1
-    assert counted(1, "2 * image.numpy().max()  ") == 238  # another text
-    assert counted(2, "2 * image.numpy().max()") == 238
-    assert counted(2, "2 * image.numpy().max()", "double") == 238
-    assert len(calls) == 4
-    assert counted(1, "3 * image.numpy().max() + 1") == 358
+    assert counted(1, "2*image.numpy().max()  # another layout") == 238
+    assert len(calls) == 1
+    with pytest.raises(vx.ProgramError, match="`twice` has changed, and is still of version 1") as caught:
+        counted(1, "3 * image.numpy().max() + 1")
+    (said,) = caught.value.diagnostics
+    assert said.help == "raise it:   @voxlogica.operator(version=2)"
+    assert said.span is not None
+    assert said.span.text == "twice"
+    assert counted(2, "3 * image.numpy().max() + 1") == 358
+    assert counted(2, "3 * image.numpy().max() + 1", "double") == 358
+    assert len(calls) == 3
+    assert counted(1, "2 * image.numpy().max()") == 238  # as it was
+    assert len(calls) == 3
+
+
+def test_no_text_has_part_in_an_id() -> None:
+    """An operator of a module is called as it is; one of a function within another has a word that is drawn."""
+
+    def names(text: str, module: str) -> str:
+        scope: dict[str, Any] = {"vx": vx, "__name__": module}
+        exec(f"def answer(image: vx.Image) -> vx.Number:\n    return {text}\n", scope)
+        return str(vx.operator(version=1)(scope["answer"]).declaration.name)
+
+    assert names("1", "mine") == names("2", "mine") == "mine:answer"
+    operators._own.clear()
+    one, two, again = names("1", "__main__"), names("2", "__main__"), names("1", "__main__")
+    assert one == again != two
+    assert re.fullmatch(r"__main__:answer#[0-9a-f]{16}", one)
+
+
+def test_what_takes_something_from_around_it_is_another_each_time() -> None:
+    def declare(number: float) -> float:
+        @vx.operator(version=1)
+        def answer(image: vx.Image) -> vx.Number:
+            return number
+
+        return run('print "v" answer(i)').printed["v"]  # type: ignore[return-value]
+
+    assert (declare(1), declare(2)) == (1, 2)
 
 
 def test_what_is_declared_again_is_for_the_programs_that_are_read_from_then_on() -> None:
@@ -527,6 +564,35 @@ def test_the_command_line_loads_files_that_are_named(voxlogica_: Command) -> Non
         "The rest of the entry.\n"
     )
     assert "  above(image: number image, level: number) -> mask" in voxlogica_("operators", "--operators", "ops.py")[1]
+
+
+def test_the_store_knows_of_which_text_a_version_is(voxlogica_: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for goals that are stored already, and of another process: nobody gets what an older text made."""
+    Path("p.imgql").write_text(LOAD + 'print "n" volume(above(i, 100))')
+
+    def running(text: str, *more: str, command: str = "run") -> tuple[int, str, str]:
+        Path("ops.py").write_text(text)
+        sys.modules.pop("ops", None)
+        linecache.checkcache()
+        shutil.rmtree("__pycache__", ignore_errors=True)
+        monkeypatch.setattr(operators, "_own", {})
+        return voxlogica_(command, "p.imgql", "--operators", "ops.py", *more)
+
+    assert running(FILE) == (0, "n=19\n", "")
+    assert running(FILE.replace("image.numpy() > level", "image.numpy()>level  # the same")) == (0, "n=19\n", "")
+    other = FILE.replace("> level", ">= level")
+    for command, more in (("run", ()), ("run", ("-n",)), ("plan", ())):
+        status, out, err = running(other, *more, command=command)
+        assert (status, out) == (2, "")
+        assert err.startswith("error[operator]: `above` has changed, and is still of version 1\n")
+        assert "def above" in err
+        assert "raise it:   @voxlogica.operator(version=2)" in err
+    assert running(other, "--no-store") == (0, "n=20\n", "")
+    raised = other.replace("(version=1)\ndef above", "(version=2)\ndef above")
+    assert running(raised) == (0, "n=20\n", "")
+    assert running(FILE) == (0, "n=19\n", "")
+    Path("p.imgql").write_text(LOAD + 'print "n" max(i)')
+    assert running(other) == (0, "n=119\n", "")  # who does not use it is not told
 
 
 @pytest.mark.parametrize(

@@ -549,7 +549,7 @@ def test_why_looks_into_the_bodies_of_loops(capsys: pytest.CaptureFixture[str]) 
     Path("p.imgql").write_text(Path("p.imgql").read_text().replace("let r = 1", "let r = 3"))
     said(capsys, "run", "p.imgql")
     Path("p.imgql").write_text(Path("p.imgql").read_text().replace("let r = 3", "let r = 4"))
-    assert "because 4, was 3   p.imgql:4:9" in said(capsys, "run", "p.imgql", "-n", "--why")
+    assert "because the parameter `r` is 4, was 3   p.imgql:4:9" in said(capsys, "run", "p.imgql", "-n", "--why")
 
 
 @pytest.mark.usefixtures("dot")

@@ -100,7 +100,7 @@ def test_a_plan_knows_what_planning_itself_put_in_and_stored(tmp_path: Path) -> 
 
         assert (why()["extremes"], why()["volume"]) == (PLANNED, NEW)
         program.run(k=60)
-        assert why()["volume"].startswith("70, was 60")
+        assert why()["volume"].startswith("the parameter `k` is 70, was 60")
         assert "extremes" not in why()
 
 

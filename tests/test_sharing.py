@@ -11,21 +11,29 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import TextIO
 
 import pytest
 from demo import phantom
+from tests.storage_peer import Peer, until_waited_for
 
 from voxlogica import identity, images
 from voxlogica.cli.text import KEPT
+from voxlogica.identity import Id
 from voxlogica.images import memo
 from voxlogica.images.files import File
-from voxlogica.session import binding
+from voxlogica.session import Options, Session, binding, runs
+from voxlogica.session import store as stores
 from voxlogica.session.store import Files
+from voxlogica.storage import Claim
+from voxlogica.storage.conformance import MADE, task
 from voxlogica.storage.embedded import EmbeddedStorage
+from voxlogica.storage.records import Memo, Records, Stamp
 from voxlogica.values import Space
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,6 +73,22 @@ def ended(process: subprocess.Popen[str]) -> str:
     out, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (0, "")
     return out
+
+
+@contextmanager
+def followed(
+    place: Path, store: Path, pipe: Path, *arguments: str, preexec_fn: Callable[[], object] | None = None
+) -> Iterator[tuple[subprocess.Popen[str], TextIO]]:
+    """A run and its events. It is never far ahead of who reads them, however late he is: it would not end unread."""
+    os.mkfifo(pipe)
+    opened = os.open(pipe, os.O_RDWR)
+    fcntl.fcntl(opened, fcntl.F_SETPIPE_SZ, 4096)  # 25 events
+    begun = begin(place, store, "--events", str(pipe), *arguments, preexec_fn=preexec_fn)
+    with begun as process, pipe.open() as happened:
+        happened.readline()  # it has it open
+        os.close(opened)
+        pipe.unlink()
+        yield process, happened
 
 
 def run(place: Path, store: Path, *arguments: str) -> str:
@@ -123,16 +147,103 @@ def test_one_process_reads_the_files_through_and_the_others_recall_them(
     with EmbeddedStorage(tmp_path / "store") as one, EmbeddedStorage(tmp_path / "store") as other:
         seen = []
 
-        def reading(handle: BinaryIO, file: File, reader: images.Reader) -> tuple[bytes, Space]:
-            seen.append((file.path, other.claim(identity.reading(paths))))
-            return read(handle, file, reader)
+        asked = []
 
+        def reading(file: File) -> tuple[bytes, Space]:
+            seen.append((file.path, other.claim(identity.reading(paths))))
+            return read(file)
+
+        def recalling(self: Files, path: str, status: tuple[int, ...]) -> tuple[bytes, str] | None:
+            asked.append(path)
+            return recall(self, path, status)
+
+        recall = Files.recall
         monkeypatch.setattr(images, "_verified", reading)
-        bound = [binding._bound(paths, Files(each.records, each), 2) for each in (one, other)]
+        monkeypatch.setattr(Files, "recall", recalling)
+        bound = []
+        for each in (one, other):
+            asked.clear()
+            with Files(each.records, each) as files:
+                bound.append(binding._bound(paths, files, 2))
+        assert asked == paths, "what is known is asked for once"
     assert sorted(seen) == [(path, None) for path in paths], "each once, under a claim"
     leaves = [[each[path] for path in paths] for each in bound]
     assert [leaf.digest for leaf in leaves[0]] == [sha256(Path(path).read_bytes()).digest() for path in paths]
     assert [(leaf.digest, leaf.space) for leaf in leaves[1]] == [(leaf.digest, leaf.space) for leaf in leaves[0]]
+
+
+def test_who_reads_the_files_has_his_turn_before_others_know_them(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one of them computes, who has to decompress them again."""
+    monkeypatch.setattr(memo, "SETTLED", -1)
+    monkeypatch.chdir(place)
+    with EmbeddedStorage(tmp_path / "store") as other, Session(store=tmp_path / "store") as session:
+        wanted: list[Id] = []
+        seen = []
+        remember, turn = Records.remember, identity.turn
+
+        def noting(ids: Sequence[Id]) -> Id:
+            wanted.append(turn(ids))
+            return wanted[-1]
+
+        def remembering(records: Records, stamp: Stamp, known: Memo) -> None:
+            seen.append((Path(stamp.path).name, other.claim(wanted[-1])))
+            remember(records, stamp, known)
+
+        monkeypatch.setattr(identity, "turn", noting)
+        monkeypatch.setattr(Records, "remember", remembering)
+        session.load("other.imgql").settle((), Options()).begin()
+        assert seen == [("phantom_seg.nii.gz", None)]
+
+
+def test_of_equal_runs_one_has_its_turn_and_the_others_find_it_done(tmp_path: Path) -> None:
+    turn, ids = task("turn"), [task("a"), task("b")]
+    with (
+        EmbeddedStorage(tmp_path / "store") as one,
+        EmbeddedStorage(tmp_path / "store") as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        claim = stores.turn(one, turn, ids, 0.0)
+        assert claim is not None
+        with pytest.raises(TimeoutError):
+            stores.turn(other, turn, ids, 0.0)
+        waiting = pool.submit(stores.turn, other, turn, ids, 60.0)
+        until_waited_for(tmp_path / "store")
+        for id in ids:
+            one.offer(id, 1.0, MADE)
+        assert not waiting.done()
+        one.release(claim)
+        assert waiting.result() is None
+        assert stores.turn(one, turn, ids, 0.0) is None, "nothing is left to do"
+
+
+def test_whoever_waits_for_an_equal_run_inherits_when_it_dies(tmp_path: Path) -> None:
+    with EmbeddedStorage(tmp_path / "store") as store, Peer(store.directory) as peer, ThreadPoolExecutor(1) as pool:
+        assert peer.ask("claim turn 0") == "claim"
+        waiting = pool.submit(stores.turn, store, task("turn"), [task("a")], 60.0)
+        until_waited_for(store.directory)
+        peer.kill()
+        assert isinstance(waiting.result(), Claim)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_equal_run_that_has_no_patience_left_computes_nothing_while_the_other_is_at_it(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    """Unless it was asked to leave processors unused, as then the other was, too."""
+    monkeypatch.setattr(runs, "PATIENCE", 0.0)
+    monkeypatch.setattr(runs, "processors", lambda: 2)
+    monkeypatch.chdir(place)
+    with Session(store=tmp_path / "store", jobs=2) as first, Session(store=tmp_path / "store", jobs=jobs) as second:
+        first.cold = second.cold = True
+        one, other = (each.load("other.imgql").settle((), Options()).begin() for each in (first, second))
+        assert one._turn is not None
+        assert other._turn is None
+        asked = []
+        monkeypatch.setattr(second.engine, "run", lambda *_, behind, **__: asked.append(behind) or iter(()))
+        list(other.happenings())
+        assert [behind is not None for behind in asked] == [jobs == 2]
 
 
 def writes(store: Path) -> bool:
@@ -156,30 +267,29 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 def test_unrelated_programs_run_at_the_same_time(place: Path, tmp_path: Path) -> None:
     """One is stopped in the middle of its computation, and the other runs from beginning to end: no lock is global."""
-    with begin(place, tmp_path / "store", "--output-dir", str(tmp_path / "out")) as stopped:
-        assert stopped.stdout is not None
-        first = stopped.stdout.readline()
+    store = tmp_path / "store"
+    with followed(place, store, tmp_path / "pipe", "--output-dir", str(tmp_path / "out")) as (stopped, happened):
+        for _ in range(60):
+            happened.readline()
         stop(stopped)
-        while writes(tmp_path / "store"):
+        while writes(store):
             stopped.send_signal(signal.SIGCONT)
             stop(stopped)
-        assert len(ended(begin(place, tmp_path / "store", program="other.imgql")).splitlines()) == 3
+        assert len(ended(begin(place, store, program="other.imgql")).splitlines()) == 3
         assert stopped.poll() is None
         stopped.send_signal(signal.SIGCONT)
-        rest = stopped.stdout.read()  # not `communicate`, which knows nothing of what `readline` has read ahead
-        assert stopped.wait() == 0
-    assert {line.split("=")[0] for line in (first + rest).splitlines()} == PRINTED
+        happened.read()
+        assert {line.split("=")[0] for line in ended(stopped).splitlines()} == PRINTED
 
 
 def test_the_death_of_one_of_two_costs_the_other_nothing(place: Path, tmp_path: Path) -> None:
     whole = run(place, tmp_path / "other", "--output-dir", str(tmp_path / "whole"))
-    store, file = tmp_path / "store", tmp_path / "events"
-    doomed = begin(place, store, "--output-dir", str(tmp_path / "doomed"), "--events", str(file))
-    survivor = begin(place, store, "--output-dir", str(tmp_path / "survivor"))
-    assert doomed.stdout is not None
-    doomed.stdout.readline()  # in the middle: a first value is known
-    doomed.send_signal(signal.SIGKILL)
-    doomed.communicate()
+    store = tmp_path / "store"
+    with followed(place, store, tmp_path / "pipe", "--output-dir", str(tmp_path / "doomed")) as (doomed, happened):
+        survivor = begin(place, store, "--output-dir", str(tmp_path / "survivor"))
+        for _ in range(90):
+            happened.readline()
+        doomed.kill()
     assert ended(survivor) == whole
     assert outputs(tmp_path / "survivor") == outputs(tmp_path / "whole")
     again = tmp_path / "again"
@@ -190,17 +300,16 @@ def test_the_death_of_one_of_two_costs_the_other_nothing(place: Path, tmp_path: 
 def test_ctrl_c_at_random_moments_leaves_nothing_half_done(place: Path, tmp_path: Path) -> None:
     """After so many events of a run; then the next run finishes the work, with the same result."""
     whole = run(place, tmp_path / "other", "--output-dir", str(tmp_path / "whole"))
-    store, out, pipe = tmp_path / "store", tmp_path / "out", tmp_path / "pipe"
-    os.mkfifo(pipe)
+    store, out = tmp_path / "store", tmp_path / "out"
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # the tests may run in the background, and ignore it
     statuses = []
     for moment in random.Random(7).choices(range(1, 150), k=12):
-        with begin(place, store, "--events", str(pipe), "--output-dir", str(out), preexec_fn=heard) as process:
-            with pipe.open() as happened:
-                for _ in range(moment):
-                    happened.readline()
-                process.send_signal(signal.SIGINT)
-                happened.read()
+        following = followed(place, store, tmp_path / "pipe", "--output-dir", str(out), preexec_fn=heard)
+        with following as (process, happened):
+            for _ in range(moment):
+                happened.readline()
+            process.send_signal(signal.SIGINT)
+            happened.read()
             assert process.stderr is not None
             said = process.stderr.read()
             statuses.append(process.wait())
@@ -208,7 +317,7 @@ def test_ctrl_c_at_random_moments_leaves_nothing_half_done(place: Path, tmp_path
         assert (statuses[-1], said) in [(130, early), (130, midway), (0, "")]
         left = outputs(out) if out.exists() else {}
         assert left.items() <= outputs(tmp_path / "whole").items()
-    assert 130 in statuses
+    assert statuses[0] == 130
     assert run(place, store, "--output-dir", str(out)) == whole
     assert outputs(out) == outputs(tmp_path / "whole")
 

@@ -149,6 +149,17 @@ def test_of_two_who_wait_one_computes_and_the_other_gets_that(directory: Path):
             thread.join()
 
 
+def test_who_does_not_wait_learns_that_another_process_is_at_it(store: EmbeddedStorage, peer: Peer):
+    """Without a helper, and again and again."""
+    assert peer.ask("claim a 0") == "claim"
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            store.wait_for_completion(task("a"), timeout=0)
+    assert store.stats().helpers == 0
+    peer.ask("release a")
+    assert store.wait_for_completion(task("a"), timeout=0) is None
+
+
 def test_when_an_owner_is_killed_exactly_one_waiter_inherits(store: EmbeddedStorage):
     with Peer(store.directory) as owner, Peer(store.directory) as first, Peer(store.directory) as second:
         assert owner.ask("claim a 0") == "claim"

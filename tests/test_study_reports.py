@@ -7,6 +7,8 @@ import io
 import itertools
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,7 +20,9 @@ from PIL import Image as Pictures
 from scipy.ndimage import binary_dilation
 
 import voxlogica as vx
+from voxlogica._dataclass import replace
 from voxlogica.cli import main
+from voxlogica.session import Options, Run
 from voxlogica.study.pictures import COLOURS, PANEL, _Display, slices
 from voxlogica.study.report import worst_first
 from voxlogica.study.rows import Row, brief
@@ -65,8 +69,8 @@ def test_runs_are_listed_latest_first(voxlogica_: Voxlogica) -> None:
     lines = out.splitlines()
     assert status == 0
     assert [line.split()[0] for line in lines] == ["run", "r3", "r2", "r1"]
-    assert lines[1].endswith("sweep  p.imgql  6     3 of data/{case}.nii.gz  k=50,60")
-    assert lines[2].endswith("run    p.imgql        k=50 CASE=ann")
+    assert lines[1].endswith("sweep  p.imgql  6 rows  3 of data/{case}.nii.gz  k=50,60")
+    assert lines[2].endswith("run    p.imgql  done    k=50 CASE=ann")
     assert [run["kind"] for run in json.loads(voxlogica_("runs", "--json", "--most", "2")[1])["runs"]] == [
         "sweep",
         "run",
@@ -87,11 +91,65 @@ def test_a_run_that_was_left_or_failed_says_so_in_the_list(voxlogica_: Voxlogica
     Path("data/bob.nii.gz").write_bytes(b"spoilt")
     voxlogica_("sweep", "p.imgql", "--cases", "data/{case}.nii.gz", "-p", "k=50,60")
     failed, left = voxlogica_("runs")[1].splitlines()[1:]
-    assert "p.imgql  6, 2 failed  3 of data" in failed
+    assert re.search("p.imgql  6 rows, 2 failed +3 of data", failed)
     # With one case in hand, when one row is taken there may be one more, which waits to be taken: it is recorded too.
-    assert re.search(r"p.imgql  [12] of 6 +3 of data", left)
-    about = json.loads(voxlogica_("runs", "--json")[1])["runs"][0]["about"]
-    assert (about["rows"], about["of"], about["failed"]) == (6, 6, 2)
+    assert re.search(r"p.imgql  [12] of 6 rows, interrupted +3 of data", left)
+    done, _ = json.loads(voxlogica_("runs", "--json")[1])["runs"]
+    assert (done["about"]["rows"], done["about"]["of"], done["about"]["failed"]) == (6, 6, 2)
+    assert done["state"] == "done"
+
+
+WAITS = """import os, signal
+import voxlogica as vx
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests may ignore it
+
+
+@vx.operator(version=1)
+def ends(k: vx.Number) -> vx.Number:
+    os.kill(os.getpid(), signal.{signal})
+    while True:
+        signal.pause()
+"""
+
+
+@pytest.mark.parametrize(("signal", "state"), [("SIGINT", "interrupted"), ("SIGKILL", "killed")])
+@pytest.mark.parametrize("kind", ["run", "batch"])
+def test_a_run_that_was_ended_says_how(voxlogica_: Voxlogica, signal: str, state: str, kind: str) -> None:
+    Path("ends.py").write_text(WAITS.replace("{signal}", signal))
+    Path("e.imgql").write_text('let k = 1\nlet c = "$CASE"\nprint "v" ends(k)')
+    given = ["--cases", "e.csv"] if kind == "batch" else ["--set", "CASE=a"]
+    Path("e.csv").write_text("case,k\na,1\n")
+    subprocess.run([sys.executable, "-m", "voxlogica", kind, "e.imgql", *given, "--operators", "ends.py"], check=False)
+    (run,) = voxlogica_("runs")[1].splitlines()[1:]
+    assert re.search(f"e.imgql  {'' if kind == 'run' else '0 of 1 rows, '}{state} ", run)
+
+
+def test_what_a_session_leaves_undone_is_interrupted(voxlogica_: Voxlogica) -> None:
+    with vx.Session() as session:
+        prepared = session.load("p.imgql").replace(CASE="ann").settle((), Options())
+        happenings = Run(prepared, prepared.bind()).happenings()
+        next(happenings)
+        study = session.load("p.imgql").sweep("data/{case}.nii.gz", k=[50, 60], jobs=1)
+        next(iter(study))
+    happenings.close()
+    study.close()
+    assert [run["state"] for run in json.loads(voxlogica_("runs", "--json")[1])["runs"]] == ["interrupted"] * 2
+
+
+def test_a_run_that_failed_or_goes_on_says_so(voxlogica_: Voxlogica) -> None:
+    voxlogica_("run", "p.imgql", "--set", "CASE=ann")
+    with vx.Session() as session:
+        Path("f.imgql").write_text(PROGRAM + '\nprint "no" avg(intensity(scan), intensity(scan) >. 1000)')
+        with pytest.raises(vx.ComputationError):
+            session.load("f.imgql").run(CASE="ann")
+        prepared = session.load("p.imgql").replace(CASE="ann").settle((), Options())
+        happenings = Run(prepared, prepared.bind()).happenings()
+        next(happenings)
+        states = [run["state"] for run in json.loads(voxlogica_("runs", "--json")[1])["runs"]]
+        assert states == ["running", "failed", "done"]
+        happenings.close()
+    assert json.loads(voxlogica_("runs", "--json")[1])["runs"][0]["state"] == "interrupted"
 
 
 def test_a_difference_names_the_definition_the_numbers_and_the_masks(voxlogica_: Voxlogica) -> None:
@@ -322,6 +380,8 @@ def test_what_is_on_the_patient_s_left_is_drawn_on_the_right_in_all_48_orientati
     assert isinstance(scan, vx.Model)
     display = _Display.of(mask.space)
     assert [display.letters(axis) for axis in range(3)] == [("R", "L"), ("A", "P"), ("H", "F")]
+    unknown = replace(mask.space, native=(*mask.space.native[:6], 0, 0, *mask.space.native[8:]))  # neither form
+    assert [_Display.of(unknown).letters(axis) for axis in range(3)] == [("?", "?")] * 3
     where = [axis.mean() for axis in np.nonzero(display.turned(mask.numpy()))]
     assert where == [9.0, 2.0, 2.0]  # left is to the right, the front is up, the head is up
     picture = np.asarray(Pictures.open(io.BytesIO(slices(scan, [mask]))).convert("RGB")).astype(int)

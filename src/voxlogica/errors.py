@@ -8,7 +8,7 @@
     └── InternalError      our bug                                       exit status 4
 
 Every exception of the tree carries `diagnostics`; `render` turns one into the text a person reads, `as_data` into plain
-data.
+data. What a diagnostic advises is said as on the command line; the text of an exception says it `in_python`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from unicodedata import combining, east_asian_width
 
-from voxlogica._dataclass import NamedTuple, dataclass
+from voxlogica._dataclass import NamedTuple, dataclass, replace
 
 
 def close_matches(word: str, words: Iterable[str], cutoff: float = 0.6) -> list[str]:
@@ -118,7 +118,7 @@ class VoxLogicAError(Exception):
 
     def __init__(self, *diagnostics: Diagnostic) -> None:
         self.diagnostics = diagnostics
-        super().__init__("\n\n".join(render(d) for d in diagnostics))
+        super().__init__("\n\n".join(render(in_python(d)) for d in diagnostics))
 
     @classmethod
     def of(cls, code: str, message: str, span: Span | None = None, **more: object) -> VoxLogicAError:
@@ -171,6 +171,37 @@ class MachineError(VoxLogicAError):
 
 class InternalError(VoxLogicAError):
     """A bug in VoxLogicA."""
+
+
+_IN_PYTHON = (
+    (r"--set (\w+)=(\S+)", r"\1=\2"),
+    (r"what --set gives", "what arguments give"),
+    (r"(?<!\w)-p (\w+)=", r"\1="),
+    (r"--grid-tolerance ([\d.e+-]+)mm", r"grid_tolerance=\1"),
+    (r"--dialect (\d)", r"dialect=\1"),
+    (r"--jobs (\d+)", r"vx.Session(jobs=\1)"),
+    (r"--store( DIR)?(?!\w)", "vx.Session(store=DIR)"),
+    (r"--no-store", "vx.Session(store=False)"),
+    (r"--output-dir( DIR)?", "output_dir"),
+    (r"--table (?=\S)", ""),
+    (r"--cases (\w+)=('[^']*'|PATTERN|…)", r"vx.cases(\1=\2)"),
+    (r"   and repeat --cases for others", ", with others beside it"),
+    (r"the directory where the command runs", "the working directory"),
+)
+"""How the command line says it, and how Python does."""
+
+
+def in_python(diagnostic: Diagnostic) -> Diagnostic:
+    """The diagnostic for who calls us from Python: arguments in place of options."""
+    import re  # only who errs pays for its import
+
+    def said(text: str) -> str:
+        for pattern, replacement in _IN_PYTHON:
+            text = re.sub(pattern, replacement, text)
+        return text
+
+    details = tuple(map(said, diagnostic.details))
+    return replace(diagnostic, message=said(diagnostic.message), details=details, help=said(diagnostic.help))
 
 
 _EXCERPT = 110  # characters of a source line shown around a mark

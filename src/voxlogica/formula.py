@@ -279,6 +279,10 @@ class Leaf:
     space: Space
 
 
+_STANDING = -(10**9)
+"""The number of the first hole that stands for a formula: far from those of loops that are under way."""
+
+
 class Formulas:
     """The table in which formulas are interned."""
 
@@ -287,10 +291,21 @@ class Formulas:
         self._constants: dict[tuple[type, object], Formula] = {}
         self._leaves: dict[Id, Formula] = {}
         self._late: dict[Id, Late] = {}
+        self._standing: dict[Id, Hole] = {}
+        self.stands: dict[int, tuple[Hole, Formula]] = {}
+        """The holes that `standing` has made, and what they stand for, by number."""
 
     def interned(self, late: Late) -> Late:
         """The formula itself, or the equal one that is here already."""
         return self._late.setdefault(late.id, late)
+
+    def standing(self, formula: Formula, make: Callable[[int], Hole]) -> Hole:
+        """The hole that stands for a formula whose space is not known, made when it is first asked for."""
+        if formula.id not in self._standing:
+            number = _STANDING - len(self.stands)
+            hole = self._standing[formula.id] = make(number)
+            self.stands[number] = hole, formula
+        return self._standing[formula.id]
 
     def constant(self, value: bool | float | str, origin: Origin | None = None) -> Formula:
         """A constant; integers are numbers."""
@@ -355,7 +370,10 @@ class Apart(ValueError):
 
 
 def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | None) -> Space | None:
-    """The one space an operator's arguments and result share; an ill-typed formula cannot be built."""
+    """The one space an operator's arguments and result share; an ill-typed formula cannot be built.
+
+    What is not known yet, the space of a hole, may turn out to be any: then it is looked at again.
+    """
     if len(arguments) != len(operator.parameters):
         raise ValueError(f"{operator} takes {len(operator.parameters)} arguments, not {len(arguments)}")
     anywhere = operator.elsewhere
@@ -363,12 +381,17 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
         if argument.type is not wanted and not wanted.accepts(argument.type):
             raise TypeError(f"{operator}: {name} is a {wanted}, not a {argument.type}")
         here = argument.space
+        if operator.apart and here is None and argument.type.spatial:
+            return None
         if here is not space and here is not None and not anywhere:
-            if space is not None and here.id != space.id:
-                if operator.apart:
-                    return None
+            if space is None:
+                space = here
+            elif operator.apart and here.id != space.id:
+                return None
+            elif space.hole is not None:
+                space = here if here.hole is None else space
+            elif here.hole is None and here.id != space.id:
                 raise Apart(f"{operator}: its arguments are in different spaces")
-            space = here
     if space is None and (operator.result.spatial or operator.needs_space) and not _is_unknown(operator, arguments):
         known = not any(argument.type.spatial for argument in arguments)
         raise (ValueError if known else Apart)(f"{operator} needs a space")

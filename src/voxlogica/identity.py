@@ -142,6 +142,11 @@ def reading(paths: Sequence[str]) -> Id:
     return _hash("reading", FORMAT, paths)
 
 
+def turn(goals: Sequence[Id]) -> Id:
+    """The id under which one process at a time computes goals that several want."""
+    return _hash("turn", FORMAT, goals)
+
+
 def file_digest(blocks: Iterable[bytes | memoryview]) -> bytes:
     """The digest of a file's bytes, given in blocks."""
     hasher = sha256()

@@ -259,6 +259,11 @@ def shown(value: Printable) -> str:
     return str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def columns(label: str, value: Printable) -> dict[str, Printable]:
     """A printable as columns of a table: of a record one for each field, `label.field`; of several, their sequences."""
     inner = value

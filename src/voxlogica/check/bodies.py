@@ -112,6 +112,8 @@ class Body:
 
     def local(self, name: str) -> Operand | None:
         """What a name means that a parameter or a binder has given a meaning, here or around."""
+        if self.around is None and name not in self.locals:
+            return self.parameters.get(name)
         inside: list[Body] = []
         here: Body | None = self
         while here is not None:

@@ -26,7 +26,7 @@ from voxlogica.errors import Diagnostic, ProgramError, Source, Span
 from voxlogica.formula import MODEL, Operator, Type
 from voxlogica.reduction import Code
 from voxlogica.reduction.code import Input, Setting, Skip
-from voxlogica.syntax.ast import Boolean, Call, Command, Expression, Import, Let, Load, Number, Print, Save, String
+from voxlogica.syntax.ast import Boolean, Call, Command, Import, Let, Load, Number, Print, Save, String
 
 READERS = ("ReadImage", "simpleitk.ReadImage")
 """What version 2 loads a file with."""
@@ -52,6 +52,7 @@ class Checker:
         self.steps: dict[int, range] = {}  # owner → its steps of the main code
         self.inputs: list[InputSlot] = []
         self.parameters: dict[str, Parameter] = {}
+        self.asking: set[int] = set()  # the owners that save or print something
         self.goals: list[tuple[int, GoalSlot]] = []
         self._parameter_names = self._once_defined()
         self._later: dict[str, Span] | None = None
@@ -92,7 +93,7 @@ class Checker:
             parameters=self.parameters,
             goals=tuple(goal for _, goal in self.goals),
             definitions={
-                value.definition.name: Definition(value.slot, value.kind, value.name_span)
+                value.definition.name: Definition(value.slot, value.kind, value.definition.name_span)
                 for owner, value in self.values.items()
                 if owner in needed and value.slot >= 0 and value.kind is not None
             },
@@ -106,35 +107,47 @@ class Checker:
     def _command(self, owner: int, file: File, command: Command) -> None:
         body, start = self.main, len(self.main.code.steps)
         body.moment = self.scope.now
-        match command:
-            case Load(_, path):
-                self._bind(command.name, self._input(owner, command, path))
-            case Let(parameters=(), body=Call(name, (String() as path,))) if file.main and name in READERS:
-                self._bind(command.name, self._input(owner, command, path))
-            case Let(parameters=()):
-                operand = self._setting(command) if file.main else None
-                if operand is None:
-                    operand = self._evaluate(command.body)
-                kind = known(operand.kind)
-                assert kind is None or isinstance(kind, Type)
-                self._bind(command.name, Value(owner, command, operand.slot, kind, operand.grid))
-            case Let():
-                function = Function(owner, command, self.scope.now, file.bundled)
-                if not file.bundled:
-                    self.functions.append(function)
-                    self.general(function)
-                self._bind(command.name, self._overloaded(function) if file.bundled else function)
-            case Save() | Print():
-                self._goal(owner, command)
-            case Import():
-                self.scope.open(command.path.value)
+        if isinstance(command, Let):
+            self._define(owner, file, command)
+        elif isinstance(command, Load):
+            self._bind(command.name, self._input(owner, command, command.path))
+        elif isinstance(command, Import):
+            self.scope.open(command.path.value)
+        else:
+            self._goal(owner, command)
         self.steps[owner] = range(start, len(body.code.steps))
-        self.used.setdefault(owner, set()).update(body.uses)
-        body.uses.clear()
-        _move(body.problems, self.problems, owner)
-        _move(body.edges, self.edges, owner)
-        _move(body.makers, self.makers, owner)
-        _move(body.free, self.free, owner)
+        if body.uses:
+            self.used.setdefault(owner, set()).update(body.uses)
+            body.uses.clear()
+        if body.problems or body.edges or body.makers or body.free:
+            _move(body.problems, self.problems, owner)
+            _move(body.edges, self.edges, owner)
+            _move(body.makers, self.makers, owner)
+            _move(body.free, self.free, owner)
+
+    def _define(self, owner: int, file: File, command: Let) -> None:
+        """A definition: of a function, an input, a parameter of the program, or of any other value."""
+        name, body = command.name, command.body
+        if command.parameters:
+            function = Function(owner, command, self.scope.now, file.bundled)
+            if not file.bundled:
+                self.functions.append(function)
+                self.general(function)
+            self._bind(name, self._overloaded(function) if file.bundled else function)
+            return
+        operand: Operand | None = None
+        if file.main:
+            if isinstance(body, Call) and body.name in READERS:
+                match body.arguments:
+                    case (String() as path,):
+                        self._bind(name, self._input(owner, command, path))
+                        return
+            operand = self._setting(command)
+        if operand is None:
+            operand = self.expressions.at_once(self.main, body)
+        kind = known(operand.kind)
+        assert kind is None or isinstance(kind, Type)
+        self._bind(name, Value(owner, command, operand.slot, kind, operand.grid))
 
     def _bind(self, name: str, meaning: Value | Function | Overloaded) -> None:
         if isinstance(meaning, Value):
@@ -169,7 +182,8 @@ class Checker:
         return Operand(slot, literal_type(literal))
 
     def _goal(self, owner: int, command: Save | Print) -> None:
-        operand = self._evaluate(command.value)
+        self.asking.add(owner)
+        operand = self.expressions.at_once(self.main, command.value)
         kind = known(operand.kind)
         word, text = ("print", command.label) if isinstance(command, Print) else ("save", command.path)
         if operand.slot < 0:
@@ -185,13 +199,9 @@ class Checker:
             assert isinstance(kind, Type)
             self.goals.append((owner, GoalSlot(word, text, operand.slot, kind, command.span)))
 
-    def _evaluate(self, expression: Expression) -> Operand:
-        """An expression of the main code."""
-        return self._run(self.expressions.expression(self.main, expression))
-
     # Functions
 
-    def _run(self, checking: Checking) -> Operand:
+    def run(self, checking: Checking) -> Operand:
         """Runs a generator that checks a body, and those that make what it requests."""
         stack: list[tuple[Checking, Callable[[Operand], Instance] | None]] = [(checking, None)]
         answer: Instance | Operand | None = None
@@ -241,7 +251,7 @@ class Checker:
         if function.general is None:
             kinds = tuple([Unknown() for _ in function.definition.parameters])
             body = self._body(function, kinds)
-            operand = self._run(self.expressions.expression(body, function.definition.body))
+            operand = self.run(self.expressions.expression(body, function.definition.body))
             function.general = Instance(body.code, kinds, operand.kind, body.problems)
             function.recursive = body.recursive
             self.used[function.owner] = body.uses
@@ -268,9 +278,8 @@ class Checker:
 
     def _needed(self, wanted: Sequence[str]) -> set[int]:
         """The owners that the goals and the wanted definitions refer to, their own included."""
-        needed = {owner for owner, _ in self.goals}
-        needed |= {value.owner for name in wanted if isinstance(value := self.scope.find(name, self.scope.now), Value)}
-        needed |= {owner for owner, (_, command) in enumerate(self.commands) if isinstance(command, (Save, Print))}
+        found = [self.scope.find(name, self.scope.now) for name in wanted]
+        needed = self.asking | {value.owner for value in found if isinstance(value, Value)}
         stack = list(needed)
         while stack:
             for owner in self.used.get(stack.pop(), ()):

@@ -1,7 +1,7 @@
 """Expressions to code: names, arities, types and grids; what is wrong is noted, and checking goes on.
 
 Nothing here is bounded by the Python stack: expressions are walked with a stack of our own, and what a body needs of
-other bodies is requested from `Checker._run`.
+other bodies is requested from `Checker.run`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from voxlogica.check.spaces import Place
 from voxlogica.check.strings import has_names
 from voxlogica.check.unknown import unknown_name
 from voxlogica.errors import Diagnostic, Mark, Span
-from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type
+from voxlogica.formula import BOOL, MODEL, NUMBER, STRING, Operator, Type
 from voxlogica.library import NAMESPACES
 from voxlogica.operators.families import Family
 from voxlogica.reduction.code import Apply, Constant, Gathered, Invoke, Parts, Read, Text
@@ -63,12 +63,30 @@ class _Begun(NamedTuple):
     parts: int
 
 
+_DEEP = 20
+
+
 class Expressions(Meanings):
     """Checks expressions in a scope."""
 
     def __init__(self, scope: Scope, definitions: Definitions) -> None:
         super().__init__(scope, definitions)
         self.compared = 0  # unknown names that were compared with all others, to find what was perhaps meant
+
+    def at_once(self, body: Body, node: Expression, around: Sequence[_Begun] = ()) -> Operand:
+        """Checks an expression of the main code, as `expression` does, to which what is deep or uncommon is left.
+
+        Most of a large program is operators over names, which take a tenth less without generators and a stack.
+        """
+        if isinstance(node, Name):
+            return self.name(body, node, around)
+        if isinstance(node, Number):
+            return self.literal(body, node)
+        if not isinstance(node, Call) or node.name.endswith("map") or len(around) == _DEEP:
+            return self.definitions.run(self.expression(body, node))
+        inside = (*around, _Begun(node, len(node.arguments)))
+        given = [self.at_once(body, each, inside) for each in node.arguments]
+        return self.again(body, node, given) or self.definitions.run(self.compound(body, node, given))
 
     def expression(self, body: Body, expression: Expression) -> Checking:
         """Checks an expression, its parts first."""
@@ -106,7 +124,7 @@ class Expressions(Meanings):
     def inner(self, body: Body, node: Expression) -> tuple[Expression, ...]:
         """The parts of an expression that are values: not the function given to `map`, nor a namespace."""
         if isinstance(node, Call):
-            if node.name == "map" and isinstance(self.meaning(body, node.name), Form):
+            if node.name.endswith("map") and _is_map(self.meaning(body, node.name)):
                 return node.arguments[1:]
             return node.arguments
         if isinstance(node, Field) and self.qualified(body, node):
@@ -193,6 +211,8 @@ class Expressions(Meanings):
         if record.slot < 0 or body.general:
             return Operand(min(record.slot, 0), found)
         slot = body.emit(Read(kind, record.slot, node.name, node.name_span))
+        if found is MODEL:  # of a data set: each image of a case has the grid of its file
+            return Operand(slot, found, body.on_own_grid(slot))
         return Operand(slot, found, record.grid if found.spatial else -1)
 
     # Calls
@@ -473,6 +493,10 @@ class Expressions(Meanings):
             amounts = list(range(len(wanted) - meaning.optional, len(wanted) + 1))
         more = isinstance(meaning, Family) and meaning.repeated
         return messages.wrong_arity(node, wanted, amounts, given, label, marks, not wanted, more)
+
+
+def _is_map(meaning: Meaning | None) -> bool:
+    return isinstance(meaning, Form) and meaning.symbol == "map"
 
 
 def defined(value: Value, text: str) -> Mark:

@@ -9,6 +9,9 @@ from voxlogica.check.names import Form
 
 _MANY = tuple([("pattern", *[f"pattern{n}" for n in range(2, count + 1)]) for count in range(1, 9)])
 
+DIR = ("root", "pattern", "recursive", "full_paths")
+"""The parameters of `dir`."""
+
 _ALL = (
     Form(
         "range",
@@ -23,9 +26,9 @@ _ALL = (
         "map",
         (("f", "xs"),),
         "sequence",
-        """What the function f of one argument makes of each element; f is a name or an operator.
+        """What the function f of one argument makes of each element; f is a name.
 
->>> value("map(!, [true, false])")
+>>> value("map(not_compat, [true, false])")
 (False, True)""",
     ),
     Form(
@@ -73,10 +76,23 @@ Negative bounds count from the end (C6).
         """A record for each case that patterns describe: its parts as strings, and the file of each pattern.
 
 `dataset("flair={case}/{case}_flair.nii.gz", "seg={case}/{case}_seg.nii.gz")` has the fields `case`, `flair` and `seg`;
-the file of a pattern without a name is `image`. Cases are sorted, and may lie on different voxel grids. A file is
-opened when its record is needed; one that is lacking or unfit fails what needs that record.
+the file of a pattern without a name is `image`. Cases are sorted, and may lie on different voxel grids, and so may the
+images of one. A file is opened when its record is needed; one that is lacking or unfit fails what needs that record.
 
 >>> value('for c in dataset("nowhere/{case}.nii.gz")[0:0] do c.case')
+()""",
+    ),
+    Form(
+        "dir",
+        tuple([DIR[:count] for count in range(1, 5)]),
+        "sequence of strings",
+        """The names of the files and directories in a directory, sorted; what they are is seen before anything runs.
+
+Those that the pattern matches, `"*"` unless given: `*` and `?` as in a shell, and names that begin with a dot only if
+the pattern does. With `true` in the third place also those below, by their paths from there; with `true` in the fourth
+the root stands before each. `~` is the home directory. A root that is not there is an error.
+
+>>> value('for name in dir("/", "no such name") do name')
 ()""",
     ),
     Form(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from voxlogica import library
 from voxlogica._dataclass import dataclass, replace
+from voxlogica.check.absent import instead_of
 from voxlogica.errors import Diagnostic, Mark, ProgramError, Source, Span, close_matches, reason_of
 from voxlogica.operators import by_symbol, families
 from voxlogica.syntax.ast import Command, Import, Let, Load, Print, Program, Save
@@ -145,6 +146,9 @@ class _Gathering:
 
     def _missing(self, file: File, command: Import) -> Diagnostic:
         wanted = command.path.value
+        if (instead := instead_of(wanted)) is not None:
+            message = f'the namespace "{wanted}" {instead.reason}'
+            return Diagnostic("import", message, command.path.span, help=instead.help)
         close = close_matches(wanted, [*library.names(), *library.NAMESPACES, *self._beside(file)], 0.75)
         gone = "   (there is no such directory)"
         places = [f"  in {shown(directory)}{'' if directory.is_dir() else gone}" for directory in self.search]

@@ -76,7 +76,7 @@ def foreign() -> tuple[Entry, ...]:
 
 def _families() -> list[Entry]:
     return [
-        Entry(each.symbol, each.signature, each.doc, each.make.__module__.rsplit(".", 1)[-1], version=1)
+        Entry(each.symbol, each.signature, each.doc, each.make.__module__.rsplit(".", 1)[-1], version=each.version)
         for each in families().values()
     ]
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Protocol
 
 from voxlogica.check import messages
-from voxlogica.check.bodies import Body, Operand, type_of
+from voxlogica.check.bodies import Body, Checking, Operand, type_of
 from voxlogica.check.forms import FORMS
 from voxlogica.check.names import Ambiguous, Form, Function, Instance, Kind, Meaning, Overloaded, Scope, Value, known
 from voxlogica.errors import Span
@@ -34,6 +34,10 @@ class Definitions(Protocol):
 
     def general(self, function: Function) -> Instance:
         """A function checked for arguments of unknown types."""
+        ...
+
+    def run(self, checking: Checking) -> Operand:
+        """Checks what a generator checks, with all that it requests."""
         ...
 
 

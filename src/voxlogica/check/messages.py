@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from voxlogica.check.names import Kind, known
@@ -52,14 +53,29 @@ def text_of(expression: Expression) -> str:
 # Names
 
 
+_ALSO_CALLED = {
+    "erosion": "erode", "dilation": "dilate", "opening": "imopen", "closing": "imclose", "distance": "dt",
+    "edt": "dt", "components": "lcc", "connected": "lcc", "label": "lcc", "largest": "maxvol", "threshold": "between",
+    "sum": "array_stats", "statistics": "array_stats", "sensitivity": "confusion_matrix", "supervoxels": "slic",
+    "hausdorff95": "hd95", "iou": "jaccard", "gray": "intensity", "dilatation": "dilate",
+}  # fmt: skip
+"""Words of other tools, and what the same is called here."""
+_BEGINNING = 4
+"""So many letters of a name are enough to know it by."""
+
+
 def nearest(name: str, candidates: Collection[str]) -> str | None:
     """The candidate most like a name that was perhaps meant; capitals matter least."""
     for word in candidates:
         if word.lower() == name.lower():
             return word
+    if (word := _ALSO_CALLED.get(name.lower(), "")) in candidates:
+        return word
     words = [word for word in candidates if not is_symbol(word) and abs(len(word) - len(name)) <= 3]
     close = close_matches(name, words, 0.75)
-    return close[0] if close else None
+    if close or len(name) < _BEGINNING:
+        return close[0] if close else None
+    return min([word for word in candidates if word.startswith(name)], key=len, default=None)
 
 
 def bare(symbol: str) -> str:
@@ -208,6 +224,8 @@ def wrong_arity(
     help = ""
     if applied_value:
         help = f"it is not a function: write   {name}   or put an operator between"
+    elif isinstance(call, Call) and given > max(amounts) and (comma := _decimal_comma(call)):
+        help = f"if this is one number, it has a point:   {comma}"
     elif name == "mean" and isinstance(call, Call) and given == 2:
         both = ", ".join(text_of(each) for each in call.arguments)
         help = f"of several values it is   mean([{both}])   and of an image in a mask   avg({both})"
@@ -228,6 +246,12 @@ def wrong_arity(
         takes = f"{' or '.join(map(str, amounts))} arguments"
     message = f"`{name}` takes {takes}, and is given {amount}"
     return Diagnostic("arity", message, span, label, marks, help=help)
+
+
+def _decimal_comma(call: Call) -> str:
+    """The number that two arguments are, perhaps: `100,5`."""
+    found = re.search(r"(?<![\w.])(\d+),(\d+)(?![\w.])", call.span.text)
+    return f"{found[1]}.{found[2]}" if found else ""
 
 
 # Types
@@ -325,6 +349,8 @@ def _remedy(
     """What would be right instead; "" when nothing is likely."""
     given, argument = known(kinds[first]), call.arguments[first]
     text = text_of(argument)
+    if call.name == "+" and STRING in [known(kind) for kind in kinds]:
+        return f"texts are joined by   strings.concat({', '.join([text_of(each) for each in call.arguments])})"
     if given is MODEL and wanted is IMAGE:
         return f"the numbers of a loaded file are   intensity({text})"
     if call.form == "infix" and len(call.arguments) == 2:
@@ -342,6 +368,9 @@ def _remedy(
             return f"between comparisons of numbers it is   {dotted}   for example   {example}"
         if given is MASK and wanted is NUMBER and by_definition and known(kinds[0]) in (IMAGE, LABELS):
             return f"to keep only voxels outside it, write   ({text_of(left)} {call.name} 0.5) & !{text}"
+    if call.name == "*" and {known(kind) for kind in kinds} in ({IMAGE, MASK}, {LABELS, MASK}):
+        image, inside = reversed(call.arguments) if known(kinds[0]) is MASK else call.arguments
+        return f"the image in the mask, and 0 outside, is   mask({text_of(image)}, {text_of(inside)})"
     if given is MASK and wanted is IMAGE:
         return f"to have a number image that is 1 in the mask and 0 outside, write   booleanToNumber(1, {text})"
     if given in (IMAGE, LABELS) and wanted is MASK:
@@ -406,6 +435,11 @@ def wrong_goal(word: str, at: Span, value: Expression, kind: Kind | None, target
     text, certain = text_of(value), known(kind)
     if isinstance(certain, Type) and certain.element is not None:
         message, help = _wrong_sequence(word, text, certain, certain.element, target)
+    elif isinstance(certain, Type) and certain.fields is not None:
+        fields = {name: each for name, each in certain.fields.items() if each.spatial == (word == "save")}
+        wanted = "a number, a bool or a string" if word == "print" else "a mask, a number image, labels or a model"
+        message = f"`{word}` takes {wanted}, or a field that is one, and is given {one(kind)}"
+        help = "".join([f'for example   {word} "{target}" {text}.{name}' for name in list(fields)[:1]])
     elif word == "print":
         message = f"`print` shows a number, a bool or a string, and is given {one(kind)}"
         file = f'"{target}.nii.gz"'

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from voxlogica._dataclass import dataclass, replace
 from voxlogica.check import messages
 from voxlogica.check.bodies import BAD, Body, Checking, Local, Operand, Request, instance, join_grids, type_of
+from voxlogica.check.forms import DIR
 from voxlogica.check.names import Form, Instance, Kind, Overloaded, Problem, Unknown, fits, known
 from voxlogica.check.spaces import Place
 from voxlogica.check.strings import without_names
@@ -20,7 +21,20 @@ from voxlogica.errors import ProgramError, Span
 from voxlogica.formula import BOOL, IMAGE, LABELS, MODEL, NOTHING, NUMBER, STRING, Type, record, sequence
 from voxlogica.images.patterns import Pattern, named
 from voxlogica.reduction import Code
-from voxlogica.reduction.code import Constant, Cut, Dataset, Each, Folding, Items, Pick, Range, Sift, Summary, Together
+from voxlogica.reduction.code import (
+    Constant,
+    Cut,
+    Dataset,
+    Each,
+    Folding,
+    Items,
+    Listing,
+    Pick,
+    Range,
+    Sift,
+    Summary,
+    Together,
+)  # fmt: skip
 from voxlogica.syntax.ast import Binder, Call, Expression, Field, Fold, Index, List, Name, Number, Slice, String
 
 if TYPE_CHECKING:
@@ -360,6 +374,8 @@ def form(checker: Expressions, body: Body, node: Call, meaning: Form, given: lis
             return _range(checker, body, node, given)
         case "dataset":
             return _dataset(checker, body, node)
+        case "dir":
+            return _dir(checker, body, node, given)
     return _summary(checker, body, node, given)
 
 
@@ -410,6 +426,16 @@ def _dataset(checker: Expressions, body: Body, node: Call) -> Operand:
         return Operand(0, sequence(kind))
     texts = tuple([argument.value for argument in node.arguments if isinstance(argument, String)])
     return Operand(body.emit(Dataset(kind, texts, node.name_span)), sequence(kind), body.spaces.new())
+
+
+def _dir(checker: Expressions, body: Body, node: Call, given: Sequence[Operand]) -> Operand:
+    """`dir(root, pattern, recursive, full_paths)`."""
+    kind, wanted = sequence(STRING), tuple(zip(DIR[: len(given)], (STRING, STRING, BOOL, BOOL), strict=False))
+    if not checker.typed(body, node, wanted, kind, given) or any(operand.slot < 0 for operand in given):
+        return Operand(-1, kind)
+    slots = [operand.slot for operand in given]
+    slots += [body.emit(Constant(value, node.name_span)) for value in ("*", False, False)[len(slots) - 1 :]]
+    return Operand(body.emit(Listing(tuple(slots), node.name_span)), kind)
 
 
 def _range(checker: Expressions, body: Body, node: Call, given: Sequence[Operand]) -> Operand:

@@ -60,7 +60,7 @@ def mistakes(commands: Iterable[Command]) -> list[Diagnostic]:
 
 
 def _found(commands: Iterable[Command]) -> Iterator[tuple[str | None, Span]]:
-    for string in _strings(command for command in commands if has_names(command.span.text)):
+    for string in _strings(command for command in commands if _has_dollars(command.span)):
         if not has_names(string.value):
             continue
         # Escapes make no dollars and no names, so the text itself can be searched, where the places are.
@@ -72,6 +72,10 @@ def _found(commands: Iterable[Command]) -> Iterator[tuple[str | None, Span]]:
                 yield name, span
             elif match[0] != "$$":
                 yield None, span
+
+
+def _has_dollars(span: Span) -> bool:
+    return span.source.text.find("$", span.start, span.end) >= 0
 
 
 def _strings(commands: Iterable[Command]) -> Iterator[String]:

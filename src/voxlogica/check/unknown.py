@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from voxlogica.check import messages
+from voxlogica.check.absent import instead_of
 from voxlogica.check.bodies import Body
 from voxlogica.check.forms import FORMS
 from voxlogica.check.imports import members, unusable
@@ -41,6 +42,8 @@ def unknown_name(checker: Expressions, body: Body, name: str, span: Span, kinds:
     checker.compared += 1
     if checker.compared > _COMPARED:
         return messages.no_such_name(name, span, "", (), "")
+    if (instead := instead_of(name)) is not None:
+        return Diagnostic("name", f"`{name}` {instead.reason}", span, help=instead.help)
     if name in NAMESPACES:
         return messages.namespace_alone(name, span, members(name))
     namespace, point, word = name.partition(".")

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import columns, counted, emit
+from voxlogica.cli.text import columns, emit
 from voxlogica.errors import ProgramError
 from voxlogica.session import Session
 from voxlogica.session.studies import Study
 from voxlogica.study.cases import Case, Cases, find
+from voxlogica.values import counted
 
 
 def cases(options: Options) -> int:
@@ -54,7 +55,7 @@ def _show(found: Cases, study: Study | None, loads: dict[str, dict[str, str]], l
         print(f"looked for {text}: {count} found")
     print()
     kinds = list(dict.fromkeys(kind for case in found for kind in (*case.files, *case.lacking)))
-    names = list(next(iter(loads.values()), {})) if study else kinds
+    names = list(study.program.inputs) if study else kinds
     rows: list[Sequence[str]] = [("case", *(name or "file" for name in names), "")]
     for case in found:
         files = loads[case.name] if study else case.files

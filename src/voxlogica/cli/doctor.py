@@ -16,9 +16,10 @@ from voxlogica._dataclass import asdict, dataclass
 from voxlogica._version import VERSION
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import coloured, columns, counted, emit
+from voxlogica.cli.text import coloured, columns, emit
 from voxlogica.errors import MachineError, human_size, reason_of
 from voxlogica.execution import limits
+from voxlogica.values import counted
 
 if TYPE_CHECKING:
     from voxlogica.kernels.masks import Words

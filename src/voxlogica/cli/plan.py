@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.programs import load, session, source_of
-from voxlogica.cli.text import columns, complain, counted, emit, sorted_out
+from voxlogica.cli.text import columns, complain, emit, sorted_out
 from voxlogica.errors import Diagnostic, ProgramError, human_size
 from voxlogica.formula import Formula
 from voxlogica.identity import Id
@@ -17,7 +17,7 @@ from voxlogica.session import Given, Program, Run
 from voxlogica.session import Options as RunOptions
 from voxlogica.syntax.parser import parse
 from voxlogica.syntax.printer import print_program
-from voxlogica.values import plain, shown
+from voxlogica.values import counted, plain, shown
 
 _LONGEST = 16  # characters of a constant that are shown
 

@@ -16,7 +16,7 @@ from platformdirs import user_state_path
 from voxlogica._dataclass import replace
 from voxlogica.check.manual import entries
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import awaited, begin, complain, counted, notice
+from voxlogica.cli.text import awaited, begin, complain, notice
 from voxlogica.errors import ProgramError, Source, VoxLogicAError
 from voxlogica.execution.engine import find_operator
 from voxlogica.execution.planning import foreseen
@@ -27,7 +27,7 @@ from voxlogica.session.running import unexpected
 from voxlogica.storage import MemoryStorage
 from voxlogica.study.rows import brief
 from voxlogica.syntax.ast import Print, Save
-from voxlogica.values import Mask, Model, Record, Value, shown
+from voxlogica.values import Mask, Model, Record, Value, counted, shown
 
 HELP = """  an expression shows its value; a command (let, load, import, print, save) is added to the program
   :load FILE     begin with a program        :run           run its prints and saves

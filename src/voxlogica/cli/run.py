@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.programs import load, session
-from voxlogica.cli.progress import Progress
+from voxlogica.cli.progress import Display, looked_at
 from voxlogica.cli.text import KEPT, complain, emit, sorted_out
 from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, Diagnostic, InternalError
 from voxlogica.kernels import memory
 from voxlogica.session import Effort, Given, Printed, Run, Saved, Trouble, Watcher
 from voxlogica.session import Options as RunOptions
+from voxlogica.session.progress import RunProgress
 from voxlogica.values import plain
 
 
@@ -32,16 +34,17 @@ def run(options: Options) -> int:
             said.append(Diagnostic("program", message, help=help, severity="warning"))
         if not options.json:
             complain(said, options.quiet)
-        shown = not (options.quiet or options.json)
-        with Progress(program.source.name, len(program.goals), opened.jobs, shown) as progress:
-            bound = prepared.bind()
-            if not options.json:
-                complain(bound.warnings, options.quiet)
-            said += bound.warnings
+        looked = looked_at(options)
+        progress = RunProgress(program.source.name, program.asked, opened.jobs) if looked else None
+        with Display(progress) as display:
             effort = Effort(options.timeout, options.task_timeout, options.retry_failed)
-            running = Run(prepared, bound, effort)
+            running = Run(prepared, prepared.bind(), effort) if options.dry_run else prepared.begin(effort)
+            warnings = running.bound.warnings
+            if not options.json:
+                complain(warnings, options.quiet)
+            said += warnings
             if options.why or options.dry_run:
-                progress.pause()
+                display.pause()
                 from voxlogica.cli.forecast import explain
 
                 explain(running, options)
@@ -49,31 +52,32 @@ def run(options: Options) -> int:
                 return 0
             with Watchers(progress, options.events, options.profile) as watchers:
                 try:
-                    return _follow(running, progress, watchers.watcher, options, said)
+                    return _follow(running, display, watchers.watcher, options, said)
                 except KeyboardInterrupt:
-                    progress.pause()
+                    display.pause()
                     if not (options.no_store or options.quiet):
                         print(KEPT, file=sys.stderr)
                     raise
 
 
-def _follow(running: Run, progress: Progress, watcher: Watcher | None, options: Options, said: list[Diagnostic]) -> int:
+def _follow(running: Run, display: Display, watcher: Watcher | None, options: Options, said: list[Diagnostic]) -> int:
     """Shows what happens; returns the exit status."""
     printed: list[Printed] = []
     watched = sys.stderr.isatty() and not options.quiet
-    for each in running.happenings(watcher):
-        if isinstance(each, Trouble):
-            if not options.json:
-                progress.pause()
-                complain([each.diagnostic], options.quiet)
-            said.append(each.diagnostic)
-        elif options.json:
-            if isinstance(each, Printed):
-                printed.append(each)
-        elif isinstance(each, Printed):
-            print(each, flush=True)
-        elif isinstance(each, Saved) and watched:
-            print(f"saved {each.path}", file=sys.stderr, flush=True)
+    with closing(running.happenings(watcher)) as happenings:  # its end is noted while there is a store
+        for each in happenings:
+            if isinstance(each, Trouble):
+                if not options.json:
+                    display.pause()
+                    complain([each.diagnostic], options.quiet)
+                said.append(each.diagnostic)
+            elif options.json:
+                if isinstance(each, Printed):
+                    printed.append(each)
+            elif isinstance(each, Printed):
+                print(each, flush=True)
+            elif isinstance(each, Saved) and watched:
+                print(f"saved {each.path}", file=sys.stderr, flush=True)
     status = _status(said)
     if options.json:
         values = [{"label": p.label, "value": plain(p.value)} for p in printed]

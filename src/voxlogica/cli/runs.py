@@ -11,14 +11,14 @@ from voxlogica.cli.text import columns, emit, human_time, notice
 from voxlogica.errors import ProgramError
 from voxlogica.session import Session
 from voxlogica.session import store as stores
-from voxlogica.session.history import Recorded, common_rows, difference, recorded, tally
+from voxlogica.session.history import Recorded, common_rows, difference, recorded, state, tally
 from voxlogica.session.history import runs as latest_runs
 from voxlogica.session.reports import report as report_of
 from voxlogica.session.reports import write
 from voxlogica.session.settings import program_names
 from voxlogica.storage.records import RunRow
 from voxlogica.study.rows import brief
-from voxlogica.values import Printable, Scalar, plain, shown
+from voxlogica.values import Printable, Scalar, counted, plain, shown
 
 
 def _session(options: Options) -> Session:
@@ -37,20 +37,24 @@ def runs(options: Options) -> int:
         if options.json:
             emit({"runs": [_as_data(session, run) for run in found]})
             return 0
-        rows = [
-            (f"r{run.number}", human_time(run.started), run.kind, _place(run.program), _rows(session, run), _about(run))
-            for run in found
-        ]
-        print("\n".join(columns([("run", "when", "kind", "program", "rows", "what"), *rows])))
+        head = ("run", "when", "kind", "program", "state", "what")
+        print("\n".join(columns([head, *(_cells(session, run) for run in found)])))
     return 0
 
 
-def _rows(session: Session, run: RunRow) -> str:
-    """What came of a study: `75`, `60 of 75` when it did not end, `75, 25 failed`."""
+def _cells(session: Session, run: RunRow) -> tuple[str, ...]:
+    place, became = _place(run.program), _state(session, run)
+    return f"r{run.number}", human_time(run.started), run.kind, place, became, _about(run)
+
+
+def _state(session: Session, run: RunRow) -> str:
+    """What came of a run: `done`; of a study `75 rows`, `75 rows, 25 failed`, `60 of 75 rows, interrupted`."""
+    became = state(session, run)
     if run.kind == "run":
-        return ""
+        return became
     rows, total, failed = tally(session, run)
-    return (str(rows) if rows == total else f"{rows} of {total}") + (f", {failed} failed" if failed else "")
+    some = f"{rows} of {total} rows" if rows < total else counted(rows, "row")
+    return ", ".join([some, *([f"{failed} failed"] if failed else []), *([became] if rows < total else [])])
 
 
 def _place(program: str) -> str:
@@ -86,11 +90,12 @@ def _several(values: Sequence[Scalar]) -> str:
 
 
 def _as_data(session: Session, run: RunRow) -> dict[str, object]:
-    about = {name: value for name, value in run.about.items() if name != "text"}
+    about = {name: value for name, value in run.about.items() if name not in ("text", "process", "ended")}
     if run.kind != "run":
         about |= dict(zip(("rows", "of", "failed"), tally(session, run), strict=True))
     return {
         "run": f"r{run.number}", "kind": run.kind, "program": run.program, "started": run.started,
+        "state": state(session, run),
         "settings": dict(run.settings), "about": about,
     }  # fmt: skip
 

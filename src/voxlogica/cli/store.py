@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from voxlogica._dataclass import asdict
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import counted, emit, human_time, notice
+from voxlogica.cli.text import emit, human_time, notice
 from voxlogica.errors import MachineError, ProgramError, human_size, reason_of
 from voxlogica.identity import Id
 from voxlogica.session import store as stores
@@ -16,7 +16,7 @@ from voxlogica.storage import Done, Failed, Missing, StoreFull
 from voxlogica.storage.embedded import EmbeddedStorage
 from voxlogica.storage.listing import Entry
 from voxlogica.storage.locks import Replaced
-from voxlogica.values import shown
+from voxlogica.values import counted, shown
 
 PINNED = "by hand"
 """The name under which ids are pinned from the command line."""

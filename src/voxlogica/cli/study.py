@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 
 from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
+from voxlogica.cli.lines import Lines, width
 from voxlogica.cli.programs import load, session
-from voxlogica.cli.progress import Rows
+from voxlogica.cli.progress import Display, looked_at
 from voxlogica.cli.text import KEPT, coloured, complain, emit, notice
 from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, ProgramError
@@ -20,10 +22,11 @@ from voxlogica.session.studies import Study
 from voxlogica.study.axes import Axis
 from voxlogica.study.cases import ONLY, find
 from voxlogica.study.heatmaps import Colour, is_dark
-from voxlogica.study.rows import Row, Table, brief, check_table
-from voxlogica.values import plain, shown
+from voxlogica.study.rows import Table, check_table
+from voxlogica.values import counted, plain
 
-_RED, _BOLD, _DIM, _PLAIN = "\x1b[31m", "\x1b[1m", "\x1b[2m", "\x1b[0m"
+_SAID = 10
+"""Of so many different failures all is said; each row has its sentence."""
 
 
 def batch(options: Options) -> int:
@@ -56,7 +59,7 @@ def _study(options: Options, axes: Sequence[Axis]) -> int:
         study = Study(
             program, cases, axes, given=given, options=run_options, save=options.output_dir is not None,
             effort=Effort(options.timeout, options.task_timeout, options.retry_failed),
-            listen=watchers.event if options.events or options.profile else None,
+            listen=watchers.event if options.events or options.profile else None, said=lambda diagnostic: diagnostic,
         )  # fmt: skip
         if not options.json:
             complain((*program.warnings, *study.warnings), options.quiet)
@@ -64,93 +67,39 @@ def _study(options: Options, axes: Sequence[Axis]) -> int:
         if left_out and not (options.quiet or options.json):
             notice("nothing is saved without --output-dir DIR, in which each case has a directory")
         with watchers:
-            _follow(study, options)
+            lines = Lines(study, width())
+            _follow(study, lines, options)
             table = study.table()
             if options.json:
                 emit(_as_data(study, table, options.lowest))
             else:
+                lines.foot(table)
                 _foot(study, table, options)
             if options.table is not None:  # last, so that a disk that refuses it takes nothing away
                 table.write(options.table)
     return STATUS[ComputationError] if table.failed else 0
 
 
-def _follow(study: Study, options: Options) -> None:
+def _follow(study: Study, lines: Lines, options: Options) -> None:
     """Shows the rows as they come. When interrupted, says how to go on."""
-    lines = _Lines(study)
-    failed = 0
-    with Rows(study.program.source.name, study.total, shown=not (options.quiet or options.json)) as bar:
+    with Display(study.follow() if looked_at(options) else None) as display:
         try:
-            for done, row in enumerate(study, 1):
+            for row in study:
                 if not options.json:
                     lines.show(row)
-                failed += bool(row.error)
-                bar.update(done, failed)
         except KeyboardInterrupt:
             study.close()
-            bar.stop()
+            display.pause()
             done = len(study.so_far)
             what = "" if options.no_store else f"; {KEPT}"
             print(f"{done} of {study.total} rows done{what}", file=sys.stderr)
             raise
 
 
-class _Lines:
-    """The table as lines: columns are wide enough for their names and for numbers."""
-
-    def __init__(self, study: Study) -> None:
-        self._axes, self._measures = [axis.name for axis in study.axes], study.measures
-        wide = max([len("case"), *(len(case.name) for case in study.cases), len(f"median of {study.total}")])
-        self._case = wide if study.cases is not ONLY else 0
-        values = {axis.name: [shown(value) for value in axis.values] for axis in study.axes}
-        self._widths = [max(len(name), *map(len, values[name])) for name in self._axes]
-        self._widths += [max(len(name), 7) for name in self._measures]
-        self._colours = coloured(sys.stdout)
-        self._begun = False
-        self._failed: set[tuple[str, str]] = set()
-
-    def show(self, row: Row) -> None:
-        """Prints a row, and before the first the head; what fails alike in all cells of a case once."""
-        if row.error and (row.case, row.error) in self._failed:
-            return
-        if not self._begun:
-            self._begun = True
-            self._print(_BOLD, "case", [*self._axes, *self._measures], "time")
-        parameters = [shown(row.parameters[name]) for name in self._axes]
-        if row.error:
-            self._failed.add((row.case, row.error))
-            words = f"failed  {row.error}"
-            if row.values:
-                words += f"  (known: {', '.join(f'{name}={brief(value)}' for name, value in row.values.items())})"
-            self._print(_RED, row.case, parameters, words)
-        else:
-            time = "reused" if row.reused else f"{row.seconds:.1f} s"
-            self._print("", row.case, [*parameters, *(brief(row.values.get(name)) for name in self._measures)], time)
-
-    def _print(self, colour: str, case: str, cells: Sequence[str], last: str) -> None:
-        texts = [f"{cell:>{width}}" for cell, width in zip(cells, self._widths, strict=False)]
-        line = "  ".join([*([f"{case:<{self._case}}"] if self._case else []), *texts, last]).rstrip()
-        print(f"{colour}{line}{_PLAIN}" if colour and self._colours else line, flush=True)
-
-    def foot(self, table: Table) -> None:
-        """Medians and quartiles of the measures that are numbers, when there are several rows."""
-        summaries = [table.summary(name) for name in self._measures]
-        most = max((summary.count for summary in summaries if summary), default=0)
-        if most < 2:
-            return
-        for name, of in (("median", "median"), ("  quartiles", "lower"), ("", "upper")):
-            cells = [brief(getattr(summary, of)) if summary else "" for summary in summaries]
-            self._print(_BOLD if name == "median" else _DIM, f"{name} of {most}" if name == "median" else name,
-                        cells, "")  # fmt: skip
-
-
 def _foot(study: Study, table: Table, options: Options) -> None:
-    if not study.axes:
-        _Lines(study).foot(table)
-    else:
-        for measure in table.numeric:
-            paint = _painted if coloured(sys.stdout) else None
-            print("\n" + "\n".join(study.heatmap(measure).lines(measure in options.lowest, paint)))
+    for measure in table.numeric if study.axes else ():
+        paint = _painted if coloured(sys.stdout) else None
+        print("\n" + "\n".join(study.heatmap(measure).lines(measure in options.lowest or None, paint, width())))
     failed = len(table.failed)
     known = f"   run r{study.number}   voxlogica report r{study.number}" if study.number is not None else ""
     print(f"{len(table) - failed} done, {failed} failed{known}")
@@ -158,14 +107,17 @@ def _foot(study: Study, table: Table, options: Options) -> None:
     said: dict[str, Counter[str]] = {}
     for row in table.failed:
         said.setdefault(row.trouble, Counter())[row.case] += 1
-    for trouble, cases in said.items():
+    for trouble, cases in islice(said.items(), _SAID):
         names = ", ".join(case + (f" ({rows} rows)" if rows > 1 else "") for case, rows in cases.items() if case)
         print(f"\n{f'{names}: ' if names else ''}{trouble}", file=sys.stderr)
+    if len(said) > _SAID:
+        where = f"; `voxlogica report r{study.number}` shows all" if study.number is not None else ""
+        print(f"\nand {counted(len(said) - _SAID, 'other')}{where}", file=sys.stderr)
 
 
 def _painted(text: str, tint: Colour) -> str:
     ink = "97" if is_dark(tint) else "30"
-    return f"\x1b[{ink};48;2;{tint[0]};{tint[1]};{tint[2]}m{text}{_PLAIN}"
+    return f"\x1b[{ink};48;2;{tint[0]};{tint[1]};{tint[2]}m{text}\x1b[0m"
 
 
 def _as_data(study: Study, table: Table, lowest: Sequence[str]) -> dict[str, object]:
@@ -188,7 +140,7 @@ def _as_data(study: Study, table: Table, lowest: Sequence[str]) -> dict[str, obj
     best = {}
     if study.axes:
         for name in table.numeric:
-            cell = study.heatmap(name).best(name in lowest)
+            cell = study.heatmap(name).best(name in lowest or None)
             best[name] = {axis.name: plain(value) for axis, value in zip(study.axes, cell or (), strict=False)}
     return {
         "rows": rows, "summary": summary, "best": best, "run": study.number,

@@ -9,6 +9,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import TextIO
 
 from voxlogica.errors import Diagnostic, as_data, render
+from voxlogica.values import counted
 
 _COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "help": "\x1b[36m"}
 _PLAIN = "\x1b[0m"
@@ -88,11 +89,6 @@ def columns(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[s
 def human_time(seconds: float) -> str:
     """A moment for people, in their own time zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def awaited(tasks: int) -> str:

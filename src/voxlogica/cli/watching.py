@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voxlogica.cli.progress import Progress
 from voxlogica.errors import MachineError, ProgramError, reason_of
 from voxlogica.execution.messages import Counts, Event
 from voxlogica.session import Watcher
+from voxlogica.session.progress import RunProgress
 
 if TYPE_CHECKING:
     from voxlogica.execution.events import Profile
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class Watchers:
     """All who want to be told, as one; what they write is whole when the block is left."""
 
-    def __init__(self, progress: Progress | None, events: Path | None, profile: Path | None) -> None:
-        self._progress = progress.watcher if progress is not None else None
-        self._listeners: list[Callable[[Event], None]] = [self._progress.event] if self._progress is not None else []
+    def __init__(self, progress: RunProgress | None, events: Path | None, profile: Path | None) -> None:
+        self._progress = progress
+        self._listeners: list[Callable[[Event], None]] = [progress.event] if progress is not None else []
         self._profile: Profile | None = None
         if profile is not None:
             from voxlogica.execution.events import Profile

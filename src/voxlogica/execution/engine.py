@@ -134,6 +134,7 @@ class ExecutionEngine:
         retry_failed: bool = False,
         token: Token | None = None,
         rank: int = 0,
+        behind: Id | None = None,
     ) -> Run:
         """Starts computing the goals; iterate over the result for the outcomes.
 
@@ -141,13 +142,16 @@ class ExecutionEngine:
         happens, in order; then it lasts until the store has taken all that was computed. Goals that are not finished
         `timeout` seconds from now fail, and so do those that need a task which takes longer than `task_timeout`: for
         this run only, with a failure that is not stored. `retry_failed` tries again what is stored as failed. `token`
-        can cancel it. Where there is a choice, runs of a lower `rank` go first.
+        can cancel it. Where there is a choice, runs of a lower `rank` go first. `behind` is a claim that another holds
+        while it computes the same with all processors: an engine that is cold leaves the work to that one.
         """
         if inside.a_kernel():
             raise RuntimeError("an operator may not run programs")  # its worker would wait for itself
         if self._closed:
             raise RuntimeError("the engine is closed")
-        asked = Asked(listen, task_timeout, Counts(), retry_failed, rank)
+        if behind is not None:
+            self._workers.behind.add(behind)
+        asked = Asked(listen, task_timeout, Counts(), retry_failed, rank, behind is not None)
         run = Run(self._workers, self.storage, self._numbers, goals, asked, token)
         if timeout is not None:
             error = too_late(None, timeout)
@@ -179,6 +183,7 @@ class Asked(NamedTuple):
     counts: Counts
     retry_failed: bool = False
     rank: int = 0
+    behind: bool = False
     direct: bool = True
 
 
@@ -226,8 +231,8 @@ class Run:
         self._box = workers.open_box(self.number)
         if rest:
             plan = Workplan(tuple(rest), plan.tasks, plan.known)
-            listening = asked.listen is not None
-            workers.post(Begin(self.number, plan, failed, self.counts, listening, asked.task_timeout, asked.rank))
+            how = (asked.listen is not None, asked.task_timeout, asked.rank, asked.behind)
+            workers.post(Begin(self.number, plan, failed, self.counts, *how))
 
     def __enter__(self) -> Run:
         return self

@@ -481,6 +481,11 @@ class Machine(Runs):
 
     # Somebody else is at it
 
+    def _begin(self, event: Begin) -> None:
+        if event.behind:
+            self._met = self._crowded = True
+        super()._begin(event)
+
     def _is_short(self) -> bool:
         ahead = sum(run.counts.expected - run.counts.settled for run in self.runs.values())
         return ahead < _START and len(self.records) <= _FEW

@@ -255,7 +255,7 @@ class Begin(NamedTuple):
     """A run wants the goals of a plan. `failed` are known failures among what the plan takes as known.
 
     A task that takes longer than `limit` seconds fails for this run. Of what is ready, the tasks of runs of the lowest
-    `rank` come first.
+    `rank` come first. `behind`: another process is at these goals.
     """
 
     run: RunId
@@ -265,6 +265,7 @@ class Begin(NamedTuple):
     listening: bool = False
     limit: float | None = None
     rank: int = 0
+    behind: bool = False
 
 
 class Cancel(NamedTuple):

@@ -179,6 +179,7 @@ class Workers:
         self._grown: dict[Id, _Grown] = {}
         self._claims: dict[Id, storage.Claim] = {}
         self._deaths: dict[Id, int] = {}
+        self.behind: set[Id] = set()  # claims of processes that compute what is asked for here
         self._boxes: dict[RunId, SimpleQueue[Post]] = {}
         self._posted: deque[Input] = deque()
         self._signals: SimpleQueue[str] = SimpleQueue()  # what the desk waits on
@@ -414,8 +415,18 @@ class Workers:
         except StoreFull:
             return Granted(order.number, claimed=False)
         if order.looks and isinstance(answer, (Busy, Granted)) and self._lasting is not None:
-            return answer._replace(crowded=self._lasting.elsewhere() >= processors())
+            return answer._replace(
+                crowded=self._lasting.elsewhere() >= processors() or any(map(self._held, self.behind))
+            )
         return answer
+
+    def _held(self, id: Id) -> bool:
+        """Whether somebody has a claim now."""
+        try:
+            self._backend.wait_for_completion(id, 0)
+        except TimeoutError:
+            return True
+        return False
 
     def _wait(self, order: Wait, _: _Hand) -> Answer:
         id = order.formula.id

@@ -8,7 +8,8 @@ imported when they are needed, so that binding NIfTI files needs no NumPy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -55,7 +56,7 @@ __all__ = [
     "hold",
     "name_of",
     "read",
-    "remembered",
+    "recall",
     "table",
     "taken",
     "to_nibabel",
@@ -102,61 +103,65 @@ def bind(path: str | Path, memo: Memo | None = None) -> Leaf:
 
     What `memo` knows and has not changed since is not read again.
     """
-    name = str(path)
-    format = known_format(name)
-    if name and format is None and Path(name).is_dir():
-        return _bind_series(name, memo)
-    files.check_readable(name)
-    if format is None:
-        raise _unknown(name)
-    reader = _READERS[format]
-    reader = reader._replace(name=reader.name + pictures.decoder(format))
-    try:
-        with Path(name).open("rb") as handle:
-            file = File(name, str(Path(name).absolute()), format, files.status(handle))
-            return _leaf(file, reader.name, reader.version, memo, lambda: _verified(handle, file, reader))
-    except files.Circumstance:
-        raise
-    except OSError as error:
-        raise files.unreadable(name, error) from error
+    return recall(path, memo) or _verify(path, memo)
 
 
-def _bind_series(name: str, memo: Memo | None) -> Leaf:
-    """The same of a directory."""
-    try:
-        file = File(name, str(Path(name).absolute()), dicom.FORMAT, dicom.status(name))
-        return _leaf(file, dicom.reader(), dicom.VERSION, memo, lambda: _verified_series(file))
-    except files.Circumstance:
-        raise
-    except OSError as error:
-        raise files.unreadable(name, error) from error
-
-
-def _leaf(
-    file: File, reader: str, version: int, memo: Memo | None, verified: Callable[[], tuple[bytes, Space]]
-) -> Leaf:
-    old_enough = settled(file.status)
-    noted = memo.recall(file.path, file.status) if memo and old_enough else None
+def recall(path: str | Path, memo: Memo | None) -> Leaf | None:
+    """The same of what `memo` knows and has not changed since; None if it must be read through."""
+    if memo is None:
+        return None
+    file, reader, version = _found(str(path))
+    noted = memo.recall(file.path, file.status) if settled(file.status) else None
     space = space_noted(noted[1], reader, version) if noted else None
-    if noted and space:
-        return Leaf(file, noted[0], reader, version, space)
-    digest, space = verified()
+    return Leaf(file, noted[0], reader, version, space) if noted and space else None
+
+
+def _verify(path: str | Path, memo: Memo | None) -> Leaf:
+    """The same of what is read through now, which `memo` then knows."""
+    file, reader, version = _found(str(path))
+    with _told(file.name):
+        digest, space = _verified_series(file) if file.format == dicom.FORMAT else _verified(file)
     if memo:
-        memo.remember(file.path, file.status, digest, header(reader, version, space), old_enough)
+        memo.remember(file.path, file.status, digest, header(reader, version, space), settled(file.status))
     return Leaf(file, digest, reader, version, space)
 
 
-def _verified(handle: BinaryIO, file: File, reader: Reader) -> tuple[bytes, Space]:
-    if not file.status[2]:
-        raise Refusal(f"{file.name} is empty", help=files.AGAIN)
-    digest = identity.file_digest(files.blocks(handle))
-    handle.seek(0)
-    stream = _stream(handle, file.name, file.format)
-    if isinstance(stream, Inflated):
-        stream.keep()
-    space = reader.inspect(stream)
-    if files.status(handle) != file.status:
-        raise files.changed(file.name)
+def _found(name: str) -> tuple[File, str, int]:
+    """A file or the directory of a series as it is now, who reads it, and that one's version."""
+    format, path = known_format(name), str(Path(name).absolute())
+    with _told(name):
+        if name and format is None and Path(name).is_dir():
+            return File(name, path, dicom.FORMAT, dicom.status(name)), dicom.reader(), dicom.VERSION
+        files.check_readable(name)
+        if format is None:
+            raise _unknown(name)
+        reader = _READERS[format]
+        return File(name, path, format, files.status_of(name)), reader.name + pictures.decoder(format), reader.version
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """What the system refuses, in our words."""
+    try:
+        yield
+    except files.Circumstance:
+        raise
+    except OSError as error:
+        raise files.unreadable(name, error) from error
+
+
+def _verified(file: File) -> tuple[bytes, Space]:
+    with Path(file.path).open("rb") as handle:
+        if not files.status(handle)[2]:
+            raise Refusal(f"{file.name} is empty", help=files.AGAIN)
+        digest = identity.file_digest(files.blocks(handle))
+        handle.seek(0)
+        stream = _stream(handle, file.name, file.format)
+        if isinstance(stream, Inflated):
+            stream.keep()
+        space = _READERS[file.format].inspect(stream)
+        if files.status(handle) != file.status:
+            raise files.changed(file.name)
     if isinstance(stream, Inflated):
         file.kept[:] = stream.kept
     return digest, space
@@ -167,18 +172,6 @@ def _verified_series(file: File) -> tuple[bytes, Space]:
     if dicom.status(file.name) != file.status:
         raise files.changed(file.name)
     return found
-
-
-def remembered(path: str | Path, memo: Memo | None) -> bool:
-    """Whether `bind` need not read a file through, as far as can be told beforehand."""
-    if memo is None:
-        return False
-    try:
-        name = str(path)
-        status = dicom.status(name) if Path(name).is_dir() else files.status_of(name)
-    except (OSError, ValueError):
-        return True  # there is nothing to read
-    return settled(status) and memo.recall(str(Path(name).absolute()), status) is not None
 
 
 def read(file: object, space: Space) -> Model:

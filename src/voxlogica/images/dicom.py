@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from voxlogica import identity
@@ -214,12 +215,21 @@ def _cross(a: Sequence[float], b: Sequence[float]) -> tuple[float, ...]:
     return tuple(a[i] * b[j] - a[j] * b[i] for i, j in ((1, 2), (2, 0), (0, 1)))
 
 
+_quiet_ones: list[bool] = []
+"""What was shown before each of those who are at it now."""
+_entering = Lock()
+
+
 @contextmanager
 def _quiet(sitk: Any) -> Iterator[None]:
-    """Without what ITK writes to the terminal; what matters of it is checked here."""
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    """Without what ITK writes to the terminal; what matters of it is checked here. Several threads may be inside."""
+    with _entering:  # it is a setting of the whole library: the last one to leave puts back what the first one found
+        _quiet_ones.append(sitk.ProcessObject.GetGlobalWarningDisplay())
+        sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         yield
     finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+        with _entering:
+            shown = _quiet_ones.pop()
+            if not _quiet_ones:
+                sitk.ProcessObject.SetGlobalWarningDisplay(shown)

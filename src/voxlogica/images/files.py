@@ -111,12 +111,19 @@ def _missing(name: str) -> Refusal:
         return Refusal(f"there is no file {name}", (f"{path.parent} is a file, not a directory",), relative)
     try:
         there = [entry.name for entry in path.parent.iterdir()]
-        close = [name for name in there if name.startswith(f"{path.name}.")] or close_matches(path.name, there)
+        close = [name for name in there if name.startswith(f"{path.name}.")]
+        close = close or close_matches(path.name, [name for name in there if _alike(path.name, name)])
     except OSError:
         close = []
     if close:
         return Refusal(f"there is no file {name}", label=f"did you mean `{path.parent / close[0]}`?")
     return Refusal(f"there is no file {name}", help=relative)
+
+
+def _alike(name: str, other: str) -> bool:
+    """Whether one may be the other misspelt: not when they differ in a whole word, as `a_flair` and `a_seg` do."""
+    words, others = (each.replace("-", "_").replace(".", "_").split("_") for each in (name, other))
+    return len(words) != len(others) or all(close_matches(a, [b]) for a, b in zip(words, others, strict=True))
 
 
 def blocks(handle: BinaryIO) -> Iterator[bytes]:

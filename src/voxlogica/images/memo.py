@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 from voxlogica.values import Space
@@ -24,8 +23,8 @@ class Memo(Protocol):
         """The digest and header of a file that has not changed since it was remembered."""
         ...
 
-    def reading(self, paths: Sequence[str]) -> AbstractContextManager[None]:
-        """Entered by one process at a time while it reads files through: others wait, and then may recall them."""
+    def reading(self, paths: Sequence[str]) -> bool:
+        """Called before files are read through. False when another process was at it, and they may be recalled now."""
         ...
 
     def remember(self, path: str, status: tuple[int, ...], digest: bytes, header: str, settled: bool) -> None:

@@ -2,8 +2,10 @@
 
 **Where voxels are.** As ITK decides it: the sform, if it is a rotation (columns scaled by the spacing) and says scanner
 coordinates, or agrees with the qform to 1/10000, or there is no qform; else the qform; with neither, axes along the
-world's and origin 0. Spacings are always `pixdim`'s. A file with nothing but a sform that is no rotation is refused, as
-by ITK. NIfTI's world is RAS, ours LPS. Spacings and origins in metres or microns become mm.
+world's and origin 0 (the standard's method 1). How the scan lies in the patient is then not known (`is_oriented`):
+nibabel assumes otherwise, that the second axis runs to the front. Spacings are always `pixdim`'s. A file with only
+a sform that is no rotation is refused, as by ITK. NIfTI's world is RAS, ours LPS. Spacings and origins in metres or
+microns become mm.
 
 **Where we are not ITK.** A slope of 0 means no scaling, as the standard says (ITK adds the intercept). NaN and
 infinities stay what they are (ITK reads 0). Negative spacings are refused (ITK mirrors). Agreement of the two forms is
@@ -143,6 +145,12 @@ def from_native(native: tuple[object, ...]) -> Header:
         pixdim=(*n[8:12], 1.0, 1.0, 1.0, 1.0), offset=0, slope=1.0, inter=0.0,
         units=int(n[5]), qform_code=int(n[6]), sform_code=int(n[7]), quatern=n[12:15], qoffset=n[15:18], srow=n[18:30],
     )  # fmt: skip
+
+
+def is_oriented(space: Space) -> bool:
+    """Whether it is known how a grid lies in the patient: unless it is a NIfTI file's with neither qform nor sform."""
+    native = space.native
+    return not native or native[0] not in ("nifti", "nifti2") or max(cast("tuple[int, ...]", native[6:8])) > 0
 
 
 # Reading

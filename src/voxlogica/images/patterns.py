@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from voxlogica._dataclass import dataclass
-from voxlogica.errors import ProgramError
+from voxlogica.errors import ProgramError, Refusal
 
 _TOKENS = re.compile(r"\{(?P<part>[^{}]*)\}|(?P<wild>[*?])|(?P<text>[^{}*?]+)|(?P<brace>[{}])")
 _PART = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -80,8 +80,7 @@ class Pattern:
 
     def _begin(self) -> tuple[str, list[str]]:
         """The directory where the search begins ("" or ending in a slash), and the names to come."""
-        home = str(Path.home()) if self.text.startswith("~/") else ""
-        first, *rest = (home + self.text.removeprefix("~") if home else self.text).rstrip("/").split("/")
+        first, *rest = _at_home(self.text).rstrip("/").split("/")
         return (first + "/", rest) if rest and not first else ("", [first, *rest])
 
     def fill(self, parts: Mapping[str, str]) -> str:
@@ -89,12 +88,34 @@ class Pattern:
         return _filled(self.text, parts)
 
 
+def entries(root: str, pattern: str, recursive: bool, full_paths: bool) -> list[str]:
+    """The files and directories in a directory that a pattern without parts matches, if `recursive` those below too.
+
+    Sorted; by their paths below the root, or with the root before them if `full_paths`. Raises `Refusal`.
+    """
+    if re.search("[{}]", pattern) or not pattern.strip("/"):
+        help = '`dir` takes * and ? alone:   dir("data", "*_flair.nii.gz");   named parts are for `dataset`'
+        raise Refusal(f'"{pattern}" is no pattern for the names in a directory', help=help)
+    where = _at_home(root)
+    if not Path(where).is_dir():
+        raise Refusal(f"there is no directory {root}" if not Path(where).exists() else f"{root} is not a directory")
+    above = where.rstrip("/") + "/"
+    segments = [*(["**"] if recursive else []), *pattern.strip("/").split("/")]
+    found = sorted({path for path, _ in _walk(above, segments, {})})
+    return found if full_paths else [path.removeprefix(above) for path in found]
+
+
+def _at_home(path: str) -> str:
+    """A path in which `~` is the home directory."""
+    return str(Path.home()) + path[1:] if path == "~" or path.startswith("~/") else path
+
+
 def _filled(text: str, parts: Mapping[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: parts.get(match[1], match[0]), text)
 
 
 def _walk(directory: str, segments: list[str], parts: dict[str, str]) -> Iterator[Found]:
-    """The files below a directory ("" or ending in a slash) that the remaining segments match."""
+    """What lies below a directory ("" or ending in a slash) that the remaining segments match."""
     segment, *rest = segments
     if segment == "**":
         yield from _walk(directory, rest, parts)

@@ -15,8 +15,8 @@ class Family:
     `parameters` are the names, with the types that each may have; the last `optional` ones may be left out, and the
     last one may be given again and again if `repeated`; of the last one nothing but its grid counts if `like`: it is no
     argument of the operator, whose result lies there. Those at the numbers `whole` are whole numbers. `others` are
-    families of the same symbol, which take other arguments. `result` and the `defaults` are shown to people. The name
-    of an operator that `make` makes is the symbol with the types in brackets.
+    families of the same symbol, which take other arguments. `result`, the `defaults` and the `version`, that of the
+    operators, are shown to people. The name of an operator that `make` makes is the symbol with the types in brackets.
     """
 
     symbol: str
@@ -30,6 +30,7 @@ class Family:
     whole: frozenset[int] = frozenset()
     defaults: tuple[str, ...] = ()
     others: tuple[Family, ...] = ()
+    version: int = 1
 
     @property
     def signature(self) -> str:

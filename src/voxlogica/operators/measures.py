@@ -6,7 +6,7 @@ from math import nan
 
 from voxlogica._dataclass import dataclass
 from voxlogica.operators import operator
-from voxlogica.values import Mask
+from voxlogica.values import Image, Mask
 
 
 @operator(commutative=True)
@@ -82,6 +82,47 @@ def confusion_matrix(prediction: Mask, reference: Mask) -> Confusion:
         dice=2 * tp / (one + two) if one + two else 1.0,
         jaccard=tp / (tp + fp + fn) if one + two else 1.0,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far apart two images of one grid are."""
+
+    equal: bool
+    different: float
+    largest: float
+    mean: float
+
+
+@operator(symbol="compare_arrays", commutative=True)
+def compare_images(a: Image, b: Image) -> Difference:
+    """Whether two images are equal, in how many voxels they differ, and the largest and the mean of |a − b|.
+
+    Differences are taken as `a - b` does; NaN differs from everything, and is then the largest and the mean.
+
+    >>> value("compare_arrays(a, b).different", a=[1, 2, 4], b=[1, 2, 1])
+    1.0
+    >>> value("compare_arrays(a, b).mean", a=[1, 2, 4], b=[1, 2, 1])
+    1.0
+    """
+    from voxlogica.kernels import fields, masks
+
+    one, two = a.array(), b.array()
+    different = masks.count(masks.compare_images(one, "!=", two))
+    apart = fields.absolute(fields.subtract(one, two))
+    return Difference(different == 0, float(different), fields.maximum(apart), fields.moments(apart)[1])
+
+
+@operator(symbol="compare_arrays", commutative=True)
+def compare_masks(a: Mask, b: Mask) -> Difference:
+    """The same of masks, where a voxel in which they differ is 1 apart.
+
+    >>> value("compare_arrays(a, b).mean", a="0110", b="0011")
+    0.5
+    """
+    one, two, both = _counts(a, b)
+    different = one + two - 2 * both
+    return Difference(different == 0, float(different), float(different > 0), different / a.space.voxels)
 
 
 @operator(commutative=True, cost="distance")

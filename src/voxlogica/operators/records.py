@@ -5,9 +5,10 @@ Programs write `record.name`; no program makes a record but by an operator that 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
-from voxlogica.formula import STRING, Operator, Type
+from voxlogica.formula import STRING, Formula, Operator, Type
 from voxlogica.values import Record, Value
 
 
@@ -18,12 +19,18 @@ def field(record: Type, name: str) -> Operator:
     return Operator(
         name="field", symbol=f".{name}", version=1, hidden=True,
         parameters=(("record", record), ("name", STRING)),
-        result=record.fields[name], body=_field, doc="A field of a record.", cost="scalar",
+        result=record.fields[name], body=_field, doc="A field of a record.", cost="scalar", bridge=True,
     )  # fmt: skip
 
 
 def _field(record: Record, name: str) -> Value:
     return record[name]
+
+
+def parts(record: Formula) -> Mapping[str, Formula]:
+    """The formulas that a record is made of, by field, where that is seen; else none."""
+    made = record.operator is not None and record.operator.name.startswith("record(")
+    return dict(zip(record.type.fields or (), record.arguments, strict=True)) if made else {}
 
 
 @cache
@@ -37,5 +44,5 @@ def fields(record: Type) -> Operator:
     return Operator(
         name=f"record({', '.join(names)})", symbol="record", version=1, hidden=True,
         parameters=tuple(record.fields.items()), result=record,
-        body=lambda *values: Record(dict(zip(names, values, strict=True))), doc="A record.", cost="scalar",
+        body=lambda *values: Record(dict(zip(names, values, strict=True))), doc="A record.", cost="scalar", apart=True,
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from voxlogica.errors import Refusal
 from voxlogica.operators import operator
 
 
@@ -199,3 +200,15 @@ def smaller_number(a: float, b: float) -> float:
     (2.0, nan)
     """
     return a if a <= b or a != a else b
+
+
+@operator(symbol="arrays.uint32", cost="scalar")
+def uint32(x: float) -> float:
+    """The number itself, if it is one that 32 bits hold: whole, and from 0 to 4294967295. Others are an error.
+
+    >>> value("arrays.uint32(3)")
+    3.0
+    """
+    if not (x.is_integer() and 0 <= x < 2**32):
+        raise Refusal(f"`arrays.uint32` needs a whole number from 0 to {2**32 - 1}, not {x:g}")
+    return x

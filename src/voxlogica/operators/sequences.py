@@ -90,11 +90,11 @@ SUMMARIES: Mapping[str, Callable[..., float]] = MappingProxyType(
 
 @cache
 def refuse(result: Type = NUMBER) -> Operator:
-    """The operator that has no value of a type, for the reason it is given, with what to do."""
+    """The operator that has no value of a type, on whichever grid, for the reason it is given, with what to do."""
     return Operator(
         name="refuse", symbol="refuse", version=1, hidden=True,
         parameters=(("message", STRING), ("help", STRING)),
-        result=result, body=_refuse, doc="Fails.", cost="scalar",
+        result=result, body=_refuse, doc="Fails.", cost="scalar", apart=True,
     )  # fmt: skip
 
 

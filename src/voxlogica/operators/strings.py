@@ -11,10 +11,12 @@ from voxlogica.errors import Refusal
 from voxlogica.formula import BOOL, NUMBER, STRING, Operator, Type
 from voxlogica.operators import declare_family
 from voxlogica.operators.families import Family
-from voxlogica.values import Scalar, Value
+from voxlogica.values import Scalar, Value, shown
 
+_VERSION = 2
 _SCALARS = (NUMBER, BOOL, STRING)
 _WIDE = re.compile(r"\d{4,}")
+_FORM = re.compile(r"\.\d|[a-zA-Z%]$")
 
 
 @cache
@@ -24,7 +26,7 @@ def concat(kinds: tuple[Type, ...]) -> Operator:
 
 
 def _concat(*values: Scalar) -> Value:
-    return "".join([_text(value) for value in values])
+    return "".join([shown(value) for value in values])
 
 
 @cache
@@ -56,25 +58,22 @@ class _Formatter(Formatter):
         if _WIDE.search(format_spec):
             raise ValueError(f"`{format_spec}` is too wide")
         if not format_spec:
-            return _text(value)
+            return shown(value)
         if isinstance(value, float) and format_spec[-1] in "bcdoxX":
             if not value.is_integer():
                 raise ValueError(f"`{format_spec}` is for whole numbers, and {value!r} is none")
             return format(int(value), format_spec)
-        return format(_text(value) if isinstance(value, bool) else value, format_spec)
+        if isinstance(value, float) and not _FORM.search(format_spec):  # it says how wide, not how a number is written
+            return format(int(value) if shown(value).lstrip("-").isdigit() else value, format_spec)
+        return format(shown(value) if isinstance(value, bool) else value, format_spec)
 
 
 def _operator(symbol: str, kinds: tuple[Type, ...], body: Any) -> Operator:
     parameters = tuple([(f"a{n}", kind) for n, kind in enumerate(kinds)])
     return Operator(
-        name=f"{symbol}({', '.join(map(str, kinds))})", symbol=symbol, version=1, parameters=parameters,
+        name=f"{symbol}({', '.join(map(str, kinds))})", symbol=symbol, version=_VERSION, parameters=parameters,
         result=STRING, body=body, doc="", cost="scalar",
     )  # fmt: skip
-
-
-def _text(value: Scalar) -> str:
-    """A value as version 2 writes it within a text, where all numbers have a point."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 declare_family(
@@ -83,13 +82,14 @@ declare_family(
         (("a", _SCALARS),),
         "string",
         concat,
-        """The texts of its arguments, one after the other; a number has a point in it, `1.0`, as in version 2.
+        """The texts of its arguments, one after the other, each as `print` shows it (C19); version 2 wrote `1.0`.
 
 >>> value('strings.concat("T", 1, " ", true)')
-'T1.0 true'
+'T1 true'
 >>> value('concat("case ", "7")', imports=("strings",))
 'case 7'""",
         repeated=True,
+        version=_VERSION,
     )
 )
 declare_family(
@@ -98,7 +98,7 @@ declare_family(
         (("template", (STRING,)), ("a", _SCALARS)),
         "string",
         format_string,
-        """The template with each `{}` replaced by the next of the other arguments.
+        """The template with each `{}` replaced by the next of the other arguments, as `print` shows it.
 
 A field may have a number, `{0}`, counted from 0, and after a colon a form as in Python: `{:.3f}` three decimals,
 `{:03d}` a whole number of three digits, `{:>8}` eight characters, on the right. A brace is written twice.
@@ -107,5 +107,6 @@ A field may have a number, `{0}`, counted from 0, and after a colon a form as in
 'left: 1.26 ml in 3'""",
         optional=1,
         repeated=True,
+        version=_VERSION,
     )
 )

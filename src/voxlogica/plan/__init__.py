@@ -161,7 +161,7 @@ def _planned(
                 input.needed = True
                 input.users += 1
     needed.reverse()
-    tasks = tuple(node.task(priority) for priority, node in enumerate(needed))
+    tasks = tuple([node.task(priority) for priority, node in enumerate(needed)])
     return Workplan(distinct, tasks, tuple(reversed(read)))
 
 

@@ -174,6 +174,13 @@ class Dataset(NamedTuple):
     span: Span
 
 
+class Listing(NamedTuple):
+    """The names of what lies in a directory: the values of slots are what `images.patterns.entries` takes."""
+
+    arguments: tuple[int, ...]
+    span: Span
+
+
 class Read(NamedTuple):
     """A field of a record of type `kind`."""
 
@@ -202,7 +209,7 @@ class Skip(NamedTuple):
 
 Step: TypeAlias = (
     Constant | Text | Setting | Input | Global | Outer | Apply | Gathered | Parts | Invoke | Skip
-    | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Summary | Read | Dataset
+    | Items | Range | Each | Together | Sift | Cut | Pick | Folding | Summary | Read | Dataset | Listing
 )  # fmt: skip
 
 DEFAULT = 0
@@ -247,7 +254,7 @@ class Code:
 def reads(step: Step) -> tuple[int, ...]:
     """The slots of its own code that a step reads; −1 stands for none. What gives it its space is not among them."""
     match step:
-        case Apply(arguments=slots) | Invoke(arguments=slots) | Items(items=slots):
+        case Apply(arguments=slots) | Invoke(arguments=slots) | Items(items=slots) | Listing(arguments=slots):
             return slots
         case Together(body, sources):
             return (*sources, *_around(body))
@@ -268,6 +275,21 @@ def reads(step: Step) -> tuple[int, ...]:
         case Read(record=record):
             return (record,)
     return ()
+
+
+def operators(main: Code) -> set[Operator]:
+    """All that a code applies, and what it calls."""
+    found: set[Operator] = set()
+    seen, stack = {id(main)}, [main]
+    while stack:
+        for step in stack.pop().steps:
+            if isinstance(step, Apply):
+                found.add(step.operator)
+            for each in step:
+                if isinstance(each, Code) and id(each) not in seen:
+                    seen.add(id(each))
+                    stack.append(each)
+    return found
 
 
 def _around(body: Code) -> tuple[int, ...]:

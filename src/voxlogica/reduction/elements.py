@@ -86,11 +86,11 @@ def done(slot: Slot) -> Process:
     return slot
 
 
-def drawn(source: Elements) -> Generator[Process, Slot, list[Formula] | Slot]:
-    """All elements of a sequence, or the first that is no formula; to be gone through with `yield from`."""
+def drawn(source: Elements, then: Callable[[Slot], Process] = done) -> Generator[Process, Slot, list[Formula] | Slot]:
+    """What is made of all elements of a sequence, or the first that is no formula; to be used with `yield from`."""
     found: list[Formula] = []
     for number in range(source.length):
-        element = yield source.element(number)
+        element = yield then((yield source.element(number)))
         if not isinstance(element, Formula):
             return element
         found.append(element)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from voxlogica._collector import collector_paused
 from voxlogica._dataclass import NamedTuple
@@ -23,7 +23,7 @@ from voxlogica.formula import (
 )
 from voxlogica.identity import Plain
 from voxlogica.operators.records import fields
-from voxlogica.operators.sequences import component, items
+from voxlogica.operators.sequences import component
 from voxlogica.reduction.code import (
     DEFAULT,
     OPEN,
@@ -39,6 +39,7 @@ from voxlogica.reduction.code import (
     Input,
     Invoke,
     Items,
+    Listing,
     Outer,
     Parts,
     Pick,
@@ -62,18 +63,29 @@ from voxlogica.reduction.late import (
     RANGE,
     SIFT,
     TOGETHER,
+    Settling,
     Unfolding,
     close,
     hole,
     late,
 )
-from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, too_many
+from voxlogica.reduction.loops import MOST, Scalar, Turn, too_many
 from voxlogica.values import Space
 
 Found: TypeAlias = Callable[[str], "str | Leaf | Refusal"]
 """A case: what each of its names is."""
-Finder: TypeAlias = Callable[[tuple[str, ...], Span], Sequence[Found]]
-"""Who finds the cases that patterns describe."""
+
+
+class Files(Protocol):
+    """Who looks at the file system for a program."""
+
+    def find(self, patterns: tuple[str, ...], span: Span) -> Sequence[Found]:
+        """The cases that patterns describe. Raises `InputError`."""
+        ...
+
+    def listed(self, root: str, pattern: str, recursive: bool, full_paths: bool) -> Sequence[str]:
+        """What lies in a directory, see `images.patterns.entries`. Raises `Refusal`."""
+        ...
 
 
 class Reduced:
@@ -99,17 +111,17 @@ def reduce(
     parameters: Mapping[str, Scalar],
     replace: Callable[[str], str],
     table: Formulas | None = None,
-    cases: Finder | None = None,
+    files: Files | None = None,
 ) -> Reduced:
     """The formula in every slot of the main code.
 
     `leaves` are the inputs in order; `spaces` assigns the main code's space variables; `parameters` replaces defaults;
-    `replace` fills in a string's names; `cases` finds those of data sets. A slot is None when its space variable has no
-    space (the checker has said so) or when it needs such a slot. What cannot be had, an element past the end for
-    example, is a formula that fails.
+    `replace` fills in a string's names; `files` finds what lies in directories. A slot is None when its space
+    variable has no space (the checker has said so) or when it needs such a slot. What cannot be had, an element past
+    the end for example, is a formula that fails.
     Linear in steps plus distinct calls plus turns of loops.
     """
-    reducer = _Reducer(table or Formulas(), leaves, spaces, parameters, replace, cases, main.made)
+    reducer = _Reducer(table or Formulas(), leaves, spaces, parameters, replace, files, main.made)
     with collector_paused():
         run(reducer.run(main, _Frame(main, reducer.main, None, None, None)))
     return Reduced(reducer)
@@ -129,7 +141,7 @@ class _Frame(NamedTuple):
         return self.caller if self.code.bundled else Origin(span, self.code.name, self.caller)
 
 
-class _Reducer(Loops):
+class _Reducer(Settling):
     def __init__(
         self,
         table: Formulas,
@@ -137,12 +149,12 @@ class _Reducer(Loops):
         spaces: Mapping[int, Space],
         parameters: Mapping[str, Scalar],
         replace: Callable[[str], str],
-        cases: Finder | None,
+        files: Files | None,
         made: Mapping[int, int],
     ) -> None:
         super().__init__(table)
         self.leaves, self.spaces = leaves, spaces
-        self.parameters, self.replace, self.cases, self.made = parameters, replace, cases, made
+        self.parameters, self.replace, self.files, self.made = parameters, replace, files, made
         self.main: list[Slot] = []
         self.calls: dict[tuple[object, ...], Slot] = {}
         self.holes = 0
@@ -169,6 +181,8 @@ class _Reducer(Loops):
                 put(self.read(step, here))
             elif type(step) is Dataset:
                 put(self.dataset(step, here.origin(step.span)))
+            elif type(step) is Listing:
+                put(self.listing(step, here))
             elif type(step) is Skip:
                 put(None)
             elif type(step) in _ATOMS:
@@ -179,6 +193,11 @@ class _Reducer(Loops):
 
     def space(self, number: int, here: _Frame) -> Space | None:
         """The space that a space variable of a code stands for, here and now."""
+        found = self.found(number, here)
+        return found if isinstance(found, Space) else None
+
+    def found(self, number: int, here: _Frame) -> Space | Absent | None:
+        """The same, or why there is none: what it is the space of cannot be had."""
         if number < 0:
             return None
         slots, slot = here.slots, -1
@@ -194,7 +213,9 @@ class _Reducer(Loops):
                 return self.spaces[number]
             slots, slot = self.main, self.made.get(number, -1)
         value = slots[slot] if slot >= 0 else None
-        return value.space if isinstance(value, (Formula, Elements)) else None
+        if isinstance(value, Formula):
+            return self.standing(value).space
+        return value.space if isinstance(value, Elements) else value
 
     def apply(self, step: Apply, here: _Frame) -> Slot:
         arguments = tuple([here.slots[n] for n in step.arguments])
@@ -203,9 +224,10 @@ class _Reducer(Loops):
                 return _first_absent(arguments)
         space, origin = None, here.origin(step.span)
         if step.space >= 0:
-            space = self.space(step.space, here)
-            if space is None:
-                return None
+            found = self.found(step.space, here)
+            if not isinstance(found, Space):
+                return found
+            space = found
         if step.operator.grid is not None:
             made = self.grid(step.operator, arguments, origin)  # type: ignore[arg-type]
             if isinstance(made, Absent):
@@ -246,8 +268,8 @@ class _Reducer(Loops):
 
     def dataset(self, step: Dataset, origin: Origin | None) -> Slot:
         """The records of a data set; files are bound when their record is made."""
-        assert self.cases is not None, "nobody looks for cases"
-        found, names = self.cases(step.patterns, step.span), tuple(step.kind.fields or ())
+        assert self.files is not None, "nobody looks for cases"
+        found, names = self.files.find(step.patterns, step.span), tuple(step.kind.fields or ())
 
         def make(number: int) -> Process:
             parts: list[Formula] = []
@@ -260,6 +282,22 @@ class _Reducer(Loops):
             return done(self.applied(fields(step.kind), tuple(parts), None, origin))
 
         return Elements(len(found), make)
+
+    def listing(self, step: Listing, here: _Frame) -> Slot:
+        """The names of what lies in a directory: constants, so that the ids of what is made of them follow them."""
+        assert self.files is not None, "nobody looks into directories"
+        given, origin = [here.slots[n] for n in step.arguments], here.origin(step.span)
+        known = [self.scalar(slot) if isinstance(slot, Formula) else None for slot in given]
+        if None in known:
+            unknown = given[known.index(None)]
+            message = "which directory `dir` looks into depends on an image here"
+            return Absent(message, "", origin) if isinstance(unknown, Formula) else unknown
+        root, pattern, recursive, full_paths = known
+        try:
+            found = self.files.listed(str(root), str(pattern), bool(recursive), bool(full_paths))
+        except Refusal as refusal:
+            return Absent(refusal.message, refusal.help, origin)
+        return listed([self.table.constant(name, origin) for name in found], None)
 
     def atom(self, step: Step) -> Formula:
         """The formula of a step that reads no slot."""
@@ -343,9 +381,7 @@ class _Reducer(Loops):
         if source.length > MOST:
             return too_many("an operator", source, origin)
         found = yield from drawn(source)
-        if not isinstance(found, list):
-            return found
-        return self.table.apply(items(tuple([each.type for each in found])), tuple(found), source.space)
+        return self.items(found, source.space) if isinstance(found, list) else found
 
     def turn(self, code: Code, space: Space | None, around: _Frame) -> Turn:
         """A loop's body, given the values of its holes."""
@@ -456,6 +492,8 @@ class _Reducer(Loops):
         if kind is None:
             kind = source.type if name == SIFT else sequence(last.type)
         space = source.space if name == SIFT else last.space
+        if space is not None and space.hole is not None and space.hole in bound:
+            space = None  # each element has its own
         parts = (*whole, *made)
         return late(self.table, name, parts, kind, space, origin, bodies=len(made), bound=bound, word=word)
 
@@ -470,7 +508,8 @@ class _Reducer(Loops):
         made: Slot = Absent("there is no element here", "", here.caller)
         if not any(_innermost(kind) is NOTHING for kind in code.kinds):
             made = yield self.turn(code, space, here)(given)
-        return (yield self.shape(made, code.kind, space))
+        made = yield self.shape(made, code.kind, space)
+        return self.settled(made) if isinstance(made, Formula) else made
 
     def shape(self, slot: Slot, kind: Type, space: Space | None = None) -> Process:
         """What a slot holds as a formula of a type: of a sequence its shape, of what cannot be had one that fails."""
@@ -481,13 +520,9 @@ class _Reducer(Loops):
         if slot.length > MOST:
             return self.formula(too_many("a loop", slot, None), kind, space)
         assert kind.element is not None
-        found: list[Formula] = []
-        for number in range(slot.length):
-            made = yield self.shape((yield slot.element(number)), kind.element, slot.space)
-            if not isinstance(made, Formula):
-                return made
-            found.append(made)
-        return self.table.apply(items(tuple([each.type for each in found]), kind.element), tuple(found), slot.space)
+        element, space = kind.element, slot.space
+        found = yield from drawn(slot, lambda each: self.shape(each, element, space))
+        return self.items(found, space, element) if isinstance(found, list) else found
 
     def formula(self, slot: Slot, kind: Type, space: Space | None = None) -> Formula | None:
         if slot is None:
@@ -502,14 +537,8 @@ class _Reducer(Loops):
             return self.formula(slot, NUMBER)
         if slot.length > MOST:
             return self.formula(too_many("print", slot, None), NUMBER)
-        found: list[Formula] = []
-        for number in range(slot.length):
-            element = yield slot.element(number)
-            made = yield self.gathered(element)
-            if not isinstance(made, Formula) or isinstance(element, Absent):
-                return made
-            found.append(made)
-        return self.table.apply(items(tuple([each.type for each in found])), tuple(found), slot.space)
+        found = yield from drawn(slot, lambda each: done(each) if isinstance(each, Absent) else self.gathered(each))
+        return self.items(found, slot.space) if isinstance(found, list) else self.formula(found, NUMBER)
 
 
 def _innermost(kind: Type) -> Type:

@@ -9,29 +9,23 @@ element that nobody asks for is never made, and what an element computes is a ta
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from functools import cache
+from collections.abc import Collection, Mapping, Sequence, Set
+from functools import cache, partial
 from types import MappingProxyType
 
-from voxlogica.formula import NUMBER, Builder, Formula, Formulas, Hole, Late, Operator, Origin, Type
+from voxlogica.formula import Builder, Formula, Formulas, Hole, Late, Operator, Origin, Type
 from voxlogica.identity import Id, Plain
-from voxlogica.operators.sequences import SUMMARIES, items, refuse
+from voxlogica.operators.sequences import SUMMARIES, refuse
 from voxlogica.operators.stacks import is_quantile
-from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, listed, run
-from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, too_many
+from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, drawn, listed, run
+from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, apart, space_of_field, too_many, unknown
 from voxlogica.values import Space
 
 RANGE, EACH, TOGETHER, SIFT, CUT = "range", "for", "for together", "filter", "slice"
 """Shapes."""
-PICK, FOLD, LIST = "index", "fold", "list"
-"""What is asked of them, besides summaries."""
-QUESTIONS = frozenset({PICK, FOLD, LIST, *SUMMARIES})
-
-
-@cache
-def unknown(number: int) -> Space:
-    """What stands for the grid of what takes a hole's place, where each such thing has its own."""
-    return Space((1, 1), (1.0, 1.0), (0.0, 0.0), (1.0, 0.0, 0.0, 1.0), ("hole", number), hole=number)
+PICK, FOLD, LIST, WITH = "index", "fold", "list", "let"
+"""What is asked of them, besides summaries. `let` is what a body is of values whose grids are known only then."""
+QUESTIONS = frozenset({PICK, FOLD, LIST, WITH, *SUMMARIES})
 
 
 def hole(number: int, kind: Type, space: Space | None) -> Hole:
@@ -125,7 +119,38 @@ def _visible(formula: Formula, numbers: Set[int]) -> tuple[Formula, ...]:
     return formula.parts
 
 
-class Unfolding(Loops):
+class Settling(Loops):
+    """What makes formulas in which holes stand for values whose grids are not known, and the questions these become.
+
+    A value that an image decides on, a case of a data set or an image among several, may lie on any grid. Wherever it
+    is used a hole stands for it, as for the element of a loop. A number that is made of it, a loop's body and a goal
+    have no such hole any more: they are `let value in body`, which is a task as any question is.
+    """
+
+    def settled(self, formula: Formula) -> Formula:
+        stands = self.table.stands
+        while numbers := _standing(formula, stands):
+            holes, values = zip(*[stands[number] for number in numbers], strict=True)
+            (body,), bound = close(self.table, [(formula, holes)])
+            space = formula.space if formula.space is not None and formula.space.hole is None else None
+            made = late(
+                self.table, WITH, (*values, body), formula.type, space, formula.origin, bodies=1, bound=bound
+            )  # fmt: skip
+            formula = _formula(run(Unfolding(self.table).asked(made)))
+        return formula
+
+
+def _standing(formula: Formula, stands: Collection[int]) -> list[int]:
+    """The numbers of the holes below a formula that stand for others, in the order in which they are met."""
+    numbers = frozenset([number for number in formula.free if number in stands])
+    found: dict[int, None] = {}
+    for here in over(formula, numbers) if numbers else ():
+        found |= dict.fromkeys([part.number for part in here.parts if isinstance(part, Hole)])
+        found |= {here.space.hole: None} if here.space is not None and here.space.hole is not None else {}
+    return [number for number in found if number in numbers]
+
+
+class Unfolding(Settling):
     """Late sequences looked at with what is known: `waits` collects the numbers and truth values that are lacking."""
 
     def __init__(self, table: Formulas, known: Mapping[Id, Scalar] = MappingProxyType({})) -> None:
@@ -159,16 +184,15 @@ class Unfolding(Loops):
         if operator is None:
             return UNDECIDED  # a hole
         if not isinstance(formula, Late):
-            if operator.name == "refuse":
-                message, help = (str(argument.value) for argument in formula.arguments)
-                return Absent(message, help, origin)
+            if (why := _refused(formula)) is not None:
+                return why
             assert operator.name == "items", f"{formula} is no sequence that can be looked into"
             return listed(formula.arguments, formula.space)
         parts = formula.parts
         match operator.symbol:
             case "range":
                 return self.range(parts[0], parts[1], origin)
-            case "index" | "fold":
+            case "index" | "fold" | "let":
                 made = yield self.value(formula)
                 return (yield self.sequence(made)) if isinstance(made, Formula) else made
             case "for together":
@@ -210,6 +234,8 @@ class Unfolding(Loops):
         """The formula that a question is; `UNDECIDED` if that cannot be told yet."""
         assert formula.operator is not None
         origin, parts = formula.origin, formula.parts
+        if formula.operator.symbol == WITH:
+            return (yield self._let(formula))
         source = yield self.sequence(parts[0])
         if formula.operator.symbol == PICK:
             if not isinstance(source, Elements):
@@ -227,23 +253,28 @@ class Unfolding(Loops):
                 return (yield self._listed(formula, source))
         return (yield self.summary(formula.operator.symbol, source, parts[1:], origin))
 
+    def _let(self, formula: Late) -> Process:
+        """The body of a `let`, when its values are known so far that they have a grid."""
+        found: list[Slot] = []
+        for value in formula.parts[:-1]:
+            made: Slot = value
+            while isinstance(made, Late) and made.space is None:
+                made = yield self.value(made)
+            found.append((_refused(made) if isinstance(made, Formula) else None) or made)
+        lacking = [each for each in found if not isinstance(each, Formula)]
+        return lacking[0] if lacking else (yield self.turn(formula)(found))
+
     def _listed(self, formula: Late, source: Elements) -> Process:
         if source.length > MOST:
             return too_many("print", source, formula.origin)
-        found: list[Formula] = []
-        for number in range(source.length):
-            element = yield source.element(number)
-            assert isinstance(element, Formula)
-            made = yield self.gathered(element)
-            assert isinstance(made, Formula)
-            found.append(made)
-        kinds = tuple([each.type for each in found])
-        return self.table.apply(items(kinds, formula.type.element), tuple(found), formula.space, formula.origin)
+        found = yield from drawn(source, lambda each: self.gathered(_formula(each)))
+        assert isinstance(found, list)
+        return self.items(found, formula.space, formula.type.element, formula.origin)
 
     def gathered(self, formula: Formula) -> Process:
         """A formula whose value can be computed: of a shape the list of its elements."""
         if formula.type.element is None:
-            return formula
+            return self.settled(formula)
         made = late(self.table, LIST, (formula,), formula.type, formula.space, formula.origin)
         return (yield self.asked(made))
 
@@ -256,14 +287,14 @@ class Unfolding(Loops):
         made = yield inside.value(question)
         if made is UNDECIDED:
             question.arguments = tuple(inside.waits.values())
-            return question
-        return self.formula(made, question.type, question.space)
+            made = question
+        answer = self.formula(made, question.type, question.space)
+        return answer if answer.type.spatial else self.settled(answer)
 
     def formula(self, made: Slot, kind: Type, space: Space | None) -> Formula:
         """What was made, as a formula: one that fails, with its reason, for what cannot be had."""
         if isinstance(made, Absent):
             reason = (self.table.constant(made.message), self.table.constant(made.help))
-            kind = kind if space is not None or not kind.spatial else NUMBER
             return self.table.apply(refuse(kind), reason, space if kind.spatial else None, made.origin)
         assert isinstance(made, Formula)
         return made
@@ -275,7 +306,11 @@ class Unfolding(Loops):
         made = yield self.value(task)
         if made is UNDECIDED:
             return (yield self._known_better(task))
-        return (yield self.gathered(self.formula(made, task.type, task.space)))
+        answer = self.formula(made, task.type, task.space)
+        if task.space is not None and answer.space is not None and answer.space.id != task.space.id:
+            why = _refused(answer) or apart(task.word, (task.space, answer.space), task.origin)
+            answer = self.formula(why, task.type, task.space)
+        return (yield self.gathered(answer))
 
     def _known_better(self, task: Late) -> Process:
         """The same question about a shape in which what is known is said."""
@@ -298,17 +333,12 @@ class Unfolding(Loops):
         if formula.operator is _operator(SIFT, formula.type):
             found = yield self.sequence(formula)
             if isinstance(found, Elements):
-                return (yield self._items(found, formula))
+                elements = yield from drawn(found)
+                assert isinstance(elements, list)
+                return self.items(elements, formula.space, formula.type.element, formula.origin)
         spine = _spine(formula)
         parts = (*[made[part] for part in spine], *formula.parts[len(spine) :])
         return (yield self._again(formula, parts, True, formula.space))
-
-    def _items(self, found: Elements, formula: Formula) -> Process:
-        elements = []
-        for number in range(found.length):
-            elements.append(_formula((yield found.element(number))))
-        operator = items(tuple([each.type for each in elements]), formula.type.element)
-        return self.table.apply(operator, tuple(elements), formula.space, formula.origin)
 
     # Bodies
 
@@ -328,7 +358,8 @@ class Unfolding(Loops):
         if inside is None:
             inside = self._over[body, numbers] = over(body, numbers)
         made: dict[Formula, Formula] = {}
-        grids = {unknown(number): each.space for number, each in given.items()}
+        given = {number: self.standing(each) for number, each in given.items()}
+        grid = partial(_grid, given)
 
         def now(part: Formula) -> Formula:
             return given[part.number] if isinstance(part, Hole) and part.number in given else made.get(part, part)
@@ -337,15 +368,12 @@ class Unfolding(Loops):
             if isinstance(here, Late):
                 visible = _visible(here, numbers)
                 parts = (*map(now, visible), *here.parts[len(visible) :])
-                space = grids.get(here.space, here.space) if here.space is not None else None
-                made[here] = _formula((yield self._again(here, parts, asked, space)))
+                made[here] = _formula((yield self._again(here, parts, asked, grid(here.space))))
             else:
                 arguments = tuple([now(argument) for argument in here.arguments])
                 assert here.operator is not None
                 placed = any(argument.space is not None for argument in arguments) and not here.operator.elsewhere
-                space = None if placed else here.space
-                space = grids.get(space, space) if space is not None else None
-                made[here] = self._applied(here, arguments, space)
+                made[here] = self._applied(here, arguments, None if placed else grid(here.space))
         return now(body)
 
     def _applied(self, formula: Formula, arguments: tuple[Formula, ...], space: Space | None) -> Formula:
@@ -370,6 +398,23 @@ class Unfolding(Loops):
             parameters=formula.parameters, bodies=formula.bodies, bound=formula.bound, word=formula.word,
         )  # fmt: skip
         return (yield self.asked(made)) if asked and name in QUESTIONS else made
+
+
+def _grid(given: Mapping[int, Formula], space: Space | None) -> Space | None:
+    """The space that stands in a body for that of something in a hole's place, now that the holes are given."""
+    found = given.get(space.hole) if space is not None and space.hole is not None else None
+    if space is None or found is None:
+        return space
+    field = str(space.native[2])
+    return space_of_field(found, field) if field else found.space
+
+
+def _refused(formula: Formula) -> Absent | None:
+    """Why a formula fails, if it is there to fail."""
+    if formula.operator is None or formula.operator.name != "refuse":
+        return None
+    message, help = (str(argument.value) for argument in formula.arguments)
+    return Absent(message, help, formula.origin)
 
 
 def _spine(formula: Late) -> tuple[Formula, ...]:

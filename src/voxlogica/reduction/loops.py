@@ -7,12 +7,14 @@ does a task that has waited for them: then `scalar` knows more. Where a number i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TypeAlias
 
 from voxlogica.errors import Refusal
-from voxlogica.formula import NUMBER, Apart, Formula, Formulas, Operator, Origin, Type
-from voxlogica.operators.records import field
-from voxlogica.operators.sequences import summary
+from voxlogica.formula import NUMBER, Apart, Formula, Formulas, Hole, Operator, Origin, Type
+from voxlogica.images.grids import difference
+from voxlogica.operators.records import field, parts
+from voxlogica.operators.sequences import items, summary
 from voxlogica.operators.stacks import BEGIN, LAYERS, STREAMS, cuts, joined, quantile
 from voxlogica.operators.stacks import part as part_of
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, drawn, listed, part
@@ -22,6 +24,22 @@ Scalar = bool | float | str
 
 MOST = 100_000
 """How many elements may be drawn together, sifted or printed."""
+
+
+@cache
+def unknown(number: int, field: str = "") -> Space:
+    """What stands for the grid of what takes a hole's place, or of a field of it, where each such thing has its own."""
+    return Space((1, 1), (1.0, 1.0), (0.0, 0.0), (1.0, 0.0, 0.0, 1.0), ("hole", number, field), hole=number)
+
+
+def space_of_field(record: Formula, name: str) -> Space | None:
+    """The grid on which a field of a record lies."""
+    if made := parts(record):
+        return made[name].space
+    if isinstance(record, Hole) and record.space is unknown(record.number):
+        return unknown(record.number, name)
+    return record.space
+
 
 Turn: TypeAlias = Callable[[list[Slot]], Process]
 """The work of a loop's body for the values of its holes."""
@@ -88,24 +106,40 @@ class Loops:
         self, operator: Operator, arguments: tuple[Formula, ...], space: Space | None, origin: Origin | None
     ) -> Formula | Absent:
         """An operator over formulas; of what lies on several grids there is none."""
+        for argument in arguments:
+            if argument.space is None and argument.type.spatial:
+                arguments = tuple([self.standing(each) for each in arguments])
+                break
         try:
-            return self.table.apply(operator, arguments, space, origin)
+            made = self.table.apply(operator, arguments, space, origin)
+            return self.settled(made) if made.free and not made.type.spatial else made
         except Apart:
-            sizes = " and ".join(
-                [" x ".join(map(str, each.size)) for each in dict.fromkeys(a.space for a in arguments if a.space)]
-            )
-            if any(a.type.spatial and a.space is None for a in arguments):
-                message = f"an image decides which case this is, and so on which voxel grid `{operator.symbol}` works"
-                return Absent(message, "go through the cases with a loop:   for c in … do …", origin)
-            message = f"`{operator.symbol}` was given images on different voxel grids, of {sizes} voxels"
-            help = "`resample(image, like)` brings an image onto the grid of another"
-            return Absent(message, help, origin)
+            return apart(operator.symbol, [each.space for each in arguments if each.space is not None], origin)
+
+    def standing(self, formula: Formula) -> Formula:
+        """The formula, or a hole in its place if it is one whose grid is known only when it is computed."""
+        kind = formula.type
+        if formula.space is not None or not kind.spatial or kind.element is not None or parts(formula):
+            return formula
+        return self.table.standing(formula, lambda number: Hole(number, kind, unknown(number)))
+
+    def settled(self, formula: Formula) -> Formula:
+        """The formula in which no hole stands for another: a question, if there was such a hole."""
+        raise NotImplementedError
 
     def field(self, record: Formula, name: str, kind: Type, origin: Origin | None) -> Formula | Absent:
         """A field of a record of a type: what it was made of, if that is seen."""
-        if record.operator is not None and record.operator.name == "record":
-            return record.arguments[list(record.type.fields or ()).index(name)]
-        return self.applied(field(kind, name), (record, self.table.constant(name)), None, origin)
+        if made := parts(record):
+            return made[name]
+        record = self.standing(record)
+        arguments, space = (record, self.table.constant(name)), space_of_field(record, name) if kind.spatial else None
+        return self.applied(field(kind, name), arguments, space, origin)
+
+    def items(
+        self, found: Sequence[Formula], space: Space | None, element: Type | None = None, origin: Origin | None = None
+    ) -> Formula:
+        """The sequence of some formulas, all of a type if there is one given."""
+        return self.table.apply(items(tuple([each.type for each in found]), element), tuple(found), space, origin)
 
     def together(
         self, sources: Sequence[Slot], turn: Turn, space: Space | None, word: str, origin: Origin | None
@@ -195,6 +229,7 @@ class Loops:
             if not isinstance(each, Formula):
                 return each
             found.append(each)
+        found = [self.standing(each) for each in found]
         if found[0].type is NUMBER:
             return self.table.apply(summary(word, len(found)), tuple(found), None, origin)
         return self.stream(word, found, origin) if word in STREAMS else self.stacked(word, found, origin)
@@ -228,6 +263,18 @@ class Loops:
             parts = [self.table.apply(LAYERS, (image, number), here, origin) for image in images]
             made.append(self.table.apply(operator, (*parts, *more), None, origin))
         return self.table.apply(joined(len(made)), tuple(made), space, origin)
+
+
+def apart(symbol: str, spaces: Sequence[Space], origin: Origin | None) -> Absent:
+    """Images on several grids, which are told apart by their sizes or, if these are the same, by where they lie."""
+    here, there = list(dict.fromkeys([space for space in spaces if space.hole is None]))[:2]
+    differ, sizes = difference(here, there), [" x ".join(map(str, space.size)) for space in (here, there)]
+    message = f"`{symbol}` was given images on different voxel grids, "
+    if differ is None or here.size != there.size:
+        help = "`resample(image, like)` brings an image onto the grid of another"
+        return Absent(f"{message}of {' and '.join(sizes)} voxels", help, origin)
+    notes = ", ".join([f"with {field}s {note}" for field, note in differ.notes.items()])
+    return Absent(message + notes, differ.help("image", "other"), origin)
 
 
 def too_many(what: str, source: Elements, origin: Origin | None) -> Absent:

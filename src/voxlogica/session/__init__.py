@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from copy import copy
 from pathlib import Path
@@ -29,13 +30,15 @@ from voxlogica.execution.limits import processors
 from voxlogica.execution.messages import Counts, Event
 from voxlogica.formula import Leaf
 from voxlogica.session.binding import Options, refused
+from voxlogica.session.live import watched
 from voxlogica.session.running import Effort, Happening, Printed, Saved, Trouble, Watcher
 from voxlogica.session.runs import Prepared, Run, raised
 from voxlogica.session.settings import Given, Scalar, settable, settle
-from voxlogica.storage import MemoryStorage, StorageBackend
+from voxlogica.storage import MemoryStorage, StorageBackend, StoreFull
 from voxlogica.syntax.ast import Let, Load
 from voxlogica.syntax.ast import Program as Syntax
 from voxlogica.syntax.parser import parse
+from voxlogica.values import counted
 
 if TYPE_CHECKING:
     from voxlogica.session.history import Difference, Recorded
@@ -115,10 +118,12 @@ class Session:
             library_path = [each for each in os.environ.get("VOXLOGICA_LIBRARY_PATH", "").split(os.pathsep) if each]
         self.library_path = tuple([Path(each).expanduser() for each in library_path])
         self._closed = self._late = False
-        self._cold = "numpy" not in sys.modules
+        self.cold = "numpy" not in sys.modules
         self._store, self._storage, self._memory, self._tell = store, storage, memory, tell
         self._own: EmbeddedStorage | None = None
+        self._texts: dict[str, str] = {}
         self._engine: ExecutionEngine | None = None
+        self._open: set[int] = set()  # the runs of the history that were begun and have not ended
         self._lock = Lock()
 
     @property
@@ -143,6 +148,14 @@ class Session:
         """What the store remembers of files and runs; None when there is no store that outlives the process."""
         return self._own.records if self.storage is self._own and self._own is not None else None
 
+    def first_text(self, operator: str, text: str) -> str:
+        """The text of an operator's version that the session's store was told first: this one, if it was told none."""
+        if self.records is None:
+            return self._texts.setdefault(operator, text)
+        with suppress(StoreFull):  # then no results are kept either
+            return self.records.first_text(operator, text)
+        return text
+
     @property
     def engine(self) -> ExecutionEngine:
         """The engine; made when first needed."""
@@ -150,7 +163,7 @@ class Session:
             if self._closed:
                 raise RuntimeError("the session is closed")
             if self._engine is None:
-                self._engine = ExecutionEngine(self._opened(), jobs=self.jobs, memory=self._memory, cold=self._cold)
+                self._engine = ExecutionEngine(self._opened(), jobs=self.jobs, memory=self._memory, cold=self.cold)
             return self._engine
 
     def load(self, path: str | Path, *, dialect: int | None = None, search: Sequence[Path] = ()) -> Program:
@@ -177,8 +190,23 @@ class Session:
         """Remembers whether a limit of time was reached: who sets one does not want to wait for kernels at the end."""
         self._late |= trouble.late
 
+    def begun(self, number: int | None) -> None:
+        """A run was noted, of which the end is to be noted too."""
+        if number is not None:
+            self._open.add(number)
+
+    def ended(self, number: int | None, how: str) -> None:
+        """A run that was noted is `done`, has `failed` or was `interrupted`. The first end counts."""
+        if number in self._open and self.records is not None:
+            from voxlogica.session.store import note_end
+
+            self._open.discard(number)
+            note_end(self.records, number, how)
+
     def close(self, wait: bool = True) -> None:
         """Ends the session's threads and closes its store; without `wait`, kernels that run are left to the process."""
+        for number in list(self._open):
+            self.ended(number, "interrupted")
         with self._lock:
             self._closed = True
             if self._engine is not None:
@@ -239,6 +267,11 @@ class Program:
     def goals(self) -> tuple[str, ...]:
         """The labels it prints and the files it saves, as written, in order."""
         return tuple(each.text.value for each in self.checked.goals)
+
+    @property
+    def asked(self) -> str:
+        """How many goals it has, in words."""
+        return counted(len(self.goals), "goal")
 
     @property
     def key(self) -> str:
@@ -313,15 +346,16 @@ class Program:
         save: bool = True,
         grid_tolerance: float | None = None,
         timeout: float | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[int, int], None] | bool = True,
         **settings: Setting,
     ) -> Run:
         """Runs it: parameters, inputs, and `$NAME`s by name, in upper case as in the program's strings.
 
         An input is a path, an image of nibabel, SimpleITK or another run, `(array, affine)` or `(array, space)`. Files
         are written unless `save` is false; grids may be `grid_tolerance` mm apart; what is not done after `timeout`
-        seconds fails. `progress` is told how many tasks have ended, of how many. Raises `ProgramError`, `InputError`;
-        what fails while computing is raised at the end, as an `ExceptionGroup` when it is several things.
+        seconds fails. A notebook shows how far it is, unless `progress` is false, or a function: that is told how many
+        tasks have ended, of how many. Raises `ProgramError`, `InputError`; what fails while computing is raised at the
+        end, as an `ExceptionGroup` when it is several things.
         """
         return self._given(settings)._run(output_dir, grid_tolerance, save, Effort(timeout), progress)
 
@@ -332,7 +366,7 @@ class Program:
         save: bool = True,
         grid_tolerance: float | None = None,
         timeout: float | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[int, int], None] | bool = True,
         **settings: Setting,
     ) -> Run:
         """`run` for asyncio: other tasks go on meanwhile; cancelling the task cancels the run."""
@@ -353,13 +387,14 @@ class Program:
         grid_tolerance: float | None,
         save: bool,
         effort: Effort,
-        progress: Callable[[int, int], None] | None,
+        progress: Callable[[int, int], None] | bool,
     ) -> Run:
         options = Options(Path(output_dir) if output_dir is not None else None, grid_tolerance, jobs=self.session.jobs)
         prepared = self.settle((), options, save=save)
-        run = Run(prepared, prepared.bind(), effort)
-        watcher = _Told(progress) if progress is not None else None
-        errors = [each.diagnostic for each in run.happenings(watcher) if isinstance(each, Trouble)]
+        told = _Told(progress) if callable(progress) else None
+        with watched(self.source.name, self.asked, self.session.jobs, progress is True) as shown:
+            run = prepared.begin(effort, progress is True)
+            errors = [each.diagnostic for each in run.happenings(told or shown) if isinstance(each, Trouble)]
         errors = [diagnostic for diagnostic in errors if diagnostic.severity == "error"]
         if errors:
             raise raised(errors)
@@ -367,27 +402,33 @@ class Program:
 
     def map(
         self,
-        cases: str | Cases,
+        cases: str | os.PathLike[str] | Cases,
         *,
         jobs: int | None = None,
         output_dir: str | Path | None = None,
-        progress: Progress | None = None,
+        grid_tolerance: float | None = None,
+        timeout: float | None = None,
+        progress: Progress | bool = True,
         **settings: Setting,
     ) -> Study:
         """Runs it on many cases, which `vx.cases` finds: rows arrive as they finish.
 
         A case that fails is a row with an error, and stops no other. Files are written only to an `output_dir`, each
-        case's to a directory of its own. `jobs` are the cases in hand at once. Raises `ProgramError`.
+        case's to a directory of its own. `jobs` are the cases in hand at once; grids may be `grid_tolerance` mm apart;
+        what is not done of a case after `timeout` seconds fails. A notebook shows how far it is, unless `progress` is
+        false, or a function, which is told how many rows there are, of how many, and the latest. Raises `ProgramError`.
         """
-        return self._study(cases, (), jobs, output_dir, progress, settings)
+        return self._study(cases, (), jobs, output_dir, grid_tolerance, timeout, progress, settings)
 
     def sweep(
         self,
-        cases: str | Cases | None = None,
+        cases: str | os.PathLike[str] | Cases | None = None,
         *,
         jobs: int | None = None,
         output_dir: str | Path | None = None,
-        progress: Progress | None = None,
+        grid_tolerance: float | None = None,
+        timeout: float | None = None,
+        progress: Progress | bool = True,
         **settings: Setting,
     ) -> Study:
         """Runs it for every choice of the parameters that are given as lists, on all cases; without cases, as it is.
@@ -403,27 +444,31 @@ class Program:
         ]
         swept = {axis.name for axis in axes}
         fixed = {name: value for name, value in settings.items() if name not in swept}
-        return self._study(cases, axes, jobs, output_dir, progress, fixed)
+        return self._study(cases, axes, jobs, output_dir, grid_tolerance, timeout, progress, fixed)
 
     def _study(
         self,
-        cases: str | Cases | None,
+        cases: str | os.PathLike[str] | Cases | None,
         axes: Sequence[Axis],
         jobs: int | None,
         output_dir: str | Path | None,
-        progress: Progress | None,
+        grid_tolerance: float | None,
+        timeout: float | None,
+        progress: Progress | bool,
         settings: Mapping[str, Setting],
     ) -> Study:
         from voxlogica.session.studies import Study
-        from voxlogica.study.cases import ONLY, find
+        from voxlogica.study.cases import ONLY, Cases, find
 
-        found = ONLY if cases is None else find([cases]) if isinstance(cases, str) else cases
+        found = ONLY if cases is None else find([os.fspath(cases)]) if isinstance(cases, (str, os.PathLike)) else cases
+        if not isinstance(found, Cases):
+            raise TypeError(f"cases are a pattern, a table, a BIDS directory, or what vx.cases finds, not {cases!r}")
         directory = Path(output_dir) if output_dir is not None else None
         swept, made = {axis.name for axis in axes}, self._given(settings)
         given = [each for each in made.given if each.name not in swept]
         return Study(
-            made, found, axes, given=given, options=Options(directory), save=directory is not None, jobs=jobs,
-            progress=progress,
+            made, found, axes, given=given, options=Options(directory, grid_tolerance), save=directory is not None,
+            jobs=jobs, effort=Effort(timeout), progress=progress,
         )  # fmt: skip
 
 
@@ -475,7 +520,7 @@ def diff(before: str | Run | Study, after: str | Run | Study) -> Difference:
     return default_session().diff(before, after)
 
 
-def cases(*patterns: str, **inputs: str) -> Cases:
+def cases(*patterns: str | os.PathLike[str], **inputs: str | os.PathLike[str]) -> Cases:
     """The cases that patterns, a table or a BIDS directory describe; `inputs` are patterns for inputs by name.
 
     `vx.cases("data/{case}/{case}_flair.nii.gz")`, `vx.cases(flair="{case}_flair.nii.gz", seg="{case}_seg.nii.gz")`.
@@ -483,4 +528,7 @@ def cases(*patterns: str, **inputs: str) -> Cases:
     """
     from voxlogica.study.cases import find
 
-    return find([*patterns, *(f"{name}={pattern}" for name, pattern in inputs.items())])
+    if not patterns and not inputs:
+        raise TypeError("vx.cases needs a pattern, a table or a BIDS directory")
+    own = [os.fspath(each) for each in patterns]
+    return find([*own, *(f"{name}={os.fspath(pattern)}" for name, pattern in inputs.items())])

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from voxlogica import images
 from voxlogica._dataclass import NamedTuple, dataclass, field, replace
@@ -20,6 +19,8 @@ from voxlogica.check.result import GoalSlot, InputSlot, Together
 from voxlogica.errors import Diagnostic, InputError, Mark, ProgramError, Refusal, Span
 from voxlogica.formula import MASK, Formulas, Leaf
 from voxlogica.identity import Id
+from voxlogica.images.nifti import is_oriented
+from voxlogica.images.patterns import entries
 from voxlogica.operators import by_symbol
 from voxlogica.reduction import Reduced, reduce
 from voxlogica.reduction.code import DEFAULT
@@ -28,6 +29,9 @@ from voxlogica.values import Space
 
 if TYPE_CHECKING:
     from voxlogica.study.cases import Case
+
+
+_Leaf = TypeVar("_Leaf", Leaf, Leaf | None)
 
 
 class Output(NamedTuple):
@@ -52,7 +56,7 @@ class Bound(NamedTuple):
 
 
 class DataSets:
-    """The data sets of a program while it is reduced; a file is bound when somebody asks for it.
+    """The data sets and directories of a program while it is reduced; a file is bound when somebody asks for it.
 
     What lies within the tolerance of an earlier image of its case, in the order of the patterns, takes that one's grid.
     """
@@ -71,6 +75,10 @@ class DataSets:
         except ProgramError as error:
             raise InputError(*[replace(each, code="input", span=span) for each in error.diagnostics]) from None
 
+    def listed(self, root: str, pattern: str, recursive: bool, full_paths: bool) -> Sequence[str]:
+        """What lies in a directory. Raises `Refusal`."""
+        return entries(root, pattern, recursive, full_paths)
+
     def _part(self, case: Case, name: str) -> str | Leaf | Refusal:
         if name in case.values:
             return case.values[name]
@@ -85,7 +93,7 @@ class DataSets:
 
     def _file(self, path: str) -> Leaf | Refusal:
         if path not in self._shared.files:
-            self._shared.files[path] = _bind(self._memo, path)
+            self._shared.files[path] = _answer(images.bind, path, self._memo)
         return self._shared.files[path]
 
     def _space(self, case: Case, name: str, space: Space) -> Space:
@@ -172,6 +180,7 @@ def bind(
     problems += _overwritten(checked.inputs, settings, found)
     leaves = _leaves(checked.inputs, settings, options, memo, shared, problems)
     warnings: list[Diagnostic] = []
+    warnings += _unoriented(checked.inputs, leaves)
     if None not in leaves:
         whole = [leaf for leaf in leaves if leaf is not None]
         if options.dialect == 1:
@@ -185,7 +194,7 @@ def bind(
             given = {variable: space for variable, space in spaces.items() if space is not None}
             table = shared.table
             sets = DataSets(settings, memo, shared, options.grid_tolerance)
-            slots = reduce(checked.code, whole, given, settings.parameters, settings.replace, table, sets.find)
+            slots = reduce(checked.code, whole, given, settings.parameters, settings.replace, table, sets)
             problems += _unfit(found, slots)
             if not problems:
                 return Bound(slots, table, whole, found, tuple(warnings), sets.leaves)
@@ -233,18 +242,44 @@ def _leaves(
     return leaves
 
 
+def _unoriented(inputs: Sequence[InputSlot], leaves: Sequence[Leaf | None]) -> Iterator[Diagnostic]:
+    """What is said of volumes whose files do not say how they lie in the patient."""
+    for each, leaf in zip(inputs, leaves, strict=True):
+        if leaf is not None and leaf.space.dimensions == 3 and not is_oriented(leaf.space):
+            spacing = " x ".join([f"{step:.6g}" for step in leaf.space.spacing])
+            yield Diagnostic(
+                "input",
+                f"the file of `{each.name}` does not say how the scan lies in the patient",
+                each.path.span,
+                "it has neither a qform nor a sform",
+                details=(
+                    f"its voxels are of {spacing} mm, as it says; which side is left, and which is up, is not known",
+                    "its axes are taken to run to the left, the back and the head, as by ITK",
+                ),
+                help="what is computed from it alone is right; do not trust its sides, nor where it lies beside others",
+                severity="warning",
+            )
+
+
 def _bound(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[str, Leaf | Refusal]:
     """What becomes of each file. Those that are not known one process reads through, and the others then know them."""
-    answers = {path: _bind(memo, path) for path in paths if images.remembered(path, memo)}
-    rest = [path for path in paths if path not in answers]
-    if rest:
-        with memo.reading(rest) if memo else nullcontext():
-            answers |= _read(rest, memo, jobs)
-    return answers
+    answers: dict[str, Leaf | Refusal] = {}
+    rest = paths
+    while True:
+        answers |= _recalled(rest, memo)
+        rest = [path for path in rest if path not in answers]
+        if not rest or memo is None or memo.reading(rest):
+            return {**answers, **_read(rest, memo, jobs)}
+
+
+def _recalled(paths: Sequence[str], memo: images.Memo | None) -> dict[str, Leaf | Refusal]:
+    """What becomes of those files that need not be read through."""
+    found = {path: _answer(images.recall, path, memo) for path in paths} if memo else {}
+    return {path: answer for path, answer in found.items() if answer is not None}
 
 
 def _read(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[str, Leaf | Refusal]:
-    """The same of files that have to be read, on as many threads as there are jobs."""
+    """What becomes of files that are read through, on as many threads as there are jobs."""
     answers: dict[str, Leaf | Refusal] = {}
     errors: list[BaseException] = []
     waiting = list(reversed(paths))
@@ -256,14 +291,14 @@ def _read(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[
                     path = waiting.pop()
                 except IndexError:
                     return
-                answers[path] = _bind(memo, path)
+                answers[path] = _answer(images.bind, path, memo)
         except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that asked
             errors.append(error)
 
     helpers = [Thread(target=work) for _ in range(min(jobs, len(paths)))]
     for helper in helpers:
         helper.start()
-    if not all(images.remembered(path, memo) for path in paths):
+    if helpers:
         # Who reads them will compute, and is to be the first to claim: what that needs is imported now, beside the
         # decompression, while the others still wait.
         import voxlogica.kernels.fields  # noqa: F401
@@ -274,9 +309,9 @@ def _read(paths: Sequence[str], memo: images.Memo | None, jobs: int) -> Mapping[
     return answers
 
 
-def _bind(memo: images.Memo | None, path: str) -> Leaf | Refusal:
+def _answer(look: Callable[[str, images.Memo | None], _Leaf], path: str, memo: images.Memo | None) -> _Leaf | Refusal:
     try:
-        return images.bind(path, memo)
+        return look(path, memo)
     except Refusal as refusal:
         return refusal
 

@@ -165,6 +165,15 @@ def runs(session: Session, most: int) -> list[RunRow]:
     return _records(session).runs(most)
 
 
+def state(session: Session, run: RunRow) -> str:
+    """What became of a run: `done`, `failed`, `interrupted`, or that it is `running` or was `killed`.
+
+    Of a study `done` says that all rows are there, whatever is in them, and `running` that there may be more.
+    """
+    ended, process = run.about.get("ended"), run.about.get("process")
+    return str(ended) if ended else "running" if process in _records(session).living() else "killed"
+
+
 def tally(session: Session, run: RunRow) -> tuple[int, int, int]:
     """How many rows a study has by now, how many it should have in the end, and how many of those there are failed."""
     rows, failed = _records(session).study_tally(run.number, "error")

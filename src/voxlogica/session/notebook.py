@@ -8,8 +8,9 @@ from collections.abc import Mapping, MutableMapping
 from importlib import import_module
 from typing import Any, Protocol
 
-from voxlogica.errors import Diagnostic, ProgramError, render
-from voxlogica.session import Options, Program, Run, Trouble, default_session, raised
+from voxlogica.errors import Diagnostic, ProgramError, in_python, render
+from voxlogica.session import Options, Program, Trouble, default_session, raised
+from voxlogica.session.live import watched
 
 USAGE = "%%imgql [VARIABLE] [NAME=VALUE]…   the run goes into the variable; an input's value is a variable or a path"
 
@@ -40,8 +41,9 @@ def _imgql(shell: Shell, line: str, cell: str) -> None:
     program = default_session().program(cell, name="cell")
     _say(program.warnings)
     prepared = _given(program, settings, shell.user_ns).settle((), Options(jobs=program.session.jobs))
-    run = Run(prepared, prepared.bind())
-    troubles = [each.diagnostic for each in run.happenings() if isinstance(each, Trouble)]
+    with watched(program.source.name, program.asked, program.session.jobs) as watcher:
+        run = prepared.begin()
+        troubles = [each.diagnostic for each in run.happenings(watcher) if isinstance(each, Trouble)]
     import_module("IPython.display").display(run)
     shell.user_ns.update(dict.fromkeys(variables, run))
     _say([each for each in troubles if each.severity != "error"])
@@ -78,4 +80,4 @@ def _given(program: Program, settings: Mapping[str, str], variables: Mapping[str
 
 def _say(diagnostics: tuple[Diagnostic, ...] | list[Diagnostic]) -> None:
     for each in diagnostics:
-        print(render(each), file=sys.stderr)
+        print(render(in_python(each)), file=sys.stderr)

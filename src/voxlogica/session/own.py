@@ -7,23 +7,28 @@
 
 The annotations are the types the checker sees. The function gets volumes, numbers, truth values and texts, and returns
 such a value, or an array [i, j, k] for what has voxels, or an instance of a dataclass of these, which is a record to
-programs. Its results are kept and found again under its module, its name, its version and its text, with the fields of
-its record: another text is another operator, and the version is raised when something changes that the text does not
-show, as a function it calls.
+programs. Its results are kept and found again under its module, its name and its version, which is raised when they
+change. So that nobody gets results of an older text by forgetting that, the store notes the text of each version: under
+another text the same version is refused. What no module holds, a function of a script, of a notebook or of another
+function, is of this process alone, and each text of it an operator of its own.
 """
 
 from __future__ import annotations
 
 import inspect
+import io
 import linecache
 import marshal
+import secrets
 import sys
+import tokenize
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import update_wrapper
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, get_type_hints
 
 from voxlogica import identity, images, operators, values
@@ -87,10 +92,10 @@ def operator(
 ) -> Callable[[Callable[P, R]], OwnOperator[P, R]]:
     """Declares the decorated function as an operator for the programs of this process.
 
-    `version` is raised when its results change for a reason that is not in its text. `library` is the package that
-    computes it, whose version has part in the identity. `isolate` has it run in a process of its own, for what may
-    crash or must be killable: that process imports the function's module. `cost` names the class of its running time,
-    one of the built-in operators'; without it, every result is stored.
+    `version` is raised when its results change; another text under the same version is refused. `library` is the
+    package that computes it, whose version has part in the identity. `isolate` has it run in a process of its own, for
+    what may crash or must be killable: that process imports the function's module. `cost` names the class of its
+    running time, one of the built-in operators'; without it, every result is stored.
 
     A leading parameter `space: vx.Space` is filled with the grid. The same arguments must give the same result: nothing
     else may be read. Raises `ProgramError` when the signature cannot be an operator's.
@@ -160,8 +165,9 @@ def _declaration(function: Callable[..., object], version: object, cost: str, is
     parameters, needs_space, result = _signature(function, wrong)
     described = [f"\n{field}: {kind}".encode() for field, kind in (result.fields or {}).items()]
     digest = identity.file_digest([_text(function), *described]).hex()[:16]
+    whole = f"{module}:{function.__qualname__}"
     declaration = Operator(
-        name=f"{module}:{name}#{digest}",
+        name=whole if module != "__main__" and "<" not in whole else f"{whole}#{_token(function, digest)}",
         symbol=name,
         version=version,
         parameters=parameters,
@@ -174,6 +180,33 @@ def _declaration(function: Callable[..., object], version: object, cost: str, is
         library=library,
     )
     return declaration
+
+
+def _token(function: Callable[..., object], digest: str) -> str:
+    """What tells a text of a function that no module holds from all others, here and in other processes.
+
+    It is drawn, so that no text has part in an id. What a function takes from around it is no text: it has its own.
+    """
+    token = secrets.token_hex(8)
+    return token if function.__closure__ else _tokens.setdefault((function.__qualname__, digest), token)
+
+
+_tokens: dict[tuple[str, str], str] = {}
+
+
+def vouch(found: Iterable[Operator], noted: Callable[[str, str], str]) -> None:
+    """Raises `ProgramError` for an operator of which another text is known under the same version.
+
+    `noted` takes an operator with its version, and a digest of its text; it answers with the one it was told first.
+    """
+    for each in sorted(found, key=lambda operator: operator.name):
+        digest = each.body.__qualname__.rpartition(_BODY)[2]
+        if ":" in each.name and "#" not in each.name and noted(f"{each.name} {each.version}", digest) != digest:
+            message = f"`{each.symbol}` has changed, and is still of version {each.version}"
+            why = "results of another text are kept under this version"
+            help = f"raise it:   @voxlogica.operator(version={each.version + 1})"
+            function: Callable[..., object] = each.body.__wrapped__  # type: ignore[attr-defined]
+            raise ProgramError.of("operator", message, _place(function), details=(why,), help=help)
 
 
 def _signature(
@@ -233,11 +266,14 @@ def _installed(package: str) -> bool:
 
 
 def _text(function: Callable[..., object]) -> bytes:
-    """The function as it is written; where there is no text, as it is compiled."""
+    """The function as it is written, without decorators, comments and layout; as it is compiled if there is no text."""
     try:
-        return inspect.getsource(function).encode()
+        source = inspect.getsource(function)
     except (OSError, TypeError):
         return marshal.dumps(function.__code__)
+    words = [each.string for each in tokenize.generate_tokens(io.StringIO(dedent(source)).readline)
+             if each.type not in (tokenize.COMMENT, tokenize.NL)]  # fmt: skip
+    return "\0".join(words[words.index("def") :]).encode()
 
 
 def _place(function: Callable[..., object]) -> Span | None:
@@ -264,6 +300,7 @@ def _body(
             return values.Record({name: _plain(each) for name, each in result.items()})
         return _plain(result)
 
+    body.__wrapped__ = function  # type: ignore[attr-defined]
     body.__module__, body.__qualname__ = function.__module__, f"{function.__qualname__}.{_BODY}{digest}"
     return body
 

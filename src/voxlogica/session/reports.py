@@ -11,7 +11,7 @@ from voxlogica._version import VERSION
 from voxlogica.errors import MachineError, ProgramError, Refusal
 from voxlogica.formula import MASK
 from voxlogica.session.history import Recorded
-from voxlogica.study.heatmaps import heat_map
+from voxlogica.study.heatmaps import heat_map, less_is_better
 from voxlogica.study.report import Page, page, worst_first
 from voxlogica.study.rows import Row
 from voxlogica.values import Image, Mask, Model, Scalar, shown
@@ -27,7 +27,8 @@ def report(
 
     `over` names the image to draw on, by default the first input; `masks` up to three masks, by default those that the
     program saves; `pictures` is of how many cases, the worst by the measure `sort`, which by default is the last that
-    sounds like a quality, else the first that is a number. Of a sweep, the cases are shown at its best cell.
+    sounds like a quality, else the first that is a number; of those in `lowest`, and of distances, less is better. Of a
+    sweep, the cases are shown at its best cell.
     Raises `ProgramError` for names that the run does not have.
     """
     table = run.table
@@ -38,6 +39,7 @@ def report(
             raise ProgramError.of(
                 "usage", f"{run.name} has no measure `{name}`", help=f"it has {', '.join(table.measures)}"
             )
+    lowest = [name for name in table.measures if name in lowest or less_is_better(name)]
     maps = [heat_map(table, run.axes, name) for name in table.numeric] if run.axes else []
     chosen, notes, at = _chosen(run, sort, lowest), list[str](), ""
     worst = worst_first(chosen, sort, sort in lowest)

@@ -195,11 +195,15 @@ EFFORT = Effort()
 
 
 def happenings(
-    goals: Sequence[Goal], engine: ExecutionEngine, watcher: Watcher | None = None, effort: Effort = EFFORT
+    goals: Sequence[Goal],
+    engine: ExecutionEngine,
+    watcher: Watcher | None = None,
+    effort: Effort = EFFORT,
+    behind: Id | None = None,
 ) -> Iterator[Happening]:
     """Computes the goals and does what they ask for; yields what happens, failures last.
 
-    Leaving the iteration early cancels what runs.
+    Leaving the iteration early cancels what runs. `behind` is the claim of another process that does the same.
     """
     ledger = Ledger(goals)
     run = engine.run(
@@ -209,6 +213,7 @@ def happenings(
         task_timeout=effort.task_timeout,
         retry_failed=effort.retry_failed,
         token=effort.token,
+        behind=behind,
     )
     if watcher:
         watcher.begin(run.counts)

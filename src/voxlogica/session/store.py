@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from voxlogica import identity
@@ -32,33 +33,77 @@ def directory() -> Path:
 
 
 class Files:
-    """The store as a memory of files (`images.Memo`). What it cannot take is not remembered, which costs time only."""
+    """The store as a memory of files (`images.Memo`). What it cannot take is not remembered, which costs time only.
+
+    A context: others that want files which are read through inside, wait until it is left, and find them then.
+    """
 
     def __init__(self, records: Records, storage: StorageBackend) -> None:
         self._records, self._storage = records, storage
+        self._until = 0.0
+        self._claims = ExitStack()
+        self._read: list[tuple[Stamp, Memo]] = []
+
+    def __enter__(self) -> Files:
+        self._until = time.monotonic() + _PATIENCE
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._claims, suppress(StoreFull):
+            for stamp, memo in self._read:
+                self._records.remember(stamp, memo)
+        self._read = []
+
+    @property
+    def new(self) -> bool:
+        """Whether a file had to be read through."""
+        return bool(self._read)
 
     def recall(self, path: str, status: tuple[int, ...]) -> tuple[bytes, str] | None:
         """The digest and header of a file that has not changed since."""
         memo = self._records.memo(Stamp(path, *status))
         return (memo.digest, memo.header) if memo is not None and memo.verified else None
 
-    @contextmanager
-    def reading(self, paths: Sequence[str]) -> Iterator[None]:
-        """Entered when no other process reads these files through, or the one that does takes too long."""
-        named = [str(Path(path).absolute()) for path in paths]
-        try:
-            claim = self._storage.claim(identity.reading(named), timeout=_PATIENCE)
-        except StoreFull:
-            claim = None
-        with claim if isinstance(claim, Claim) else nullcontext():
-            yield
+    def reading(self, paths: Sequence[str]) -> bool:
+        """Whether these files are to be read through here; False when another process did so: then look again.
+
+        Waits for that process, unless it takes too long.
+        """
+        id = identity.reading([str(Path(path).absolute()) for path in paths])
+        with suppress(StoreFull, TimeoutError):
+            claim = _claim_or_wait(self._storage, id, self._until)
+            if claim is None:
+                return False
+            self._claims.enter_context(claim)
+        return True
 
     def remember(self, path: str, status: tuple[int, ...], digest: bytes, header: str, settled: bool) -> None:
-        """Notes a file that was verified; one that is not settled is noted for its digest only."""
-        try:
-            self._records.remember(Stamp(path, *status), Memo(digest, header, verified=settled))
-        except StoreFull:
-            return
+        """Notes a file that was verified, for others at the end; one that is not settled for its digest only."""
+        self._read.append((Stamp(path, *status), Memo(digest, header, verified=settled)))
+
+
+def turn(storage: StorageBackend, id: Id, wanted: Collection[Id], patience: float) -> Claim | None:
+    """The claim `id`, the right to be the one of equal runs that computes; None when all that is wanted is known.
+
+    Who waits sleeps until the one that computes ends, or dies; then one inherits. This only saves work: that no task is
+    computed twice is for its own claim. Raises `TimeoutError` when another has it for more than `patience` seconds.
+    """
+    until = time.monotonic() + patience
+    with suppress(StoreFull):
+        while len(storage.known(wanted)) < len(wanted):
+            claim = _claim_or_wait(storage, id, until)
+            if claim is not None:
+                return claim
+    return None
+
+
+def _claim_or_wait(storage: StorageBackend, id: Id, until: float) -> Claim | None:
+    """A claim on what has no outcome; None when somebody had it, and has let it go. Raises `TimeoutError`."""
+    claim = storage.claim(id)
+    if isinstance(claim, Claim):
+        return claim
+    storage.wait_for_completion(id, max(0.0, until - time.monotonic()))
+    return None
 
 
 def note(
@@ -70,11 +115,18 @@ def note(
     kind: str = "run",
     about: Mapping[str, object] | None = None,
 ) -> int | None:
-    """Notes a run; its number, None when the store takes nothing any more."""
+    """Notes a run, begun by this process; its number, None when the store takes nothing any more."""
+    about = {**(about or {}), "process": records.process}
     try:
         return records.add_run(program, settings, {name: each.id for name, each in names.items()}, started, kind, about)
     except StoreFull:
         return None
+
+
+def note_end(records: Records, number: int, ended: str) -> None:
+    """Notes how a run ended: `done`, `failed` or `interrupted`; one that is killed notes nothing."""
+    with suppress(StoreFull):
+        records.note_about(number, "ended", ended)
 
 
 def note_formulas(records: Records, goals: Iterable[Formula], digests: Mapping[Id, bytes]) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from voxlogica._dataclass import dataclass, field, replace
 from voxlogica.check import Checked
-from voxlogica.errors import Diagnostic, InputError, ProgramError, VoxLogicAError, render
+from voxlogica.errors import Diagnostic, InputError, ProgramError, VoxLogicAError, in_python, render
 from voxlogica.execution.engine import GoalOutcome
 from voxlogica.execution.engine import Run as EngineRun
 from voxlogica.execution.messages import Event
@@ -24,13 +24,15 @@ from voxlogica.formula import Formula
 from voxlogica.identity import Id
 from voxlogica.session import store as stores
 from voxlogica.session.binding import Options, Shared
+from voxlogica.session.live import Live, notebook
+from voxlogica.session.progress import StudyProgress
 from voxlogica.session.running import EFFORT, Effort, Ledger, Printed, Saved, Trouble
 from voxlogica.session.settings import Given, Scalar, program_names, settable, within
 from voxlogica.storage import StoreFull
 from voxlogica.storage.records import StudyRow
 from voxlogica.study import axes as sweeps
 from voxlogica.study.axes import Axis
-from voxlogica.study.cases import Case, Cases
+from voxlogica.study.cases import ONLY, Case, Cases
 from voxlogica.study.fit import Fit, Needs, Setting
 from voxlogica.study.heatmaps import HeatMap, heat_map
 from voxlogica.study.rows import Row, Table
@@ -78,15 +80,19 @@ class Study:
         jobs: int | None = None,
         effort: Effort = EFFORT,
         listen: Callable[[Event], None] | None = None,
-        progress: Progress | None = None,
+        progress: Progress | bool = True,
+        said: Callable[[Diagnostic], Diagnostic] = in_python,
     ) -> None:
         """`jobs` are the cases in hand at once; kernels that run at once are the session's. `given` is for all cases.
 
         Files are saved only on request: relative paths go under `options.output_dir`, the case's name, and what the
         cell sets. The timeout of `effort` is that of a case. `listen` is called with what happens to tasks, from one
-        thread at a time. Raises `ProgramError` for all that is wrong whatever the case, `InputError` for a file that no
-        case has.
+        thread at a time. A notebook shows how far it is, unless `progress` is false, or a function that is told of each
+        row instead. `said` makes diagnostics in rows speak to who reads them. Raises `ProgramError` for all that is
+        wrong whatever the case, `InputError` for a file that no case has.
         """
+        if jobs is not None and jobs < 1:
+            raise ValueError(f"jobs is the number of cases in hand at once, at least 1, not {jobs}")
         self.program, self.cases = program, cases
         self.options = options or Options(jobs=1)
         self.axes = tuple(_typed(program, axis) for axis in _distinct(axes, given))
@@ -94,8 +100,12 @@ class Study:
         self.measures = tuple(_measures(program.checked, self._labels))
         self.total = len(cases) * sweeps.count(self.axes)
         self.number: int | None = None
-        self._given, self._save, self._effort, self._progress = tuple(given), save, effort, progress
-        self._listen = self._one_by_one(listen) if listen is not None else None
+        self._given, self._save, self._effort = tuple(given), save, effort
+        self._told = progress if callable(progress) else None
+        self._shows, self._said = progress is True, said
+        self._progress: StudyProgress | None = None
+        self._listeners = [listen] if listen is not None else []
+        self._listening = Lock()
         fixed = {each.name: each.shown for each in given} | {axis.name: f"-p {axis.name}=…" for axis in self.axes}
         fixed |= {name: f"{name}={path}" for name, path in program.files.items()}
         self._fit = Fit(_needs(program), cases, fixed)
@@ -152,9 +162,27 @@ class Study:
 
     def __iter__(self) -> Iterator[Row]:
         at = 0
-        while at < len(self._rows) or self._advance(at):
-            yield self._rows[at]
-            at += 1
+        with self._live():
+            while at < len(self._rows) or self._advance(at):
+                yield self._rows[at]
+                at += 1
+
+    def _live(self) -> AbstractContextManager[object]:
+        """What shows in a notebook how far the study is, unless nothing is to be waited for."""
+        shell = notebook() if self._shows and len(self._rows) < self.total else None
+        if shell is None:
+            return nullcontext()
+        return Live(shell, self.follow())
+
+    def follow(self) -> StudyProgress:
+        """How far the study is, from now on; what runs is known to who asks before the first row is there."""
+        if self._progress is None:
+            cases = 0 if self.cases is ONLY else len(self.cases)
+            self._progress = StudyProgress(self.program.source.name, cases, self.total)
+            for row in self._rows:
+                self._progress.row(row)
+            self._listeners.append(self._progress.event)
+        return self._progress
 
     def _advance(self, at: int) -> bool:
         """Waits until there is a row of this number, the first not seen; False when there is none any more."""
@@ -164,25 +192,36 @@ class Study:
             if not self._begun:
                 self._begun = True
                 self._note()
-            row = next(self._coming, None)
+            try:
+                row = next(self._coming, None)
+            except KeyboardInterrupt:
+                self.program.session.ended(self.number, "interrupted")
+                raise
             if row is None:
                 return False
             self._rows.append(row)
+            if len(self._rows) == self.total:
+                self.program.session.ended(self.number, "done")
             if self._progress is not None:
-                self._progress(len(self._rows), self.total, row)
+                self._progress.row(row)
+            if self._told is not None:
+                self._told(len(self._rows), self.total, row)
             return True
 
     async def __aiter__(self) -> AsyncIterator[Row]:
         import asyncio
 
         at = 0
-        while at < len(self._rows) or await asyncio.to_thread(self._advance, at):
-            yield self._rows[at]
-            at += 1
+        with self._live():
+            while at < len(self._rows) or await asyncio.to_thread(self._advance, at):
+                yield self._rows[at]
+                at += 1
 
     def close(self) -> None:
         """Begins nothing more, and cancels what runs; what is stored is kept."""
         self._window.close()
+        if len(self._rows) < self.total:
+            self.program.session.ended(self.number, "interrupted")
 
     def __enter__(self) -> Study:
         return self
@@ -208,8 +247,9 @@ class Study:
         """The mean of a measure over cases, for each cell of a sweep. Raises `ProgramError`."""
         return heat_map(self.table(), self.axes, measure)
 
-    def best(self, measure: str, *, lowest: bool = False) -> dict[str, Scalar]:
-        """The parameters with the highest mean of a measure, or the lowest. Raises `ProgramError`."""
+    def best(self, measure: str, *, lowest: bool | None = None) -> dict[str, Scalar]:
+        """The parameters with the best mean of a measure: the highest, or of a distance such as `hd95` the lowest,
+        unless `lowest` says which. Raises `ProgramError`."""
         cell = self.heatmap(measure).best(lowest)
         if cell is None:
             raise ProgramError.of("usage", f"no case has a `{measure}` that is a number")
@@ -237,7 +277,11 @@ class Study:
         return write(Path(path), report(run, over=over, masks=masks, pictures=pictures))
 
     def _repr_html_(self) -> str:
-        return self.so_far.html()
+        """The table and, of a sweep, a heat map for each measure that is a number."""
+        table = self.table()
+        maps = [heat_map(table, self.axes, measure)._repr_html_() for measure in table.numeric] if self.axes else []
+        beside = "".join(f"<div>{each}</div>" for each in maps)
+        return f'{table.html()}<div style="display: flex; flex-wrap: wrap; gap: 0 2em">{beside}</div>'
 
     # What a case does to the program, nothing opened yet
 
@@ -251,8 +295,9 @@ class Study:
 
     def loads(self, case: Case) -> dict[str, str]:
         """The path of each input for a case; those that are not known without it are left out."""
-        prepared, _ = self._settled(case, next(iter(sweeps.cells(self.axes))))
-        return {each.name: prepared.settings.path(each) for each in self.program.checked.inputs}
+        settings = self._settled(case, next(iter(sweeps.cells(self.axes))))[0].settings
+        inputs = self.program.checked.inputs
+        return {each.name: settings.path(each) for each in inputs if settings.files.get(each.name) != ""}
 
     # One case, in a thread of the window
 
@@ -315,16 +360,18 @@ class Study:
             for id in cell.ledger.formulas:
                 waiting.setdefault(id, []).append(cell)
         effort = self._effort
+        constants = {id for id, formula in formulas.items() if formula.operator is None and formula.file is None}
+        stored = constants | self.program.session.storage.known(list(formulas)).keys()
         run = self.program.session.engine.run(
-            list(formulas.values()), listen=self._listen, timeout=effort.timeout, task_timeout=effort.task_timeout,
-            retry_failed=effort.retry_failed, rank=cells[0].place,
+            list(formulas.values()), listen=self._listen if self._listeners else None, timeout=effort.timeout,
+            task_timeout=effort.task_timeout, retry_failed=effort.retry_failed, rank=cells[0].place,
         )  # fmt: skip
         try:
             with self._lock:
                 self._active.add(run)
                 if self._stopped:
                     return
-            since, computed = time.monotonic(), 0
+            since = time.monotonic()
             for cell in cells:
                 if not cell.ledger.lacking:
                     yield self._row(case, cell, 0.0, True)
@@ -332,9 +379,9 @@ class Study:
                 for cell in waiting[formula.id]:
                     self._take(cell, formula, outcome)
                     if not cell.ledger.lacking:
-                        now, done = time.monotonic(), run.counts.done
-                        yield self._row(case, cell, now - since, done == computed)
-                        since, computed = now, done
+                        now, reused = time.monotonic(), cell.ledger.formulas.keys() <= stored
+                        yield self._row(case, cell, now - since, reused)
+                        since = now
                 del outcome
         finally:
             run.cancel()
@@ -356,7 +403,9 @@ class Study:
         for each in rest:
             self.program.session.note(each)
         troubles = [*cell.run.bound.warnings, *cell.troubles, *(each.diagnostic for each in rest)]
-        row = _made(cell.place, case, cell.parameters, cell.values, troubles, seconds, reused, cell.saved)
+        row = _made(
+            cell.place, case, cell.parameters, cell.values, list(map(self._said, troubles)), seconds, reused, cell.saved
+        )
         self._record(row, cell.setting, {name: formula.id for name, formula in cell.run.names.items()})
         return row
 
@@ -364,19 +413,14 @@ class Study:
         self, place: int, case: Case, parameters: Mapping[str, Scalar], said: Sequence[Diagnostic], seconds: float
     ) -> Row:
         """The row of a case that could not be begun."""
-        row = _made(place, case, parameters, {}, said, seconds, False, ())
+        row = _made(place, case, parameters, {}, list(map(self._said, said)), seconds, False, ())
         self._record(row, self._fit.setting(case), {})
         return row
 
-    @staticmethod
-    def _one_by_one(listen: Callable[[Event], None]) -> Callable[[Event], None]:
-        lock = Lock()
-
-        def listening(event: Event) -> None:
-            with lock:
-                listen(event)
-
-        return listening
+    def _listen(self, event: Event) -> None:
+        with self._listening:
+            for listener in self._listeners:
+                listener(event)
 
     def _cancel(self) -> None:
         with self._lock:
@@ -399,6 +443,7 @@ class Study:
         settings = {each.name: each.value for each in self._given}
         kind = "sweep" if self.axes else "batch"
         self.number = stores.note(records, self.program.key, settings, {}, time.time(), kind, about)
+        self.program.session.begun(self.number)
 
     def _record(self, row: Row, setting: Setting, ids: Mapping[str, Id]) -> None:
         records = self.program.session.records
@@ -425,7 +470,7 @@ def _made(
 ) -> Row:
     errors = [diagnostic for diagnostic in said if diagnostic.severity == "error"]
     error = errors[0].message if errors else ""
-    trouble = "\n\n".join(render(diagnostic) for diagnostic in said)
+    trouble = "\n\n".join(map(render, said))
     return Row(place, case.name, parameters, values, error, trouble, seconds, reused, tuple(saved))
 
 
@@ -484,4 +529,7 @@ def _typed(program: Program, axis: Axis) -> Axis:
         given = Given(axis.name, value, f"-p {axis.name}={shown(value)}")
         parameters, names = settable(program.checked, program.syntax, program.path, [given])
         found.append({**names, **parameters}[axis.name])
+    if len(set(found)) < max(1, len(found)):
+        message = f"`{axis.name}` is to take {'one value twice' if found else 'several values, and none is given'}"
+        raise ProgramError.of("usage", message)
     return Axis(axis.name, tuple(found))

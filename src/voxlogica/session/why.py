@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from voxlogica._dataclass import dataclass
+from voxlogica.errors import Span
 from voxlogica.formula import BYTES, Formula, Hole
 from voxlogica.identity import Id
 from voxlogica.session.store import CONSTANT, LEAF, constant, literal
 from voxlogica.storage.records import FormulaRow, Records
+from voxlogica.values import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter: where its literal is, its value now and, as far as that is known, in the earlier run."""
+
+    name: str
+    span: Span
+    now: Scalar
+    before: Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ def reasons(
     names: Mapping[str, Formula],
     tasks: Sequence[Formula],
     digests: Mapping[Id, bytes],
+    parameters: Sequence[Parameter] = (),
 ) -> list[Reason]:
     """Why each of these tasks, arguments before what uses them, is computed, compared with an earlier run's names."""
     before = _pairs(records, earlier, names)
@@ -40,7 +53,7 @@ def reasons(
         old = before.get(formula.id)
         if formula.origin is None:
             return PLANNED
-        return why.get(formula.id) or _difference(records, formula, old, before, why, digests)
+        return why.get(formula.id) or _difference(records, formula, old, before, why, digests, parameters)
 
     return [Reason(task, why.setdefault(task.id, changed(task))) for task in tasks]
 
@@ -100,6 +113,7 @@ def _difference(
     before: Mapping[Id, Id],
     why: Mapping[Id, str],
     digests: Mapping[Id, bytes],
+    parameters: Sequence[Parameter],
 ) -> str:
     """The first difference on the way down, taken from an argument where that is known already."""
     here: Formula | None = formula
@@ -112,7 +126,7 @@ def _difference(
         row = records.formula(old)
         if row is None:
             return NEW
-        said = _own_difference(here, row, digests.get(here.id), at)
+        said = _own_difference(here, row, digests.get(here.id), at, parameters)
         if said:
             return said
         whole = here
@@ -133,7 +147,9 @@ def _is_provenance(whole: Formula, argument: Formula) -> bool:
     return operator is not None and operator.result is BYTES and argument is whole.arguments[-1]
 
 
-def _own_difference(formula: Formula, row: FormulaRow, digest: bytes | None, at: Formula) -> str:
+def _own_difference(
+    formula: Formula, row: FormulaRow, digest: bytes | None, at: Formula, parameters: Sequence[Parameter]
+) -> str:
     """What differs in the formulas themselves, arguments aside, and the place of `at`; "" when nothing does."""
     place = f"   {at.origin.span}" if at.origin is not None else ""
     if isinstance(formula, Hole):
@@ -143,7 +159,9 @@ def _own_difference(formula: Formula, row: FormulaRow, digest: bytes | None, at:
             changed = row.operator == LEAF and row.parameters != digest
             return f"the file has other contents{place}" if changed else f"a file is used on another grid{place}"
         assert formula.value is not None, "a formula without operator and file is a constant"
-        return f"{literal(formula.value)}, was {_shown(row)}{place}"
+        said = f"{literal(formula.value)}, was {_shown(row)}"
+        found = _parameter(formula, row, at, parameters)
+        return f"the parameter `{found.name}` is {said}   {found.span}" if found is not None else f"{said}{place}"
     if formula.operator.name != row.operator:
         return f"`{formula.operator.symbol}`, was {_shown(row)}{place}"
     if formula.operator.version != row.version:
@@ -152,6 +170,15 @@ def _own_difference(formula: Formula, row: FormulaRow, digest: bytes | None, at:
         differ = any(part.space is not None for part in formula.parts)
         return "" if differ else f"`{formula.operator.symbol}` is on another grid{place}"
     return "" if len(formula.parts) == len(row.arguments) else f"`{formula.operator.symbol}` has other arguments{place}"
+
+
+def _parameter(constant: Formula, row: FormulaRow, at: Formula, parameters: Sequence[Parameter]) -> Parameter | None:
+    """The parameter that a constant is. One that is another literal too, written before, is known by its values."""
+    if at is constant:
+        return next((each for each in parameters if at.origin is not None and each.span == at.origin.span), None)
+    values = (literal(constant.value), _shown(row)) if constant.value is not None else ()
+    found = [each for each in parameters if (literal(each.now), literal(each.before)) == values]
+    return found[0] if len(found) == 1 else None
 
 
 def _shown(row: FormulaRow) -> str:

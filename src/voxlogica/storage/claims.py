@@ -223,14 +223,16 @@ class Claims:
                 waiter.turn.release()
             elif timeout != 0:
                 self._help(entry)
+        over = False
         try:
-            in_time = waiter.wait(timeout)
+            waiter.wait(timeout)
         finally:
-            if not entry.over:
-                with self._mutex:
+            with self._mutex:
+                over = entry.over
+                if not over:
                     entry.waiting.remove(waiter)
-                    self._leave(entry)
-        if not in_time and not entry.over:
+                    self._leave(entry)  # which may end the entry, though not what it waits for
+        if not over:
             raise TimeoutError(f"task {id.hex()[:10]} was not finished after {timeout} s")
         return entry.answer()
 

@@ -163,7 +163,7 @@ class EmbeddedStorage:
         self._blobs = Blobs(self.directory, self.live.token if self.live else "")
         claims, self._uses = lock_files(self.directory)
         self._claims = Claims(claims, self, self._look, self._gone, self.bury, self._writable)
-        self.records = Records(self._catalogue)
+        self.records = Records(self._catalogue, self.live.token if self.live else "", self._living)
         self.listing = Listing(self._catalogue)
         self._room = collection.Room(self._catalogue, self.limit)
         forget_in_child(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import apsw
@@ -72,10 +72,13 @@ class StudyRow:
 
 
 class Records:
-    """Rows of formulas, inputs, runs and pins. Writing raises StoreFull."""
+    """Rows of formulas, inputs, runs and pins. Writing raises StoreFull.
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+    `process` is the token of the process that writes; `living` are those of all that have the store open.
+    """
+
+    def __init__(self, catalogue: Catalogue, process: str, living: Callable[[], frozenset[str]]) -> None:
+        self._catalogue, self.process, self.living = catalogue, process, living
 
     # Formulas
 
@@ -113,6 +116,20 @@ class Records:
         rows = self._catalogue.read("select path from inputs where digest = ? order by path", (digest,))
         return [path for (path,) in rows]
 
+    # The texts of operators
+
+    def first_text(self, operator: str, text: str) -> str:
+        """The text that was noted first of an operator's version: this one, if there was none. Raises StoreFull."""
+        name, sql = f"text of {operator}", "select value from facts where name = ?"
+        for (noted,) in self._catalogue.read(sql, (name,)):
+            return str(noted)
+
+        def note(cursor: apsw.Cursor) -> str:
+            cursor.execute("insert or ignore into facts values (?, ?)", (name, text))
+            return str(cursor.execute(sql, (name,)).fetchall()[0][0])
+
+        return str(self._catalogue.write(note))
+
     # Runs
 
     def add_run(
@@ -136,6 +153,11 @@ class Records:
             return int(number)
 
         return int(self._catalogue.write(insert))
+
+    def note_about(self, run: int, name: str, value: str) -> None:
+        """Notes something more about a run."""
+        sql = "update runs set about = json_set(about, ?, ?) where number = ?"
+        self._catalogue.write(lambda cursor: cursor.execute(sql, (f"$.{name}", value, run)))
 
     def runs(self, limit: int = 100) -> list[RunRow]:
         """The latest runs, latest first."""

@@ -45,7 +45,7 @@ class Fit:
         the inputs that no case sets: their file is the same for all.
 
         Raises `ProgramError` when a pattern is for something the program does not have, when the cases have values of
-        their own for what is set for all, or when no case would differ from another in what it loads.
+        their own for what is set for all, or when no case would differ from another in what it loads or in a parameter.
         """
         self._needs, self._fixed = needs, fixed
         kinds = dict.fromkeys(kind for case in cases for kind in (*case.files, *case.values, *case.lacking))
@@ -60,7 +60,8 @@ class Fit:
         varying = {name.upper() for name in kinds if name} | {"CASE", "NAME", "INPUTDIR"}
         loads = [name for name, names in needs.inputs.items() if (names & varying) - fixed.keys()]
         self._only = ""
-        if cases is not ONLY and not loads and not self._inputs:
+        differ = loads or self._inputs or needs.parameters & kinds.keys()
+        if cases is not ONLY and not differ:
             self._only = self._single(cases)
         own = {*loads, *self._inputs.values(), self._only, *fixed}
         self.alike = () if cases is ONLY else tuple(name for name in needs.inputs if name not in own)
@@ -82,7 +83,8 @@ class Fit:
         can |= {name.lower(): f"`{name}`" for name in (*self._needs.parameters, *self._needs.inputs)}
         found = []
         for column in self._unfit:
-            near = get_close_matches(column.lower(), can, 1, 0.5)
+            begun = [name for name in can if column.lower().startswith(name) or name.startswith(column.lower())]
+            near = get_close_matches(column.lower(), can, 1, 0.5) or begun
             help = f"did you mean {can[near[0]]}?" if near else f"it can set {', '.join(can.values())}" if can else ""
             message = f"the column `{column}` of {self._cases} sets nothing in the program"
             found.append(Diagnostic("usage", message, help=help, severity="warning"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from itertools import product
@@ -17,13 +18,16 @@ Cell = tuple[Scalar, ...]
 Colour = tuple[int, int, int]
 Paint = Callable[[str, Colour], str]
 
+_DISTANCE = re.compile(r"(?<![a-z])(?:hd(?:95)?|hausdorff|assd)(?![a-z])", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class HeatMap:
     """The mean of a measure over cases, for each cell.
 
     `counts` says over how many cases each mean is; a cell in which some case failed has fewer than others, and is not
-    compared with them: the best is one of those with the most cases.
+    compared with them: the best is one of those with the most cases. The best is the highest or, as `lowest` says,
+    the lowest; unless it says so, the name does: of a distance between masks less is better.
     """
 
     measure: str
@@ -38,25 +42,28 @@ class HeatMap:
         """The mean of a cell, given by the values of the axes in order; not a number where no case has one."""
         return self.means.get(cell, math.nan)
 
-    def best(self, lowest: bool = False) -> Cell | None:
-        """The cell with the highest mean (or the lowest), the first of equal ones; None when no cell has one."""
+    def best(self, lowest: bool | None = None) -> Cell | None:
+        """The cell with the best mean, the first of equal ones; None when no cell has one."""
         return next(iter(self.bests(lowest)), None)
 
-    def bests(self, lowest: bool = False) -> list[Cell]:
-        """All cells with the highest mean (or the lowest), in order; several where a parameter changes nothing."""
+    def bests(self, lowest: bool | None = None) -> list[Cell]:
+        """All cells with the best mean, in order; several where a parameter changes nothing."""
         most = max(self.counts.values(), default=0)
         whole = [cell for cell in self if self.counts.get(cell) == most and not math.isnan(self[cell])]
         found = [self[cell] for cell in whole]
-        return [cell for cell in whole if self[cell] == (min(found) if lowest else max(found))]
+        return [cell for cell in whole if self[cell] == (min(found) if self._less(lowest) else max(found))]
 
-    def marked(self, lowest: bool = False) -> list[Cell]:
+    def _less(self, lowest: bool | None) -> bool:
+        return less_is_better(self.measure) if lowest is None else lowest
+
+    def marked(self, lowest: bool | None = None) -> list[Cell]:
         """The best cells; none when all are equally good."""
         best = self.bests(lowest)
         return [] if 1 < len(best) == len(list(self)) else best
 
-    def lines(self, lowest: bool = False, paint: Paint | None = None) -> list[str]:
+    def lines(self, lowest: bool | None = None, paint: Paint | None = None, width: int | None = None) -> list[str]:
         """The map as text: the last axis runs to the right, the one before it down; `*` marks the best cells, `~` cells
-        with fewer cases than others. `paint` puts a text on a colour."""
+        with fewer cases than others. `paint` puts a text on a colour; what is broader than `width` goes on below."""
         best, most = self.marked(lowest), max(self.counts.values(), default=0)
         out = []
         for above, grid in self.grids():
@@ -65,25 +72,28 @@ class HeatMap:
             rows = [[first, *(brief(self[cell]) + marks[cell] for cell in cells)] for first, cells in grid]
             widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
             out.append(f"{self.measure}{above}   {self.title()}")
-            out.append("  ".join(["", *(f"{text:>{w}}" for text, w in zip(head, widths, strict=True))]).rstrip())
-            for (first, cells), row in zip(grid, rows, strict=True):
-                texts = [f"{text:>{w}}" for text, w in zip(row[1:], widths[1:], strict=True)]
-                if paint is not None:
-                    texts = [paint(text, self.colour(cell, lowest)) for text, cell in zip(texts, cells, strict=True)]
-                out.append("  ".join(["", f"{first:>{widths[0]}}", *texts]).rstrip())
+            for part in _parts(widths, width):
+                texts = [f"{text:>{w}}" for text, w in zip(head[part], widths[part], strict=True)]
+                out.append("  ".join(["", " " * widths[0], *texts]).rstrip())
+                for (first, cells), row in zip(grid, rows, strict=True):
+                    texts = [f"{text:>{w}}" for text, w in zip(row[part], widths[part], strict=True)]
+                    if paint is not None:
+                        tints = [self.colour(cell, lowest) for cell in cells[part.start - 1 : part.stop - 1]]
+                        texts = list(map(paint, texts, tints))
+                    out.append("  ".join(["", f"{first:>{widths[0]}}", *texts]).rstrip())
         return out
 
     def __iter__(self) -> Iterator[Cell]:
         return product(*(axis.values for axis in self.axes))
 
-    def colour(self, cell: Cell, lowest: bool = False) -> Colour:
+    def colour(self, cell: Cell, lowest: bool | None = None) -> Colour:
         """The colour of a cell: from the worst mean to the best as from dark to light; grey where there is none."""
         value, finite = self[cell], [mean for mean in self.means.values() if math.isfinite(mean)]
         if not math.isfinite(value):
             return (128, 128, 128)
         low, high = min(finite), max(finite)
         share = (value - low) / (high - low) if high > low else 0.5
-        return colour(1 - share if lowest else share)
+        return colour(1 - share if self._less(lowest) else share)
 
     def title(self) -> str:
         """Which axis runs where, and over how many cases the means are."""
@@ -116,11 +126,11 @@ class HeatMap:
         best += "svg.heat .best { fill: none; stroke: #e0218a; stroke-width: 3 }"
         return f"<style>{style} {best}</style><p>{escape(self.measure)}, {escape(self.title())}</p>{self.svg()}"
 
-    def svg(self, lowest: bool = False) -> str:
+    def svg(self, lowest: bool | None = None) -> str:
         """The map as SVG, one picture for each grid; colours are those of the style sheet around it."""
         return "\n".join(self._svg(above, grid, lowest) for above, grid in self.grids())
 
-    def _svg(self, above: str, grid: Sequence[tuple[str, list[Cell]]], lowest: bool) -> str:
+    def _svg(self, above: str, grid: Sequence[tuple[str, list[Cell]]], lowest: bool | None) -> str:
         columns, best = self.axes[-1].values, self.marked(lowest)
         width, height = _LEFT + _WIDTH * len(columns) + 8, _TOP + _HEIGHT * len(grid) + 8
         label = escape(f"{self.measure}{above}: {self.title()}", quote=True)
@@ -142,7 +152,7 @@ class HeatMap:
                     out.append(f'<rect class="best" x="{x}" y="{y}" width="{_WIDTH - 2}" height="{_HEIGHT - 2}"/>')
         return "".join([*out, "</svg>"])
 
-    def _cell(self, cell: Cell, x: float, y: float, lowest: bool) -> str:
+    def _cell(self, cell: Cell, x: float, y: float, lowest: bool | None) -> str:
         value = self[cell]
         red, green, blue = tint = self.colour(cell, lowest)
         ink = "#fff" if is_dark(tint) else "#111"
@@ -156,12 +166,28 @@ class HeatMap:
         )
 
 
+def _parts(widths: Sequence[int], most: int | None) -> Iterator[slice]:
+    """Columns, the first left out, that fit side by side after the first; two spaces are before each."""
+    start, used = 1, 2 + widths[0]
+    for n, width in enumerate(widths[1:], 1):
+        if most is not None and used + 2 + width > most and n > start:
+            yield slice(start, n)
+            start, used = n, 2 + widths[0]
+        used += 2 + width
+    yield slice(start, len(widths))
+
+
 _WIDTH, _HEIGHT, _LEFT, _TOP = 74, 34, 84, 50
 """Pixels: of a cell, and before the first."""
 
 
 def _text(x: float, y: float, text: str, style: str) -> str:
     return f'<text x="{x}" y="{y}" class="{style}">{escape(text)}</text>'
+
+
+def less_is_better(measure: str) -> bool:
+    """Whether a measure is called as the distances between masks are: `hd95`, `hausdorff`, `assd`."""
+    return _DISTANCE.search(measure) is not None
 
 
 def heat_map(table: Table, axes: Sequence[Axis], measure: str) -> HeatMap:

@@ -3,7 +3,8 @@
 The display is radiological: the patient's right at the viewer's left, the front up (at the left in the sagittal slice),
 the head up. Nothing is assumed of how voxels are stored: axes are put in order by the space's direction, and the
 letters (R L, A P, H head, F foot) are computed from the direction of the *ordered* axes, so that a wrong flip would
-show as a wrong letter. A 2-D image has one panel and no letters: its file does not say where the patient's right is.
+show as a wrong letter. Where the file does not say how it lies in the patient they are question marks. A 2-D image has
+one panel and no letters: its file does not say where the patient's right is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from PIL import Image as Pictures
 from PIL import ImageDraw, ImageFont
 
 from voxlogica._dataclass import dataclass
+from voxlogica.images.nifti import is_oriented
 from voxlogica.values import Image, Mask, Model, Space
 
 Bits = NDArray[np.bool_]
@@ -39,13 +41,15 @@ _PLANES = (("axial", 2, 0, 1), ("coronal", 1, 0, 2), ("sagittal", 0, 1, 2))
 class _Display:
     """Voxels with axes to the Left, the Posterior and the Inferior, as nearly as the scan allows.
 
-    `direction` has the directions of these axes as columns, in LPS; `spacing` is in mm.
+    `direction` has the directions of these axes as columns, in LPS; `spacing` is in mm; `oriented` says whether it is
+    known that they are these.
     """
 
     order: tuple[int, ...]
     flipped: tuple[bool, ...]
     direction: Numbers
     spacing: Numbers
+    oriented: bool = True
 
     @classmethod
     def of(cls, space: Space) -> _Display:
@@ -59,7 +63,7 @@ class _Display:
         wanted = np.array([1.0, 1.0, -1.0])
         flipped = tuple(bool(matrix[world, axis] * wanted[world] < 0) for world, axis in enumerate(order))
         direction = matrix[:, order] * np.where(flipped, -1.0, 1.0)
-        return cls(tuple(order), flipped, direction, np.array(space.spacing)[order])
+        return cls(tuple(order), flipped, direction, np.array(space.spacing)[order], is_oriented(space))
 
     def turned(self, voxels: NDArray[Any]) -> NDArray[Any]:
         """An array [i, j, k] in display order."""
@@ -68,6 +72,8 @@ class _Display:
 
     def letters(self, axis: int) -> tuple[str, str]:
         """What lies at the low and at the high end of an axis: ("R", "L"), or ("RA", "LP") when it runs oblique."""
+        if not self.oriented:
+            return "?", "?"
         column = self.direction[:, axis]
         strongest = sorted(range(3), key=lambda world: -abs(column[world]))
         said = [world for n, world in enumerate(strongest) if n == 0 or abs(column[world]) > 0.26][:2]  # 15 degrees

@@ -20,6 +20,7 @@ from voxlogica.errors import MachineError, ProgramError, Refusal, VoxLogicAError
 from voxlogica.values import Printable, Scalar, plain, shown
 
 FORMATS = ("csv", "json", "parquet")
+_MOST = 100  # rows that a notebook shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,19 @@ class Row:
         """A print by its label, a parameter by its name, or `case`; raises `KeyError`."""
         if name == "case":
             return self.case
+        if name not in self.values and name not in self.parameters:
+            why = self.error or f"it has {', '.join(self)}"
+            raise KeyError(f"the row of {self.case or 'the program'} has no {name!r}: {why}")
         return self.values[name] if name in self.values else self.parameters[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(("case", *self.parameters, *self.values))
+
+    @property
+    def why(self) -> str:
+        """Of a failed row, why, and what is known all the same."""
+        known = ", ".join(f"{name}={brief(value)}" for name, value in self.values.items())
+        return self.error + (f"  (known: {known})" if known else "")
 
     def _repr_html_(self) -> str:
         return Table.of([self], list(self.parameters), list(self.values)).html()
@@ -164,11 +174,21 @@ class Table:
         return polars.DataFrame(self.records(), schema=list(self.columns), infer_schema_length=None)
 
     def html(self) -> str:
-        """The table for a notebook, without columns in which nothing is."""
-        records = self.records()
-        columns = [name for name in self.columns if any(record[name] not in (None, "") for record in records)]
-        head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-        lines = ["".join(f"<td>{escape(brief(record[name]))}</td>" for name in columns) for record in records]
+        """The table for a notebook, without columns in which nothing is; of many rows the first and the last.
+
+        What fails alike in all cells of a case is shown once.
+        """
+        alike = {(row.case, row.error): row for row in reversed(self.rows) if row.error}
+        rows = [row for row in self.rows if not row.error or alike[row.case, row.error] is row]
+        measures = [name for name in self.measures if any(row.values.get(name) not in (None, "") for row in rows)]
+        names = ["case"] * any(row.case for row in rows)
+        left_out = max(0, len(rows) - _MOST)
+        first, last = (rows[: _MOST // 2], rows[-(_MOST // 2) :]) if left_out else (rows, [])
+        lines = [_line(row, names, self.axes, measures) for row in (*first, *last)]
+        if left_out:
+            more = f"… {left_out} more rows: <code>.to_pandas()</code>, <code>.to_polars()</code>"
+            lines.insert(len(first), f'<td colspan="{len(names) + len(self.axes) + len(measures)}">{more}</td>')
+        head = "".join(f"<th>{escape(name)}</th>" for name in (*names, *self.axes, *measures))
         return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
     _repr_html_ = html
@@ -210,6 +230,18 @@ class Table:
             except (ProgramError, ImportError):
                 raise _no_parquet() from None
         return out.getvalue()
+
+
+def _line(row: Row, names: Sequence[str], axes: Sequence[str], measures: Sequence[str]) -> str:
+    """The cells of a row in HTML; of a failed one why, and what is known all the same."""
+    texts = [row.case for _ in names] + [shown(row.parameters[name]) for name in axes if name in row.parameters]
+    if not row.error:
+        texts += [brief(row.values.get(name)) for name in measures]
+    cells = "".join(f"<td>{escape(text)}</td>" for text in texts)
+    if row.error:
+        style = "color: #b3261e; text-align: left"
+        cells += f'<td colspan="{max(1, len(measures))}" style="{style}">failed: {escape(row.why)}</td>'
+    return cells
 
 
 def check_table(path: Path) -> None:

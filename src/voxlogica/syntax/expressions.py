@@ -184,7 +184,7 @@ class _Reader:
         """Whether an expression outside all brackets ends here: at a command, or what a line seems to begin."""
         cursor = self.cursor
         kind = cursor.kind
-        if kind in ("name", "operator", "let") and cursor.first_on_line(cursor.at):
+        if kind in _BEGIN_LINES and cursor.first_on_line(cursor.at):
             return True
         return kind in ("end", "in") or cursor.begins_command(cursor.at)
 
@@ -258,6 +258,8 @@ class _Reader:
         """Enter the arguments of `namespace.function(…)`, if that is what stands at the name."""
         cursor = self.cursor
         point = cursor.at
+        if cursor.kinds[point + 1] in cursor.reserved and cursor.kinds[point + 2] == "(":
+            raise Fault(messages.word_called(cursor.span(point + 1)))
         if not (self.is_field(point) and cursor.kinds[point + 2] == "("):
             return False
         cursor.at += 2
@@ -480,12 +482,18 @@ class _Reader:
         if kind == "let" and not cursor.first_on_line(cursor.at) and cursor.kinds[cursor.at + 1] == "name":
             return Fault(messages.let_without_in(span), cursor.next_line())
         if kind in cursor.reserved and not command:
-            return Fault(messages.reserved(span))
+            after = cursor.kinds[cursor.at + 1]
+            if kind == "load" and after == "string":
+                return Fault(messages.load_in_definition(span, cursor.texts[cursor.at + 1]))
+            called = kind == "load" and after == "("
+            return Fault(messages.word_called(span) if called else messages.reserved(span))
         if before in cursor.faults:  # the string that has no end has taken the expression
             return Fault(None)
         if cursor.texts[before] == ";":
             return Fault(messages.semicolon(cursor.span(before)))
         operators = self.level.operators
+        if kind == "," and operators and self.level.form == "call" and cursor.texts[self.level.head] == "map":
+            return Fault(messages.mapped_operator(operators[-1].span))
         if operators and operators[-1].extra:
             return Fault(messages.only_extra(operators[-1].span))
         after = f"`{cursor.texts[before]}`"
@@ -533,6 +541,8 @@ class _Reader:
             if operator.name[0] == "#":
                 sign = operator.span._replace(end=operator.span.start + 1)
                 return Fault(messages.comment(sign), cursor.next_line())
+            if operator.name[0] == "'":
+                return Fault(messages.single_quotes(operator.span), cursor.next_line())
         if not level.form and (equals := cursor.left_side(cursor.at)):
             left = Span(cursor.source, second.start, cursor.ends[equals - 1])
             return Fault(messages.definition_in_line(left))
@@ -564,5 +574,6 @@ def _shortened(operand: Operand, source: Source) -> Operand:
     return operand._replace(expression=Name(text, expression.span))
 
 
+_BEGIN_LINES = ("name", "operator", "let", "for", "filter", "fold")
 _SHORT = 40
 _MANY = 6

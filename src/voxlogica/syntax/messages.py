@@ -34,6 +34,7 @@ def _error(message: str, span: Span, label: str = "", *marks: Mark, help: str = 
 
 # Characters and tokens
 
+_DOUBLE = 'strings stand between double quotes:   "…"'
 _QUOTES = 'strings stand between straight quotes:   "…"'
 _COMPARISON = "it is written   {0}.   or   .{0}   with the dot on the side of the number"
 _CHARACTERS = {
@@ -167,7 +168,19 @@ _SIGNS = {"and": "a & b   or   and(a, b)", "or": "a | b   or   or(a, b)", "not":
 def missing_expression(gap: Span, after: str, command: Span | None) -> Diagnostic:
     """Nothing where an operand is wanted; `command` is the word that begins there instead."""
     marks = [] if command is None else [Mark(command, f"{begins(command)} here instead", "~")]
-    return _error(f"there is no expression after {after}", gap, _EXPRESSION, *marks)
+    help = _DOUBLE if after == "`'`" else ""
+    return _error(f"there is no expression after {after}", gap, _EXPRESSION, *marks, help=help)
+
+
+def single_quotes(sign: Span) -> Diagnostic:
+    """A string in single quotes."""
+    return _error("`'` is an operator's sign, and begins no string", sign, help=_DOUBLE)
+
+
+def mapped_operator(operator: Span) -> Diagnostic:
+    """`map(!, xs)`."""
+    help = f"for an operator write   for x in xs do {operator.text}x"
+    return _error("`map` takes the name of a function first", operator, help=help)
 
 
 def semicolon(sign: Span) -> Diagnostic:
@@ -191,6 +204,8 @@ def missing_operator(gap: Span, value: Span, call: str, before: str) -> Diagnost
     for word, sign in _SIGNS.items():
         if word in (value.text, before):
             help = f"`{word}` is written   {sign}"
+    if before == "if":
+        help = "there is no `if`: of two masks   ifB(condition, a, b)   of two number images   ifN(condition, a, b)"
     if value.text in ("mm", "mm2", "mm3", "cm", "ml") and before[-1:].isdigit():
         help = f"numbers bear no unit, lengths are in mm:   {before}"
     label = "another value begins here"
@@ -394,7 +409,7 @@ def no_string(gap: Span, what: str, after: str, example: str, written: str, clos
     """No string where a command wants one, but something `written`, perhaps with a quote after it (`closed`)."""
     help = f"for example   {example}"
     if written[:1] == "'":
-        help = 'strings stand between double quotes:   "…"'
+        help = _DOUBLE
     elif written == "(":
         help = f"a command has no brackets:   {example}"
     elif closed:
@@ -416,6 +431,22 @@ def reserved(span: Span) -> Diagnostic:
         span,
         help=f"choose another name, for example   {word}1",
     )
+
+
+def word_called(span: Span) -> Diagnostic:
+    """A word of the language written as a function, or as a name of a namespace: `default.fold(+, xs)`."""
+    word = span.text
+    if word == "load":
+        help = 'load scan = "scan.nii.gz"   loads one; numbers and texts come by --set NAME=VALUE or --cases TABLE.csv'
+        return _error("`load` is a command, which loads an image, and no function", span, help=help)
+    help = f"for example   {'fold(+, xs)' if word == 'fold' else BINDERS.get(word, word)}"
+    return _error(f"`{word}` is a word of the language, and stands in no namespace", span, help=help)
+
+
+def load_in_definition(span: Span, file: str) -> Diagnostic:
+    """`let scan = load "…"`."""
+    help = f"write   load scan = {file}   without `let`, with the name that you choose"
+    return _error("`load` is a command, and stands where the line begins", span, help=help)
 
 
 def not_a_name(span: Span) -> Diagnostic:

@@ -97,6 +97,8 @@ class _Parser:
     def load(self) -> Load:
         cursor, first = self.cursor, self.cursor.at
         cursor.at = name = first + 1
+        if cursor.kind == "string":
+            raise Fault(messages.no_name(cursor.gap, "load", f"load scan = {cursor.texts[name]}"))
         if cursor.kind != "name":
             self.refuse_name('load flair = "flair.nii.gz"')
         cursor.at += 1
