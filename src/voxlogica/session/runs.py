@@ -71,7 +71,7 @@ class Prepared:
         """Sees to it that no operator of one's own has results of another text. Raises `ProgramError`."""
         from voxlogica.session.own import vouch
 
-        vouch(operators(self.program.checked.code), self.program.session.first_text)
+        vouch(operators(self.program.checked.code), self.program.session.storage.agreed)
 
     def bind(self, shared: Shared | None = None) -> Bound:
         """Opens the inputs and compares grids. Raises `InputError` with all that is unfit.
