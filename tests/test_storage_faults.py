@@ -379,7 +379,7 @@ for name in (sys.argv[1], sys.argv[1] + "/below"):
     try:
         EmbeddedStorage(name)
     except MachineError as error:
-        print("--no-store" in str(error))
+        print("--no-store" in error.diagnostics[0].help)
 """
     assert read_only(script, tmp_path / "empty") == ["True", "True"]
 
