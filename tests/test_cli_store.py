@@ -248,12 +248,16 @@ def test_a_failure_that_is_damaged_is_found_and_computed_again(run: Command, own
     Path("p.imgql").write_text(PROGRAM + '\nprint "mean" avg(image, image >. 1000000)')
     first = run("run", "p.imgql")
     (id,) = ids_of(run, "avg")
-    for body in ("{", "[]", '{"kind": "definite"}', b"\0"):
+    whole = data(run("store", "show", id, "--json"))["results"][0]["error"]  # type: ignore[index]
+    other = json.dumps({**dict.fromkeys(("kind", "type", "message", "help"), "x"), "task": None, "details": [],
+                        "limits": []})  # fmt: skip
+    for body in ("{", "[]", '{"kind": "definite"}', b"\0", other):
         spoil(own_store, id, body)
         assert (run("store", "verify").status, run("store", "show", id).status) == (1, 0)
         said = run("run", "p.imgql")
         assert (said.status, said.out) == (first.status, first.out)
         assert said.err.endswith(first.err)
+        assert data(run("store", "show", id, "--json"))["results"][0]["error"] == whole  # type: ignore[index]
         assert run("store", "verify").status == 0
     spoil(own_store, id, "{")
     assert run("store", "verify", "--repair").status == 0

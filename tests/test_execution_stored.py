@@ -13,10 +13,13 @@ import pytest
 import isolated
 from test_execution import random_graph
 from test_execution_dynamic import Growing
-from test_execution_isolation import formula
+from test_execution_isolation import SOON, appeared, formula
 from voxlogica.execution.engine import Broken, ExecutionEngine
 from voxlogica.execution.events import all_of
 from voxlogica.execution.messages import Claim, Event, Granted
+from voxlogica.formula import Formulas
+from voxlogica.operators import operators
+from voxlogica.storage import Claim as Held
 from voxlogica.storage.conformance import taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
 from world import outcomes, values
@@ -73,6 +76,37 @@ def test_everything_that_was_published_is_said_to_be_persisted(storage: Embedded
         assert storage.known(kept).keys() == kept
 
 
+def test_what_the_store_would_not_take_is_not_claimed(storage: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch):
+    """Whoever waited for the claim would get nothing, and each heir would find that out in turn."""
+    world = Growing()
+    goal = world.table.apply(world.squares, (world.number(4.0),))
+    claimed = list[object]()
+    claim = EmbeddedStorage.claim
+    monkeypatch.setattr(
+        EmbeddedStorage, "claim", lambda self, id, **more: claimed.append(id) or claim(self, id, **more)
+    )
+    monkeypatch.setattr(EmbeddedStorage, "accepts", lambda *_: False)
+    with ExecutionEngine(storage, jobs=2, operators=world.known.get) as engine:
+        outcomes(engine, goal)
+    assert not claimed
+
+
+def test_what_is_published_follows_from_the_constants_that_the_store_was_first_used_with(tmp_path: Path):
+    """A version that knows better costs does what the others do who share the store."""
+    from voxlogica.plan import COSTS, Costs
+
+    table, add = Formulas(), operators()["add_numbers"]
+    sums = [table.constant(1.0)]
+    for _ in range(5):
+        sums.append(table.apply(add, (sums[-1], sums[0])))
+    for k, published in ((0.0, sums[1:]), (1e9, sums[-1:])):
+        with EmbeddedStorage(tmp_path / str(k)) as storage, ExecutionEngine(storage, jobs=2) as engine:
+            assert storage.agreed("costs", Costs(k=k, classes=COSTS.classes).text) != COSTS.text
+            told: list[Event] = []
+            outcomes(engine, sums[-1], listen=all_of(told.append))
+            assert {event.id for event in told if event.kind == "persisted"} == {each.id for each in published}
+
+
 def test_a_store_that_is_removed_while_it_runs_costs_no_answer(storage: EmbeddedStorage, tmp_path: Path):
     import shutil
 
@@ -82,6 +116,17 @@ def test_a_store_that_is_removed_while_it_runs_costs_no_answer(storage: Embedded
     with ExecutionEngine(storage, jobs=2) as engine:
         assert values(engine, *after) == [0.0, 1.0, 2.0, 3.0, 4.0]
         assert values(engine, formulas[-1]) == [naive[formulas[-1]]]
+
+
+def test_a_death_by_our_own_hand_is_not_counted(storage: EmbeddedStorage, tmp_path: Path):
+    path = tmp_path / "pid"
+    goal = formula(isolated.sleep, str(path))
+    with ExecutionEngine(storage, jobs=1) as engine:
+        run = engine.run([goal])
+        appeared(path)
+        run.cancel()
+        assert isinstance(storage.claim(goal.id, timeout=SOON), Held)
+        assert storage.suspects() == {}
 
 
 CRASH = """

@@ -15,7 +15,7 @@ from tests.storage_peer import Peer
 from voxlogica.storage import StoreFull, catalogue, protocol
 from voxlogica.storage.conformance import MADE, opened, task
 from voxlogica.storage.embedded import EmbeddedStorage
-from voxlogica.storage.locks import Gate, flock_owner
+from voxlogica.storage.locks import Gate
 
 
 @pytest.fixture
@@ -191,19 +191,31 @@ def test_nobody_waits_while_the_log_is_copied(store: EmbeddedStorage):
 
 
 @pytest.mark.usefixtures("short_log")
-def test_the_end_of_a_log_that_only_grows_is_copied_in_the_gate(store: EmbeddedStorage):
+def test_the_end_of_a_log_that_only_grows_is_copied_in_the_gate(
+    store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch
+):
     """Here somebody reads what was there at the beginning, so that the log cannot be begun anew."""
-    gate, passes = store.directory / "write.lock", list[tuple[int, bool]]()
-    log = store.directory / "catalog.db-wal"
+    passes, inside = list[tuple[int, bool]](), set[Thread]()
+    log, enter, leave = store.directory / "catalog.db-wal", Gate.__enter__, Gate.__exit__
+
+    def entering(gate: Gate) -> None:
+        enter(gate)
+        inside.add(current_thread())
+
+    def leaving(gate: Gate, *more: object) -> None:
+        inside.remove(current_thread())
+        leave(gate, *more)
 
     def copying(label: str) -> None:
         if label == "checkpointed":
-            passes.append((log.stat().st_size // 100_000, flock_owner(gate) is not None))
+            passes.append((log.stat().st_size // 100_000, current_thread() in inside))
 
     store.offer(task("first"), 1.0, MADE)
     reader = apsw.Connection(str(store.directory / "catalog.db"))
     rows = reader.execute("select id from outcomes union all select id from outcomes")
     next(rows)
+    monkeypatch.setattr(Gate, "__enter__", entering)
+    monkeypatch.setattr(Gate, "__exit__", leaving)
     protocol.observe(copying)
     try:
         for number in range(400):
@@ -212,5 +224,20 @@ def test_the_end_of_a_log_that_only_grows_is_copied_in_the_gate(store: EmbeddedS
     finally:
         protocol.observe(None)
         reader.close(True)
-    assert {inside for length, inside in passes if length < 4} == {False}
-    assert {inside for length, inside in passes if length > 4} == {False, True}
+    assert {within for length, within in passes if length < 4} == {False}
+    assert {within for length, within in passes if length > 4} == {False, True}
+
+
+def test_a_leader_that_is_interrupted_lets_another_lead(store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch):
+    def interrupted(_: Gate) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Gate, "__enter__", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.offer(task("a"), 1.0, MADE)
+    writer = Thread(target=store.offer, args=(task("b"), 2.0, MADE), daemon=True)
+    writer.start()
+    writer.join(60)
+    assert not writer.is_alive()
+    assert (store.lookup(task("a")), opened(store.lookup(task("b")))) == (None, 2.0)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from voxlogica.storage import slots
-from voxlogica.storage.conformance import BackendConformance
+from voxlogica.storage.claims import _Waiter
+from voxlogica.storage.conformance import BackendConformance, taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
 
 
@@ -35,3 +38,29 @@ class TestWithoutLocksOnBytes(TestEmbeddedStorage):
     @pytest.fixture(autouse=True)
     def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(slots.COUNTS, "claims", 4)
+
+
+def test_an_heir_that_is_interrupted_passes_the_claim_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Ctrl-C just when the claim had been handed to it: nobody else would ever have it."""
+    wait, interrupted = _Waiter.wait, list[bool]()
+
+    def interrupt(waiter: _Waiter, timeout: float | None) -> bool:
+        assert wait(waiter, timeout)
+        raise KeyboardInterrupt
+
+    def inherit() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            store.claim(task("a"), timeout=None)
+        interrupted.append(True)
+
+    with EmbeddedStorage(tmp_path / "store") as store:
+        monkeypatch.setattr(_Waiter, "wait", interrupt)
+        claim = taken(store.claim(task("a")))
+        thread = Thread(target=inherit)
+        thread.start()
+        while not store._claims._entries[task("a")].heirs:
+            os.sched_yield()
+        store.release(claim)
+        thread.join()
+        assert interrupted
+        taken(store.claim(task("a")))

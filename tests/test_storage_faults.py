@@ -11,8 +11,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -21,7 +22,7 @@ import pytest
 from tests.storage_peer import BIG, Peer, blob, stored, until_waited_for
 
 from voxlogica.errors import MachineError
-from voxlogica.storage import Claim, Done, Failed, Missing, StoreFull, locks, size
+from voxlogica.storage import Claim, Done, Failed, Missing, StoreFull, TaskId, locks, size
 from voxlogica.storage.conformance import CIRCUMSTANCE, DEFINITE, MADE, gather, opened, taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
 
@@ -94,17 +95,36 @@ def test_a_read_error_is_damage_and_a_lack_of_descriptors_is_not(
     assert (store.lookup(task("a")) is None) == gone
 
 
-def test_a_late_repairer_does_not_remove_the_successor(store: EmbeddedStorage):
+def test_a_late_repairer_does_not_remove_the_successor(store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch):
     """It deletes the row and the blob that it has seen, not whatever has that id by then."""
     stored(store, "a")
     with EmbeddedStorage(store.directory) as late:
-        seen = late.lookup(task("a"))
+        seen, delete = late.lookup(task("a")), late._delete
         flipped(blob(store))
+
+        def delete_late(rows: Iterable[tuple[TaskId, str]]) -> None:
+            with pytest.raises(Missing):
+                opened(store.lookup(task("a")))
+            stored(store, "a")
+            delete(rows)
+
+        monkeypatch.setattr(late, "_delete", delete_late)
         with pytest.raises(Missing):
-            opened(store.lookup(task("a")))
-        stored(store, "a")
-        assert opened(seen) == BIG, "the file it has seen is gone; the row names another, which is opened"
+            opened(seen)
+        assert opened(late.lookup(task("a"))) == BIG
     assert opened(store.lookup(task("a"))) == BIG
+
+
+def test_who_finds_its_file_gone_opens_that_of_the_row_there_is_now(store: EmbeddedStorage):
+    stored(store, "a")
+    seen = store.lookup(task("a"))
+    flipped(blob(store))
+    with EmbeddedStorage(store.directory) as other:
+        with pytest.raises(Missing):
+            opened(other.lookup(task("a")))
+        stored(other, "a")
+    assert opened(seen) == BIG
+    assert store.stats().damaged == 0
 
 
 def test_a_spoilt_value_in_the_catalogue_is_a_miss(store: EmbeddedStorage):
@@ -359,7 +379,7 @@ for name in (sys.argv[1], sys.argv[1] + "/below"):
     try:
         EmbeddedStorage(name)
     except MachineError as error:
-        print("--no-store" in str(error))
+        print("--no-store" in error.diagnostics[0].help)
 """
     assert read_only(script, tmp_path / "empty") == ["True", "True"]
 
@@ -503,6 +523,23 @@ print(store.stats().helpers)
             taken(store.claim(task(str(number))))
         command = [sys.executable, "-c", script, str(tmp_path / "store")]
         assert subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout == "50\n"
+
+
+def test_who_inherits_notes_what_the_dead_were_running(tmp_path: Path):
+    with EmbeddedStorage(tmp_path / "store") as store, Peer(tmp_path / "store") as owner:
+        assert owner.ask("claim a 0") == "claim"
+        with Peer(tmp_path / "store") as peer:
+            assert peer.ask("run 3 b") == "running"
+            peer.kill()
+        assert store.suspects() == {}
+        waiter = Thread(target=store.claim, args=(task("a"),), kwargs={"timeout": None})
+        waiter.start()
+        until_waited_for(store.directory)
+        [helper] = [thread for thread in threading.enumerate() if thread.name == "voxlogica-wait"]
+        assert owner.ask("release a") == "released"
+        waiter.join()
+        helper.join()
+        assert store.suspects() == {task("b"): (1, 0)}
 
 
 def test_what_a_killed_process_was_running_is_suspect(tmp_path: Path):

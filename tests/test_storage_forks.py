@@ -131,3 +131,31 @@ def test_a_child_that_c_has_forked_holds_no_claim_when_its_parent_is_killed(tmp_
                 taken(store.claim(task("a")))
         finally:
             os.kill(child, signal.SIGKILL)
+
+
+RELEASED = """
+import ctypes, sys
+from voxlogica.storage.conformance import task
+from voxlogica.storage.embedded import EmbeddedStorage
+store = EmbeddedStorage(sys.argv[1])
+claim = store.claim(task("a"))
+child = ctypes.CDLL(None).fork()
+if child == 0:
+    ctypes.CDLL(None).pause()
+store.release(claim)
+print(child, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where locks are those of open files, which a child has too")
+def test_a_release_unlocks_although_a_child_of_c_has_the_file_open(tmp_path: Path):
+    command = [sys.executable, "-W", "ignore", "-c", RELEASED, str(tmp_path / "store")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        try:
+            with EmbeddedStorage(tmp_path / "store") as store:
+                taken(store.claim(task("a")))
+        finally:
+            os.kill(child, signal.SIGKILL)

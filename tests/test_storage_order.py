@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.storage_peer import BIG, Peer, blob, stored
 
-from voxlogica.storage import Done, locks, size
+from voxlogica.storage import CleanupReport, Done, locks, protocol, size
 from voxlogica.storage.blobs import Blobs
+from voxlogica.storage.collection import Collected
 from voxlogica.storage.conformance import MADE, opened, taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
 from voxlogica.storage.live import Live
@@ -22,6 +24,16 @@ from voxlogica.storage.live import Live
 def store(tmp_path: Path) -> Iterator[EmbeddedStorage]:
     with EmbeddedStorage(tmp_path / "store") as store:
         yield store
+
+
+@contextmanager
+def observed(observer: Callable[[str], None]) -> Iterator[None]:
+    """Has a function called at each step of the protocol."""
+    protocol.observe(observer)
+    try:
+        yield
+    finally:
+        protocol.observe(None)
 
 
 # Putting in order
@@ -44,6 +56,34 @@ def test_clean_up_removes_orphans_and_leftovers_but_not_what_is_being_written(st
     assert not other.exists()
     assert mine.exists()
     assert opened(store.lookup(task("a"))) == BIG
+
+
+def test_what_is_being_published_is_no_orphan(store: EmbeddedStorage):
+    """Its blob is in place and its row is not: who sweeps just then passes by."""
+    reports = list[CleanupReport]()
+
+    def sweep(label: str) -> None:
+        if label == "blob-renamed":
+            reports.append(other.cleanup_failed_executions())
+
+    with EmbeddedStorage(store.directory) as other, observed(sweep):
+        stored(store, "a")
+    assert reports == [CleanupReport()]
+    assert opened(store.lookup(task("a"))) == BIG
+
+
+def test_one_collects_at_a_time(store: EmbeddedStorage):
+    stored(store, "a")
+    found = list[Collected]()
+
+    def collect(label: str) -> None:
+        if label == "collector-locked" and not found:
+            found.append(Collected(1))  # who gets in collects once more, and would come here again
+            found[0] = other.collect(0)
+
+    with EmbeddedStorage(store.directory) as other, observed(collect):
+        assert store.collect(0).outcomes == 1
+    assert found == [Collected()]
 
 
 def test_who_is_taken_for_dead_while_it_starts_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -10,13 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
+from queue import Queue
+from threading import Barrier, Thread
 
 import pytest
 from tests.storage_peer import Peer, quick, until_waited_for
 
-from voxlogica.storage import Claim, Failed
-from voxlogica.storage.conformance import CIRCUMSTANCE, DEFINITE, opened, taken, task
+from voxlogica.storage import Claim, Failed, Outcome, protocol
+from voxlogica.storage.conformance import CIRCUMSTANCE, DEFINITE, MADE, opened, taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
 
 
@@ -116,6 +117,36 @@ def test_a_timeout_wakes_the_caller_and_the_helper_lets_go_when_its_lock_comes(s
     peer.ask("release a")
     assert isinstance(store.claim(task("a"), timeout=None), Claim)  # the same helper brings it
     assert peer.ask("claim a 0") == "none"
+
+
+def test_of_two_who_wait_one_computes_and_the_other_gets_that(directory: Path):
+    """Both have seen that the owner gave up and left nothing; who comes second looks once more."""
+    both_looked, answers = Barrier(2, timeout=60), Queue[tuple[EmbeddedStorage, Claim | Outcome | None]]()
+
+    def meet(label: str) -> None:
+        if label == "wait-shared":
+            both_looked.wait()
+
+    def wait(store: EmbeddedStorage) -> None:
+        answers.put((store, store.claim(task("a"), timeout=None)))
+
+    with EmbeddedStorage(directory) as owner, EmbeddedStorage(directory) as one, EmbeddedStorage(directory) as two:
+        claim = taken(owner.claim(task("a")))
+        threads = [Thread(target=wait, args=(store,)) for store in (one, two)]
+        protocol.observe(meet)
+        try:
+            for thread in threads:
+                thread.start()
+            until_waited_for(directory, 2)
+            owner.release(claim)
+            heir, inherited = answers.get(timeout=60)
+            until_waited_for(directory)
+            heir.store(taken(inherited), 1.5, MADE)
+            assert opened(answers.get(timeout=60)[1]) == 1.5
+        finally:
+            protocol.observe(None)
+        for thread in threads:
+            thread.join()
 
 
 def test_who_does_not_wait_learns_that_another_process_is_at_it(store: EmbeddedStorage, peer: Peer):
