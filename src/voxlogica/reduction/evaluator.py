@@ -254,6 +254,7 @@ class _Reducer(Settling):
         before = next((each for each in known if isinstance(each, Space)), None)
         if before is None:
             return made
+        # What comes back to where it began, padded and then cropped, is there, although rounding may say otherwise.
         home = self.homes.get(before.id, before)
         self.homes.setdefault(made.id, home)
         return next((each for each in (before, home) if difference(each, made) is None), made)
