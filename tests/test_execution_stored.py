@@ -17,6 +17,8 @@ from test_execution_isolation import formula
 from voxlogica.execution.engine import Broken, ExecutionEngine
 from voxlogica.execution.events import all_of
 from voxlogica.execution.messages import Claim, Event, Granted
+from voxlogica.formula import Formulas
+from voxlogica.operators import operators
 from voxlogica.storage.conformance import taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
 from world import outcomes, values
@@ -71,6 +73,22 @@ def test_everything_that_was_published_is_said_to_be_persisted(storage: Embedded
         kept = {event.id for event in told if event.kind == "persisted"}
         assert kept == {task.id for task in plan(formulas[-1:]).tasks if task.published}
         assert storage.known(kept).keys() == kept
+
+
+def test_what_is_published_follows_from_the_constants_that_the_store_was_first_used_with(tmp_path: Path):
+    """A version that knows better costs does what the others do who share the store."""
+    from voxlogica.plan import COSTS, Costs
+
+    table, add = Formulas(), operators()["add_numbers"]
+    sums = [table.constant(1.0)]
+    for _ in range(5):
+        sums.append(table.apply(add, (sums[-1], sums[0])))
+    for k, published in ((0.0, sums[1:]), (1e9, sums[-1:])):
+        with EmbeddedStorage(tmp_path / str(k)) as storage, ExecutionEngine(storage, jobs=2) as engine:
+            assert storage.agreed("costs", Costs(k=k, classes=COSTS.classes).text) != COSTS.text
+            told: list[Event] = []
+            outcomes(engine, sums[-1], listen=all_of(told.append))
+            assert {event.id for event in told if event.kind == "persisted"} == {each.id for each in published}
 
 
 def test_a_store_that_is_removed_while_it_runs_costs_no_answer(storage: EmbeddedStorage, tmp_path: Path):

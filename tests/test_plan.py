@@ -31,6 +31,14 @@ def published(goal: Formula, costs: Costs = COSTS, known: tuple[bytes, ...] = ()
     return sum(task.published for task in plan([goal], known, costs).tasks)
 
 
+def test_constants_are_read_as_they_are_kept_and_a_class_without_any_costs_what_it_does_here() -> None:
+    costs = Costs(k=2, store_call=1e-3, store_byte=0.1 + 0.2, classes={"voxels": Cost(1 / 3, 2e-9, 4)})
+    kept = Costs.read(costs.text)
+    assert (kept.k, kept.store_call, kept.store_byte) == (2, 1e-3, 0.1 + 0.2)
+    assert kept.classes == {**COSTS.classes, "voxels": Cost(1 / 3, 2e-9, 4)}
+    assert Costs.read(COSTS.text) == COSTS
+
+
 def test_tasks_come_after_what_they_read_and_priority_is_their_place():
     table = Formulas()
     a = table.apply(operator("a"), (), SPACE)

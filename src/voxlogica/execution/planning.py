@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from voxlogica.formula import Formula, Operator, Unreadable, below, decode
 from voxlogica.identity import Id
-from voxlogica.plan import Workplan, plan
+from voxlogica.plan import COSTS, Costs, Workplan, plan
 from voxlogica.storage import Done, Failed, Missing, Outcome, StorageBackend, TaskError
 
 
@@ -32,11 +32,16 @@ def planned(
         backend.cleanup_failed_executions(ids=failed)
         known = {id: outcome for id, outcome in known.items() if id not in failed}
         failed = {}
-    made = plan(goals, known)
+    made = plan(goals, known, costs(backend))
     if unclaimed:
         tasks = tuple([task._replace(published=False) if task.id == without else task for task in made.tasks])
         made = Workplan(made.goals, tasks, made.known)
     return made, failed, known
+
+
+def costs(backend: StorageBackend) -> Costs:
+    """The constants by which all who share a store decide what is published."""
+    return Costs.read(backend.agreed("costs", COSTS.text))
 
 
 def _answers(outcomes: Mapping[Id, Outcome], without: Id | None) -> dict[Id, Outcome]:
@@ -70,7 +75,7 @@ def foreseen(
             break
     # What planning puts in place of others is not below the goals: it is asked for once it is there.
     if stored := _answers(backend.known([task.id for task in made.tasks if task.published]), None):
-        made = plan(seen, {**known, **stored})
+        made = plan(seen, {**known, **stored}, costs(backend))
     lacking = {task.id for task in made.tasks}
     while more := {id for id, found in returned.items() if id not in lacking and any(f.id in lacking for f in found)}:
         lacking |= more

@@ -7,8 +7,10 @@ is claimed. Running the plan is left to `execution`, and what a value means to e
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext
+from functools import cache, cached_property
 from types import MappingProxyType
 
 from voxlogica._collector import collector_paused
@@ -38,7 +40,7 @@ class Costs:
     """The constants of the decision what to publish.
 
     A task is published when recomputing it costs more than `k` times storing its result, which takes `store_call`
-    seconds and `store_byte` per byte. A store keeps the constants it was created with: those who share it agree.
+    seconds and `store_byte` per byte. A store keeps the constants that it was first used with: who shares it agrees.
     """
 
     k: float = 3.0
@@ -61,6 +63,20 @@ class Costs:
             }
         )
     )
+
+    @cached_property
+    def text(self) -> str:
+        """The constants as a store keeps them: JSON."""
+        kept = {"k": self.k, "store_call": self.store_call, "store_byte": self.store_byte}
+        return json.dumps(kept | {"classes": dict(self.classes)})
+
+    @classmethod
+    @cache
+    def read(cls, text: str) -> Costs:
+        """The constants that a text keeps; a class that it does not know costs what it costs here."""
+        kept = json.loads(text)
+        classes = {name: Cost(*cost) for name, cost in kept.pop("classes").items()}
+        return cls(**kept, classes=MappingProxyType({**COSTS.classes, **classes}))
 
     def of(self, formula: Formula) -> Cost:
         """The class of a formula's running time."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from contextvars import ContextVar
 from copy import copy
 from pathlib import Path
@@ -34,7 +33,7 @@ from voxlogica.session.live import watched
 from voxlogica.session.running import Effort, Happening, Printed, Saved, Trouble, Watcher
 from voxlogica.session.runs import Prepared, Run, raised
 from voxlogica.session.settings import Given, Scalar, settable, settle
-from voxlogica.storage import MemoryStorage, StorageBackend, StoreFull
+from voxlogica.storage import MemoryStorage, StorageBackend
 from voxlogica.syntax.ast import Let, Load
 from voxlogica.syntax.ast import Program as Syntax
 from voxlogica.syntax.parser import parse
@@ -121,7 +120,6 @@ class Session:
         self.cold = "numpy" not in sys.modules
         self._store, self._storage, self._memory, self._tell = store, storage, memory, tell
         self._own: EmbeddedStorage | None = None
-        self._texts: dict[str, str] = {}
         self._engine: ExecutionEngine | None = None
         self._open: set[int] = set()  # the runs of the history that were begun and have not ended
         self._lock = Lock()
@@ -147,14 +145,6 @@ class Session:
     def records(self) -> Records | None:
         """What the store remembers of files and runs; None when there is no store that outlives the process."""
         return self._own.records if self.storage is self._own and self._own is not None else None
-
-    def first_text(self, operator: str, text: str) -> str:
-        """The text of an operator's version that the session's store was told first: this one, if it was told none."""
-        if self.records is None:
-            return self._texts.setdefault(operator, text)
-        with suppress(StoreFull):  # then no results are kept either
-            return self.records.first_text(operator, text)
-        return text
 
     @property
     def engine(self) -> ExecutionEngine:

@@ -197,11 +197,11 @@ _tokens: dict[tuple[str, str], str] = {}
 def vouch(found: Iterable[Operator], noted: Callable[[str, str], str]) -> None:
     """Raises `ProgramError` for an operator of which another text is known under the same version.
 
-    `noted` takes an operator with its version, and a digest of its text; it answers with the one it was told first.
+    `noted` takes a name for an operator's version, and a digest of its text; it answers with the one it was told first.
     """
     for each in sorted(found, key=lambda operator: operator.name):
         digest = each.body.__qualname__.rpartition(_BODY)[2]
-        if ":" in each.name and "#" not in each.name and noted(f"{each.name} {each.version}", digest) != digest:
+        if ":" in each.name and "#" not in each.name and noted(f"text of {each.name} {each.version}", digest) != digest:
             message = f"`{each.symbol}` has changed, and is still of version {each.version}"
             why = "results of another text are kept under this version"
             help = f"raise it:   @voxlogica.operator(version={each.version + 1})"

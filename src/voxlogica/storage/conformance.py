@@ -110,6 +110,11 @@ class BackendConformance:
         assert opened(known[task("a")]) == 1.0
         assert known[task("b")] == Failed(DEFINITE)
 
+    def test_all_go_by_the_text_that_came_first(self) -> None:
+        store = self.make()
+        assert [store.agreed("a", text) for text in ("1", "2", "")] == ["1", "1", "1"]
+        assert store.agreed("b", "2") == "2"
+
     def test_a_failure_is_an_outcome_with_all_its_data(self) -> None:
         store = self.make()
         assert store.mark_failed(taken(store.claim(task("a"))), DEFINITE) == Failed(DEFINITE)

@@ -15,7 +15,7 @@ import errno
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -168,6 +168,7 @@ class EmbeddedStorage:
         self._room = collection.Room(self._catalogue, self.limit)
         forget_in_child(self)
         self._finalizer = weakref.finalize(self, _close, self._catalogue, self._room, self._gate, self.live)
+        self._agreed: dict[str, str] = {}
         self.bury()
 
     def __repr__(self) -> str:
@@ -216,6 +217,18 @@ class EmbeddedStorage:
             if outcome is not None:
                 found[row[0]] = outcome
         return found
+
+    def agreed(self, name: str, text: str) -> str:
+        """The text that came first under a name; the one given, while the store can take none."""
+        if name not in self._agreed and (not self._idle or self._is_open()):
+            found = self.records.said(name)
+            if found is None and self._writable:
+                with suppress(StoreFull):
+                    found = self.records.say_first(name, text)
+            if found is None:
+                return text
+            self._agreed[name] = found
+        return self._agreed.get(name, text)
 
     def provenance(self, id: TaskId) -> Provenance | None:
         """How a stored value was made."""

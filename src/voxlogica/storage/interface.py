@@ -154,6 +154,10 @@ class StorageBackend(Protocol):
         """The outcomes there are for these ids, for planning."""
         ...
 
+    def agreed(self, name: str, text: str) -> str:
+        """What all who share the store go by under a name: the text that came first. Opaque to the store."""
+        ...
+
     def pin(self, ids: Iterable[TaskId]) -> Pins:
         """Keeps these from collection until the pins are closed."""
         ...

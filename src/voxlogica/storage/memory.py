@@ -99,6 +99,7 @@ class MemoryStorage:
         self._owned: dict[TaskId, _Owned] = {}
         self._pinned: dict[TaskId, int] = {}
         self._bytes = 0
+        self._agreed: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"<MemoryStorage: {len(self._rows)} outcomes, {self._bytes} bytes, {len(self._owned)} claimed>"
@@ -122,6 +123,10 @@ class MemoryStorage:
         with self._lock:
             row = self._rows.get(id)
             return row.made if row else None
+
+    def agreed(self, name: str, text: str) -> str:
+        """The text that came first under a name."""
+        return self._agreed.setdefault(name, text)
 
     def pin(self, ids: Iterable[TaskId]) -> Pins:
         """Keeps these from collection."""

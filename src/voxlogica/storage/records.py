@@ -116,19 +116,23 @@ class Records:
         rows = self._catalogue.read("select path from inputs where digest = ? order by path", (digest,))
         return [path for (path,) in rows]
 
-    # The texts of operators
+    # What all agree on
 
-    def first_text(self, operator: str, text: str) -> str:
-        """The text that was noted first of an operator's version: this one, if there was none. Raises StoreFull."""
-        name, sql = f"text of {operator}", "select value from facts where name = ?"
-        for (noted,) in self._catalogue.read(sql, (name,)):
-            return str(noted)
+    def said(self, name: str) -> str | None:
+        """The text that was noted under a name."""
+        rows = self._catalogue.read("select value from facts where name = ?", (f"agreed {name}",))
+        return str(rows[0][0]) if rows else None
 
-        def note(cursor: apsw.Cursor) -> str:
-            cursor.execute("insert or ignore into facts values (?, ?)", (name, text))
-            return str(cursor.execute(sql, (name,)).fetchall()[0][0])
+    def say_first(self, name: str, text: str) -> str:
+        """Notes a text under a name that has none; the text that it has then. Raises StoreFull."""
 
-        return str(self._catalogue.write(note))
+        def note(cursor: apsw.Cursor) -> None:
+            cursor.execute("insert or ignore into facts values (?, ?)", (f"agreed {name}", text))
+
+        self._catalogue.write(note)
+        found = self.said(name)
+        assert found is not None
+        return found
 
     # Runs
 
