@@ -393,10 +393,13 @@ class Programs:
     def __init__(self, random: Random) -> None:
         self.random = random
         self.depth = 0
+        self.loop = False
 
     def number(self) -> str:
         """The number of a case: `@n` is n, or what is n when images are looked at."""
-        return f"@{self.random.randrange(3)}"
+        return self.random.choice(
+            (f"@{self.random.randrange(3)}", *([f"(k + @{self.random.randrange(2)})"] * 2 * self.loop))
+        )
 
     def image(self, variables: tuple[str, ...]) -> str:
         self.depth += 1
@@ -422,12 +425,17 @@ class Programs:
             lambda: f"(border & ({self.image(variables)} >= 0))",
         ))()  # fmt: skip
 
+    def image_of_turn(self) -> str:
+        self.loop = True
+        return self.image(())
+
     def value(self) -> str:
         return self.random.choice((
             lambda: f"volume({self.mask(())})",
             lambda: f"max({self.image(())})",
-            lambda: f"for k in range(@2) do volume({self.image(())} > k)",
-            lambda: f"fold + (for k in range(@2) do max({self.image(())}) * k)",
+            lambda: f"for k in range(@2) do volume({self.image_of_turn()} > k)",
+            lambda: f"fold + (for k in range(@2) do max({self.image_of_turn()}) * k)",
+            lambda: f"volume((for k in range(@2) do {self.image_of_turn()})[{self.random.choice(('@0', '@1'))}] > 2)",
             lambda: f"for c in cases[@1:] do volume({self.mask(('c',))})",
             lambda: f"cases[{self.number()}].case",
         ))()  # fmt: skip

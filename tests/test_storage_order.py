@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import apsw
 import pytest
 from tests.storage_peer import BIG, Peer, blob, stored
 
@@ -221,6 +222,42 @@ def test_what_is_durable_is_flushed(
         stored_plain = store.store(taken(store.claim(task("b"))), 1.0, MADE)
         assert isinstance(stored_plain, Done)
         assert store._catalogue._durable == (durability == "all")
+
+
+def test_a_new_store_is_on_the_disk_before_anything_durable_is(tmp_path: Path):
+    """The database as it was made was not flushed then: once, that is done first."""
+    with EmbeddedStorage(tmp_path / "store") as store:
+        store.store(taken(store.claim(task("a"))), 1.0, MADE)
+        assert founded(tmp_path / "store") is None, "all is in the log"
+        store.store(taken(store.claim(task("b"))), 2.0, MADE, goal=True)
+        assert founded(tmp_path / "store") == 0, "the schema is in the database, and what came after in the log"
+        store.store(taken(store.claim(task("c"))), 3.0, MADE, goal=True)
+    with EmbeddedStorage(tmp_path / "store") as store:  # nobody has copied the log
+        assert [opened(store.lookup(task(name))) for name in "abc"] == [1.0, 2.0, 3.0]
+
+
+def founded(directory: Path) -> int | None:
+    """How many outcomes the database has without its log; None if it has not even a schema."""
+    copied = directory.parent / "alone.db"
+    copied.write_bytes((directory / "catalog.db").read_bytes())
+    with closing(apsw.Connection(str(copied))) as database:
+        try:
+            return int(database.execute("select count(*) from outcomes where id != ?", (task("a"),)).get)
+        except apsw.SQLError:
+            return None
+
+
+def test_a_long_log_is_copied_when_the_store_is_closed_and_a_short_one_is_not(tmp_path: Path):
+    log = tmp_path / "store" / "catalog.db-wal"
+    with EmbeddedStorage(tmp_path / "store") as store:
+        store.store(taken(store.claim(task("a"))), 1.0, MADE)
+    assert log.exists()
+    with EmbeddedStorage(tmp_path / "store") as store:
+        for n in range(400):
+            store.store(taken(store.claim(task(str(n)))), "x" * 4000, MADE)
+    assert not log.exists()
+    with EmbeddedStorage(tmp_path / "store") as store:
+        assert (opened(store.lookup(task("a"))), opened(store.lookup(task("399")))) == (1.0, "x" * 4000)
 
 
 # Records
