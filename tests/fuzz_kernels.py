@@ -21,11 +21,12 @@ from tests import test_kernels_fields as twins
 from tests import test_kernels_masks as bit_twins
 
 from voxlogica.kernels import balls, fields, masks
+from voxlogica.kernels.ranks import Ranks
 
 Outcome: TypeAlias = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 """What the kernel gives and what it should give."""
 
-KINDS = ("integers", "far integers", "few", "floats", "wide", "special")
+KINDS = ("integers", "far integers", "bytes", "shorts", "few", "floats", "wide", "special")
 DENSITIES = (0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.0)
 SPACINGS = (1.0, 0.5, 0.7, 0.9375, 1 / 3, 2.0, 1e-3, 1e-30, 1e30)
 NUMBERS = (0.0, -0.0, 1.0, -1.0, 0.1, 1e-45, -1e-45, 3e38, np.inf, -np.inf, np.nan)
@@ -44,6 +45,14 @@ def _field(rng: Generator, shape: tuple[int, int, int]) -> Any:
     return twins.random_field(shape, str(rng.choice(KINDS)), int(rng.integers(2**32)))
 
 
+def _held(rng: Generator, field: Any) -> Any:
+    """The same numbers as integers of one or two bytes, half the time and if there are such."""
+    dtype = rng.choice(("u1", "i1", "u2", "i2"))
+    with np.errstate(invalid="ignore"):
+        narrow = field.astype(dtype)
+    return narrow if rng.random() < 0.5 and (narrow == field).all() else field
+
+
 def _threads(rng: Generator) -> int:
     return int(rng.choice([1, 1, 1, 3]))
 
@@ -57,7 +66,7 @@ def compare(rng: Generator) -> Outcome:
     field = _field(rng, _shape(rng))
     op = bit_twins.OPS[int(rng.integers(5))]
     k = float(rng.choice(NUMBERS)) if rng.random() < 0.5 else float(rng.choice(field.ravel()))
-    got = masks.compare(field, op, k, threads=_threads(rng))
+    got = masks.compare(_held(rng, field), op, k, threads=_threads(rng))
     return bit_twins.bits(got, field.shape[2]), bit_twins.compared(field, op, k)
 
 
@@ -127,8 +136,18 @@ def ball(rng: Generator) -> Outcome:
 def percentiles(rng: Generator) -> Outcome:
     """Ranks."""
     field = _field(rng, _shape(rng))
-    a, c = _mask(rng, field.shape), float(rng.choice([0.0, 0.5, 1.0, 0.1]))
-    got = fields.percentiles(field, masks.pack(a), c, threads=_threads(rng))
+    a, c = _mask(rng, field.shape), float(rng.choice([0.0, 0.5, 1.0, 0.1, 7.0]))
+    held = _held(rng, field)
+    got = fields.percentiles(held, masks.pack(a), c, threads=_threads(rng))
+    if held.dtype != np.float32:
+        ranks, op, k = (
+            Ranks(held, masks.pack(a), c),
+            bit_twins.OPS[int(rng.integers(5))],
+            float(rng.choice(got.ravel())),
+        )
+        found = ranks.compare(op, k, threads=_threads(rng))
+        assert found is None or np.array_equal(found, masks.compare(got, op, k))
+        got = ranks.floats()
     return got.view(np.uint32), twins.percentiles_by_definition(field, a, c).view(np.uint32)
 
 
@@ -142,7 +161,14 @@ def correlation(rng: Generator) -> Outcome:
         a[box] = kept
     phi, radius = _mask(rng, shape), tuple(int(r) for r in rng.integers(0, 5, 3))
     low, high, k = float(rng.normal()), float(rng.normal() + 2), int(rng.choice([1, 2, 5, 20, 255, 256, 300]))
-    got = fields.correlation(a, b, masks.pack(phi), radius, low, high, k, threads=_threads(rng))
+    got = fields.correlation(_held(rng, a), _held(rng, b), masks.pack(phi), radius, low, high, k, threads=_threads(rng))
+    if fields.window_voxels(radius, shape) <= fields.MOST_WINDOW_VOXELS and k <= fields.MOST_WINDOW_BINS:
+        windows, op = fields.windows(_held(rng, a), radius, low, high, k), bit_twins.OPS[int(rng.integers(5))]
+        number, threads = float(rng.choice(got.ravel())), _threads(rng)
+        held = fields.compare_correlation(
+            windows, _held(rng, b), masks.pack(phi), radius, low, high, k, op, number, threads=threads
+        )
+        assert np.array_equal(held, masks.compare(got, op, number))
     reference = np.bincount(twins.binned(b, low, high, k)[phi], minlength=k + 1)[:k].tolist()
     bins, found, expected = twins.binned(a, low, high, k), [], []
     for _ in range(4):
@@ -160,8 +186,9 @@ def extremes(rng: Generator) -> Outcome:
     if not a.any():
         a.flat[int(rng.integers(a.size))] = True
     words = masks.pack(a)
-    got = [fields.minimum_within(field, words), fields.maximum_within(field, words), *fields.extremes(field)]
-    got += fields.summary(field, words)
+    held = _held(rng, field)
+    got = [fields.minimum_within(held, words), fields.maximum_within(held, words), *fields.extremes(held)]
+    got += fields.summary(held, words)
     within = float(field[a].min()) + 0.0, float(field[a].max()) + 0.0
     expected = [*within, float(field.min()) + 0.0, float(field.max()) + 0.0, *within, fields.mean(field, words)]
     return np.array(got), np.array(expected)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from voxlogica import images
 from voxlogica.errors import Refusal
-from voxlogica.values import Image, Labels, Mask, Model, Space
+from voxlogica.values import Image, Labels, Mask, Model, Narrow, Space
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 TYPES = ("u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
@@ -102,6 +102,36 @@ def test_scaling_is_that_of_itk_bit_for_bit(tmp_path: Path, dtype: str, slope: f
     path = tmp_path / "x.nii"
     save(path, voxels, s=affine(0), scl_slope=slope, scl_inter=inter)
     assert np.array_equal(read(path).array()[..., 0], itk_voxels(path))
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
+def test_integers_of_one_or_two_bytes_stay_what_they_are(tmp_path: Path, dtype: str, order: str, name: str) -> None:
+    """Unless they are scaled, or their bytes are in the other order: no float32 image until somebody asks for it."""
+    voxels = np.arange(60).astype(np.dtype(order + dtype)).reshape(5, 4, 3)
+    header = nib.Nifti1Image.header_class(endianness=order)
+    header.set_data_dtype(dtype)
+    nib.Nifti1Image(voxels, np.eye(4), header).to_filename(tmp_path / name)
+    model = read(tmp_path / name)
+    narrow = dtype in ("u1", "i1") or (dtype in ("u2", "i2") and order == "<")
+    assert isinstance(model.held, Narrow) == narrow
+    if isinstance(model.held, Narrow):
+        assert model.held.array().dtype == dtype
+    assert model.numpy().dtype == np.float32
+    assert np.array_equal(model.numpy(), voxels.astype(np.float32))
+    save(tmp_path / name, voxels.astype(dtype), s=affine(0), scl_slope=2)
+    assert not isinstance(read(tmp_path / name).held, Narrow)
+
+
+def test_integers_lie_where_they_were_decompressed(tmp_path: Path) -> None:
+    save(tmp_path / "x.nii.gz", np.arange(60, dtype=np.int16).reshape(5, 4, 3))
+    leaf = images.bind(tmp_path / "x.nii.gz")
+    assert isinstance(leaf.file, images.files.File)
+    kept = leaf.file.kept[-1]
+    held = images.read(leaf.file, leaf.space).held
+    assert isinstance(held, Narrow)
+    assert np.shares_memory(held.array(), np.frombuffer(kept, np.int16))
 
 
 def test_a_slope_of_0_is_no_scaling(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from voxlogica import images
 from voxlogica.errors import Refusal
-from voxlogica.values import Image, Mask, Model, Space
+from voxlogica.values import Image, Mask, Model, Narrow, Space
 
 SHORTS = np.arange(24, dtype="<i2").tobytes()
 NRRD = ("type: short", "dimension: 3", "sizes: 4 3 2", "encoding: raw", "endian: little")
@@ -131,6 +131,17 @@ def test_types_of_meta(tmp_path: Path, name: str, dtype: str, big: bool) -> None
     data = np.arange(100, 124).astype((">" if big else "<") + dtype).tobytes()
     base = ("NDims: 3", f"BinaryDataByteOrderMSB: {big}", "DimSize: 4 3 2", f"ElementType: MET_{name}")
     assert same_as_itk(meta(tmp_path, base=base, data=data))
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("name", ["x.nrrd", "x.mha"])
+def test_integers_stay_what_they_are(tmp_path: Path, name: str, compressed: bool) -> None:
+    voxels = np.arange(-30, 30, dtype=np.int16).reshape(3, 4, 5)
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / name), compressed)
+    model = read(tmp_path / name)
+    assert isinstance(model.held, Narrow)
+    assert np.array_equal(model.held.array(), voxels.ravel())
+    assert np.array_equal(model.array()[..., 0], voxels.astype(np.float32))
 
 
 @pytest.mark.parametrize("format", ["nrrd", "mha"])

@@ -40,7 +40,7 @@ shapes = st.tuples(st.integers(1, 6), st.integers(1, 7), widths)
 seeds = st.integers(0, 2**32 - 1)
 densities = st.sampled_from((0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.0))
 spacings = st.tuples(*[st.sampled_from((1.0, 2.0, 0.7, 0.9375, 1 / 3, 1e-3, 5.0))] * 3)
-kinds = st.sampled_from(("integers", "far integers", "few", "floats", "wide", "special"))
+kinds = st.sampled_from(("integers", "far integers", "bytes", "shorts", "few", "floats", "wide", "special"))
 
 
 def random_mask(shape: Shape, density: float, seed: int) -> Voxels:
@@ -52,6 +52,8 @@ def random_field(shape: Shape, kind: str, seed: int) -> Floats:
     draws: dict[str, Callable[[], npt.NDArray[Any]]] = {
         "integers": lambda: rng.integers(-3, 9, shape),
         "far integers": lambda: rng.integers(-(10**7), 10**7, shape),
+        "bytes": lambda: rng.integers(0, 256, shape),
+        "shorts": lambda: rng.integers(-(2**15), 2**15, shape),
         "few": lambda: rng.choice((0.1, 0.2, -0.3, 0.0, -0.0), shape),
         "floats": lambda: rng.normal(size=shape),
         "wide": lambda: np.exp(rng.normal(size=shape) * 20) * rng.choice((-1, 1), shape),
@@ -263,9 +265,12 @@ def assert_correlation(
     if fields.window_voxels(radius, a.shape) <= fields.MOST_WINDOW_VOXELS and k <= fields.MOST_WINDOW_BINS:
         windows = fields.windows(a, radius, low, high, k, threads=2)
         for other in [b] if a is not b else [b, None]:
-            assert same_bits(
-                fields.correlation_of(windows, other, masks.pack(phi), radius, low, high, k, threads=2), got
-            )
+            arguments = (windows, other, masks.pack(phi), radius, low, high, k)
+            assert same_bits(fields.correlation_of(*arguments, threads=2), got)
+            for number in (float(got.flat[got.size // 2]), 0.6, NAN):
+                for op in ("==", ">=", "<=", ">", "<"):
+                    held = fields.compare_correlation(*arguments, op, number, threads=2)
+                    assert held.tolist() == masks.compare(got, op, number).tolist()
     assert got.tobytes() == again.tobytes()
     reference = np.bincount(binned(b, low, high, k)[phi], minlength=k + 1)[:k].tolist()
     bins = binned(a, low, high, k)

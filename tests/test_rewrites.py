@@ -17,7 +17,7 @@ from voxlogica.identity import Id
 from voxlogica.operators import operators
 from voxlogica.plan import COSTS, fused, plan, space_of
 from voxlogica.plan.rules import RULES, rewrite
-from voxlogica.values import Image, Mask, Space, Value
+from voxlogica.values import Image, Mask, Narrow, Space, Value
 
 OPERATORS = operators()
 NUMBERS = (0.0, 1.0, -1.0, 0.5, 2.0, math.sqrt(2.0), 3.0, 1e-45, -1e-45, 1.8446743e19, math.inf, -math.inf, math.nan)
@@ -56,6 +56,9 @@ class Programs:
         return formula
 
     def _image(self) -> Formula:
+        if self.rng.random() < 0.3:  # as files of integers are read
+            integers = self.rng.integers(-3, 9, self.space.voxels, np.int8)
+            return self._leaf("image", Image(self.space, Narrow(memoryview(integers.tobytes()), "i1")))
         values = self.rng.choice(np.array(NUMBERS, np.float32), self.space.shape)
         return self._leaf("image", Image.of(self.space, values))
 
@@ -339,6 +342,12 @@ def test_correlations_of_one_image_with_many_regions_share_its_windows() -> None
     assert made(similar(8.0, image, on.a, 20.0)) == ["i", "a", "crosscorrelation"]
     assert made(similar(3.0, image, on.a, 256.0)) == ["i", "a", "crosscorrelation"]
     bins = on.apply("volume", on.a)
+    alone = on.above(similar(3.0, image, on.a, 20.0), 0.6)
+    assert made(alone) == ["i", "windows", "a", "compare_correlation"]
+    assert made(on.above(similar(3.0, other, on.a, 20.0), 0.6))[-1] == "compare_correlation_other"
+    assert made(on.above(similar(8.0, image, on.a, 20.0), 0.6))[-2:] == ["crosscorrelation", "compare"]
+    twice = on.below(similar(3.0, image, on.a, 20.0), 0.1)
+    assert made(alone, twice) == ["i", "windows", "a", "correlate", "compare", "compare"]
     computed = on.apply("crosscorrelation", 3.0, image, image, on.a, 0.0, 5.0, bins)
     assert made(computed)[-1] == "crosscorrelation"
 

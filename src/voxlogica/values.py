@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from math import isfinite, prod
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, cast
 
 from voxlogica import identity
 from voxlogica._dataclass import dataclass, field
@@ -20,6 +20,8 @@ from voxlogica.identity import Id, Plain
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import DTypeLike, NDArray
+
+    Numbers = NDArray[np.float32 | np.uint8 | np.int8 | np.uint16 | np.int16]
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,83 @@ class Space:
         return prod(self.size)
 
 
+class Form(Protocol):
+    """What an image is held as until somebody asks for its float32."""
+
+    @property
+    def count(self) -> int:
+        """How many numbers there are."""
+        ...
+
+    def array(self) -> Numbers:
+        """The numbers as they lie in memory now, one after the other: float32, or integers of one or two bytes."""
+        ...
+
+    def wide(self) -> memoryview:
+        """The numbers in float32; the same memory at each call."""
+        ...
+
+    def part(self, begin: int, end: int) -> memoryview | Form:
+        """The numbers from one to another."""
+        ...
+
+
+class Narrow:
+    """Integers of one or two bytes, as a file has them; float32, which represents all of them, once that is asked for.
+
+    What is not asked for in float32 never takes that memory; what is, no longer takes that of the integers.
+    """
+
+    __slots__ = ("_count", "_now")
+
+    def __init__(self, data: memoryview, dtype: str) -> None:
+        if dtype not in NARROW:
+            raise ValueError(f"integers of one or two bytes are {', '.join(NARROW)}, not {dtype}")
+        self._now = data.toreadonly(), dtype
+        self._count = data.nbytes // int(dtype[-1])
+
+    @property
+    def count(self) -> int:
+        return self._count
+
+    def array(self) -> Numbers:
+        import numpy as np
+
+        data, dtype = self._now
+        return np.frombuffer(data, dtype)
+
+    def wide(self) -> memoryview:
+        import numpy as np
+
+        data, dtype = self._now
+        if dtype != "f4":
+            data = _buffer(np.frombuffer(data, dtype).astype(np.float32), (self.count,), "f4")
+            self._now = data, "f4"  # both at once: another thread may be looking
+        return data
+
+    def part(self, begin: int, end: int) -> memoryview | Narrow:
+        data, dtype = self._now
+        size = int(dtype[-1])
+        part = data[begin * size : end * size]
+        return part if dtype == "f4" else Narrow(part, dtype)
+
+
+NARROW = ("u1", "i1", "u2", "i2")
+"""The integers that `Narrow` has, in the byte order of the machine."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Volume:
     """A buffer over a space; what all values with voxels have in common."""
 
     space: Space
-    data: memoryview
+    held: memoryview | Form
+    """What there is in memory."""
+
+    @property
+    def data(self) -> memoryview:
+        """The bytes of the value: words of a mask, float32 of all others."""
+        return self.held if isinstance(self.held, memoryview) else self.held.wide()
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         import numpy as np
@@ -104,8 +177,8 @@ class _Volume:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory held."""
-        return self.data.nbytes
+        """Bytes of memory held, or that may come to be: what is no float32 yet counts as what it may become."""
+        return self.held.nbytes if isinstance(self.held, memoryview) else 4 * self.held.count
 
     def _people(self, array: NDArray[Any]) -> NDArray[Any]:
         """A kernel's [z, y, x, …] as a person's read-only [i, j, k, …]."""
@@ -164,6 +237,10 @@ class Image(_Volume):
         import numpy as np
 
         return np.frombuffer(self.data, np.float32).reshape(self.space.shape)
+
+    def voxels(self) -> Numbers:
+        """The same as they lie in memory: float32, or integers of one or two bytes, for kernels that take these."""
+        return self.array() if isinstance(self.held, memoryview) else self.held.array().reshape(self.space.shape)
 
     def numpy(self) -> NDArray[np.float32]:
         """A view indexed [i, j] or [i, j, k]."""

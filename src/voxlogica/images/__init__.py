@@ -34,11 +34,13 @@ from voxlogica.images.outputs import (
     write,
 )
 from voxlogica.images.pictures import clamped
-from voxlogica.values import Image, Mask, Model, Space, Value
+from voxlogica.values import Image, Mask, Model, Narrow, Space, Value
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from voxlogica.images.files import Voxels
 
 __all__ = [
     "FLAT",
@@ -66,12 +68,12 @@ __all__ = [
 
 
 class Reader(NamedTuple):
-    """What can be done with files of a format. `voxels` are [voxel, component], x fastest."""
+    """What can be done with files of a format. `voxels` are [voxel, component], x fastest, or integers as they came."""
 
     name: str
     version: int  # raised when the same bytes give other voxels
     inspect: Callable[[Plain], Space]
-    voxels: Callable[[Plain], NDArray[np.float32]]
+    voxels: Callable[[Plain], Voxels]
 
 
 _NIFTI = Reader("nifti", 1, nifti.inspect, nifti.voxels)
@@ -177,7 +179,7 @@ def _verified_series(file: File) -> tuple[bytes, Space]:
 def read(file: object, space: Space) -> Model:
     """The voxels of a bound file, over the space it was given, which has the size it was bound with."""
     if isinstance(file, Held):
-        return Model(space, file.model.data, file.model.components)
+        return Model(space, file.model.held, file.model.components)
     assert isinstance(file, File)
     if file.format == dicom.FORMAT:
         return Model.of(space, _series(file).reshape(*space.shape, -1))
@@ -187,14 +189,14 @@ def read(file: object, space: Space) -> Model:
                 raise files.changed(file.name)
             kept, file.kept[:] = file.kept[:], ()
             stream = Replayed(handle, file.name, kept) if kept else _stream(handle, file.name, file.format)
-            array = _READERS[file.format].voxels(stream)
+            found = _READERS[file.format].voxels(stream)
             if files.status(handle) != file.status:
                 raise files.changed(file.name)
     except (Refusal, FileNotFoundError):  # it was not damaged when it was bound
         raise files.changed(file.name) from None
     except OSError as error:
         raise files.unreadable(file.name, error) from error
-    return Model.of(space, array.reshape(*space.shape, -1))
+    return Model(space, found) if isinstance(found, Narrow) else Model.of(space, found.reshape(*space.shape, -1))
 
 
 def _series(file: File) -> NDArray[np.float32]:

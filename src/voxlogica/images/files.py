@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from voxlogica._dataclass import dataclass, field
 from voxlogica.errors import Refusal, close_matches, reason_of
-from voxlogica.values import Mask
+from voxlogica.values import NARROW, Mask, Narrow
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Voxels = NDArray[np.float32] | Narrow
+
 AGAIN = "copy or download it again; nothing has been computed"
 KEPT = 1 << 26  # bytes decompressed when a file is bound that are kept till it is read: a head's in float32 are half
 BLOCK = 1 << 18  # bytes; output of this size stays in the cache until it is converted
+OTHER = ">" if sys.byteorder == "little" else "<"  # the order of bytes that is not this machine's
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class File:
     path: str
     format: str
     status: tuple[int, ...]
-    kept: list[bytes] = field(default_factory=list, compare=False, repr=False)
+    kept: list[bytes | bytearray] = field(default_factory=list, compare=False, repr=False)
     """What was decompressed when it was bound, if it was not too much: for the first who reads it."""
 
 
@@ -139,7 +143,7 @@ class Plain:
         self.name = name
         self._handle = handle
 
-    def some(self, most: int) -> bytes:
+    def some(self, most: int) -> bytes | bytearray | memoryview:
         """At least one byte and at most so many; none at the end."""
         return self._handle.read(most)
 
@@ -152,7 +156,11 @@ class Plain:
                 raise short(self.name)
             parts.append(part)
             count -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(parts)
+
+    def whole(self, count: int) -> bytes | bytearray:
+        """The same where it may be much: in one piece, without another copy of it on the way."""
+        return self.take(count)
 
     def line(self) -> bytes:
         """The next line with its end; a header without ends of lines is none."""
@@ -194,12 +202,48 @@ class Inflated(Plain):
         self._first = True
         self._decompressor: igzip_lib.IgzipDecompressor | None = None
         self._rest = b""
-        self.kept: list[bytes] = []
+        self.kept: list[bytes | bytearray] = []
         self._keep = 0
 
     def keep(self) -> None:
-        """From now on what is decompressed is kept, unless it is much."""
+        """From now on what is taken or skipped is kept, unless it is much."""
         self._keep = KEPT
+
+    def take(self, count: int) -> bytes:
+        taken = super().take(count)
+        self._note(taken)
+        return taken
+
+    def whole(self, count: int) -> bytes | bytearray:
+        from voxlogica.kernels.memory import unwritten
+
+        whole, at = unwritten(count), 0
+        while at < count:
+            part = self.some(min(count - at, BLOCK))
+            if not part:
+                raise short(self.name)
+            whole[at : at + len(part)] = part
+            at += len(part)
+        self._note(whole)
+        return whole
+
+    def skip(self, count: int) -> None:
+        """Passes over so many bytes; if they are kept, in one piece, so that voxels can be used where they lie."""
+        if count <= self._keep:
+            self.whole(count)
+        else:
+            self._keep = 0
+            self.kept.clear()
+            super().skip(count)
+
+    def _note(self, taken: bytes | bytearray) -> None:
+        """Keeps it, if there is anything and it is not too much."""
+        if taken and self._keep:
+            self.kept.append(taken)
+            self._keep -= len(taken)
+            if self._keep <= 0:
+                self._keep = 0
+                self.kept.clear()
 
     def some(self, most: int) -> bytes:
         while self._decompressor is not None or self._next_member():
@@ -219,11 +263,6 @@ class Inflated(Plain):
                 self._rest = self._decompressor.unused_data
                 self._decompressor = None
             if block:
-                if self._keep:
-                    self._keep = max(0, self._keep - len(block))
-                    self.kept.append(block)
-                    if not self._keep:
-                        self.kept.clear()
                 return block
         return b""
 
@@ -247,28 +286,54 @@ class Inflated(Plain):
 class Replayed(Plain):
     """The bytes that were decompressed when a file was bound, once more."""
 
-    def __init__(self, handle: BinaryIO, name: str, kept: list[bytes]) -> None:
+    def __init__(self, handle: BinaryIO, name: str, kept: list[bytes | bytearray]) -> None:
         super().__init__(handle, name)
-        self._kept = kept[::-1]
+        self._kept: list[bytes | bytearray | memoryview] = [*kept[::-1]]
 
-    def some(self, most: int) -> bytes:
+    def some(self, most: int) -> bytes | bytearray | memoryview:
         if not self._kept:
             return b""
         block = self._kept.pop()
         if len(block) > most:
-            self._kept.append(block[most:])
-            block = block[:most]
+            view = memoryview(block)
+            self._kept.append(view[most:])
+            block = view[:most]
         return block
+
+    def whole(self, count: int) -> bytes | bytearray:
+        if self._kept and len(self._kept[-1]) == count:
+            block = self._kept.pop()
+            return block if isinstance(block, (bytes, bytearray)) else bytes(block)
+        return super().whole(count)
 
 
 def filled(
     stream: Plain, count: int, components: int, dtype: str, interleaved: bool, slope: float = 1.0, inter: float = 0.0
-) -> NDArray[np.float32]:
-    """Numbers as float32, [voxel, component], straight from the stream, which must end there.
+) -> Voxels:
+    """Numbers as float32, [voxel, component], straight from the stream, which must end there; or as they came.
 
     Components are beside each other, or each is a plane of its own. Scaled as ITK scales: integers are rounded to
-    float32 first, product and sum are doubles, rounded once.
+    float32 first, product and sum are doubles, rounded once. One component of integers of one or two bytes, or of
+    float32, in our order and not scaled, stays where it is.
     """
+    kind = dtype[-2:]
+    unscaled = components == 1 and (slope, inter) == (1, 0) and (dtype[0] != OTHER or kind[1] == "1")
+    if unscaled and (kind in NARROW or kind == "f4"):
+        whole = stream.whole(count * int(kind[1]))
+        stream.finish()
+        return Narrow(memoryview(whole), kind) if kind in NARROW else _float32(whole)
+    return _converted(stream, count, components, dtype, interleaved, slope, inter)
+
+
+def _float32(whole: bytes | bytearray) -> NDArray[np.float32]:
+    import numpy as np
+
+    return np.frombuffer(whole, np.float32).reshape(-1, 1)
+
+
+def _converted(
+    stream: Plain, count: int, components: int, dtype: str, interleaved: bool, slope: float, inter: float
+) -> NDArray[np.float32]:
     import numpy as np
 
     out = np.empty((count, components), np.float32)

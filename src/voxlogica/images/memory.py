@@ -62,7 +62,7 @@ def taken(name: str, given: object) -> Model:
     if isinstance(given, Mask):
         return _model(given.space, given.numpy().T, 1)
     if isinstance(given, Image):
-        return Model(given.space, given.data)
+        return Model(given.space, given.held)
     if isinstance(given, tuple) and len(given) == 2:
         return _from_array(name, *given)
     if _of_nibabel(given):

@@ -32,8 +32,7 @@ from voxlogica.images.spaces import at_right_angles, check_axes, check_component
 from voxlogica.values import Image, Mask, Model, Space
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from voxlogica.images.files import Voxels
 
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -279,8 +278,8 @@ def inspect(stream: Plain) -> Space:
     return where
 
 
-def voxels(stream: Plain) -> NDArray[np.float32]:
-    """The numbers of a file as float32, [voxel, component]. Colours are never scaled, says the standard."""
+def voxels(stream: Plain) -> Voxels:
+    """The numbers of a file as `filled` gives them. Colours are never scaled, says the standard."""
     header = unpack(stream)
     scaled = header.slope != 0 and not header.interleaved
     return filled(

@@ -21,8 +21,7 @@ from voxlogica.images.spaces import at_right_angles, check_axes, check_component
 from voxlogica.values import Image, Mask, Model, Space
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from voxlogica.images.files import Voxels
 
 _NRRD_TYPES = {
     name: code
@@ -75,8 +74,8 @@ def inspect(parse: Callable[[Plain], Volume], stream: Plain) -> Space:
     return placed(stream.name, volume.sizes, volume.spacing, volume.origin, volume.columns)
 
 
-def voxels(parse: Callable[[Plain], Volume], stream: Plain) -> NDArray[np.float32]:
-    """The numbers of a file as float32, [voxel, component]."""
+def voxels(parse: Callable[[Plain], Volume], stream: Plain) -> Voxels:
+    """The numbers of a file as `filled` gives them."""
     volume = parse(stream)
     return filled(volume.data, prod(volume.sizes), volume.components, volume.dtype, not volume.components_last)
 

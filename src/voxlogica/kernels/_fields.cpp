@@ -7,6 +7,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/string_view.h>
 #include <nanobind/stl/tuple.h>
 
 #include <algorithm>
@@ -14,11 +15,15 @@
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
+#include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "include/bits.hpp"
+#include "include/convert.hpp"
 #include "include/correlation.hpp"
 #include "include/distance.hpp"
+#include "include/numbers.hpp"
 #include "include/otsu.hpp"
 #include "include/percentiles.hpp"
 #include "include/pointwise.hpp"
@@ -31,7 +36,6 @@ namespace {
 template <class T>
 using Array = nb::ndarray<T, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
-using Field = Array<const float>;
 using FieldOut = Array<float>;
 using Words = Array<const Word>;
 using Unlocked = nb::gil_scoped_release;
@@ -53,11 +57,12 @@ void same_shape(const A& a, const B& b) {
     }
 }
 
-void bind_masked(Field field, Words words, int threads, FieldOut out) {
+void bind_masked(Numbers field, Words words, int threads, FieldOut out) {
     const Grid grid = grid_of(field, words);
     same_shape(field, out);
+    const Voxels voxels = voxels_of(field);
     const Unlocked unlocked;
-    masked(field.data(), words.data(), grid, threads, out.data());
+    masked(voxels, words.data(), grid, threads, out.data());
 }
 
 void bind_luminance(nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu> components, int threads,
@@ -75,30 +80,34 @@ using Met = std::tuple<std::uint64_t, float, float, bool>;
 
 Met told(const Survey& met) { return {met.count, of_order_key(met.low), of_order_key(met.high), met.has_nan()}; }
 
-Met bind_extremes(Field field, std::optional<Words> words) {
+Met bind_extremes(Numbers field, std::optional<Words> words) {
+    const Voxels voxels = voxels_of(field);
     Survey met;
     if (!words) {
+        const std::size_t size = field.size();
         const Unlocked unlocked;
-        widen(field.data(), field.size(), met);
+        for_parts(voxels, 0, size, [&](std::size_t, const float* part, std::size_t n) { widen(part, n, met); });
         return told(met);
     }
     const Grid grid = grid_of(field, *words);
     const Unlocked unlocked;
-    return told(extremes(field.data(), words->data(), grid));
+    return told(extremes(voxels, words->data(), grid));
 }
 
-std::tuple<Met, double> bind_summary(Field field, Words words) {
+std::tuple<Met, double> bind_summary(Numbers field, Words words) {
     const Grid grid = grid_of(field, words);
+    const Voxels voxels = voxels_of(field);
     const Unlocked unlocked;
     Survey met;
-    const double sum = extremes_and_sum(field.data(), words.data(), grid, met);
+    const double sum = extremes_and_sum(voxels, words.data(), grid, met);
     return {told(met), sum};
 }
 
-double bind_sum(Field field, Words words) {
+double bind_sum(Numbers field, Words words) {
     const Grid grid = grid_of(field, words);
+    const Voxels voxels = voxels_of(field);
     const Unlocked unlocked;
-    return sum(field.data(), words.data(), grid);
+    return sum(voxels, words.data(), grid);
 }
 
 void bind_distance(Words mask, Words contour, std::array<double, 3> spacing, int threads, FieldOut out) {
@@ -108,22 +117,51 @@ void bind_distance(Words mask, Words contour, std::array<double, 3> spacing, int
     distance(mask.data(), contour.data(), grid, spacing, threads, out.data());
 }
 
-bool bind_percentiles(Field field, Words words, double weight, int threads, FieldOut out) {
+bool bind_percentiles(Numbers field, Words words, double weight, int threads, FieldOut out) {
     const Grid grid = grid_of(field, words);
     same_shape(field, out);
+    const Voxels voxels = voxels_of(field);
     const Unlocked unlocked;
-    return percentiles(field.data(), words.data(), grid, static_cast<float>(weight), threads, out.data());
+    return percentiles(voxels, words.data(), grid, static_cast<float>(weight), threads, out.data());
 }
 
-void bind_correlation(Field a, Field b, Words phi, std::array<std::size_t, 3> radius, double low, double high,
+/// One float for each integer of the field's kind.
+using Table = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+Voxels integers_with(const Numbers& field, const Table& table) {
+    const Voxels voxels = voxels_of(field);
+    if (voxels.kind == Kind::f4 || table.size() != range_of(voxels.kind)) {
+        throw std::invalid_argument("a table has an entry for each integer of one or two bytes");
+    }
+    return voxels;
+}
+
+void bind_rank_table(Numbers field, Words words, double weight, Table out) {
+    const Grid grid = grid_of(field, words);
+    const Voxels voxels = integers_with(field, out);
+    const Unlocked unlocked;
+    const auto [low, range] = std::pair(least_of(voxels.kind), range_of(voxels.kind));
+    rank_table(voxels, words.data(), grid, low, range, static_cast<float>(weight), out.data());
+}
+
+void bind_ranked(Numbers field, Words words, Table table, FieldOut out) {
+    const Grid grid = grid_of(field, words);
+    same_shape(field, out);
+    const Voxels voxels = integers_with(field, table);
+    const Unlocked unlocked;
+    rank_by_table(voxels, words.data(), grid, least_of(voxels.kind), table.data(), 1, out.data());
+}
+
+void bind_correlation(Numbers a, Numbers b, Words phi, std::array<std::size_t, 3> radius, double low, double high,
                       std::int32_t bins, int threads, FieldOut out) {
     const Grid grid = grid_of(a, phi);
     same_shape(a, b);
     same_shape(a, out);
     if (bins < 1) throw std::invalid_argument("there is at least one bin");
     if (grid.rows() > 0xffffffffU / grid.nx) throw std::invalid_argument("more than 2^32 - 1 voxels");
+    const Voxels of_a = voxels_of(a), of_b = voxels_of(b);
     const Unlocked unlocked;
-    correlation(a.data(), b.data(), phi.data(), grid, {radius[0], radius[1], radius[2]}, Bins(low, high, bins), threads,
+    correlation(of_a, of_b, phi.data(), grid, {radius[0], radius[1], radius[2]}, Bins(low, high, bins), threads,
                 out.data());
 }
 
@@ -137,33 +175,54 @@ std::array<std::size_t, 3> narrow(const A& windows, std::array<std::size_t, 3> r
     return radius;
 }
 
-void bind_windows(Field field, std::array<std::size_t, 3> radius, double low, double high, std::int32_t bins, int threads,
+void bind_windows(Numbers field, std::array<std::size_t, 3> radius, double low, double high, std::int32_t bins, int threads,
                   Array<std::uint32_t> out) {
     const Grid grid(field.shape(0), field.shape(1), field.shape(2));
     same_shape(field, out);
     if (grid.nx == 0 || grid.rows() == 0) throw std::invalid_argument("a field has at least one voxel along each axis");
     const auto [x, y, z] = narrow(out, radius, bins);
+    const Voxels voxels = voxels_of(field);
     const Unlocked unlocked;
-    narrow_windows(field.data(), grid, {x, y, z}, Bins(low, high, bins), threads, out.data());
+    narrow_windows(voxels, grid, {x, y, z}, Bins(low, high, bins), threads, out.data());
 }
 
-void bind_correlation_of(Windows windows, std::optional<Field> b, Words phi, std::array<std::size_t, 3> radius, double low,
-                         double high, std::int32_t bins, int threads, FieldOut out) {
+template <class Scores>
+void correlate_of(const Windows& windows, const std::optional<Numbers>& b, const Words& phi, std::array<std::size_t, 3> radius,
+                  const Bins& bins, int threads, const Scores& scores) {
     const Grid grid = grid_of(windows, phi);
-    same_shape(windows, out);
     if (b) same_shape(windows, *b);
     if (grid.rows() > 0xffffffffU / grid.nx) throw std::invalid_argument("more than 2^32 - 1 voxels");
-    const auto [x, y, z] = narrow(windows, radius, bins);
+    const auto [x, y, z] = narrow(windows, radius, bins.count);
+    const Voxels other = b ? voxels_of(*b) : Voxels{};
     const Unlocked unlocked;
-    correlate_narrow(windows.data(), b ? b->data() : nullptr, phi.data(), grid, {x, y, z}, Bins(low, high, bins), threads,
-                     out.data());
+    correlate_narrow(windows.data(), other, phi.data(), grid, {x, y, z}, bins, threads, scores);
 }
 
-float bind_otsu_threshold(Field field, Words words, float low, float high, std::size_t bins) {
+void bind_correlation_of(Windows windows, std::optional<Numbers> b, Words phi, std::array<std::size_t, 3> radius, double low,
+                         double high, std::int32_t bins, int threads, FieldOut out) {
+    same_shape(windows, out);
+    correlate_of(windows, b, phi, radius, Bins(low, high, bins), threads, ScoreImage{out.data(), windows.shape(2)});
+}
+
+void bind_compare_correlation(Windows windows, std::optional<Numbers> b, Words phi, std::array<std::size_t, 3> radius,
+                              double low, double high, std::int32_t bins, std::string_view op, double constant, int threads,
+                              Array<Word> out) {
+    const Grid grid = grid_of(windows, phi);
+    same_shape(phi, out);
+    const KeyRange keys = keys_compared(op, static_cast<float>(constant));
+    if (keys.low > keys.high) {
+        std::fill_n(out.data(), grid.rows() * grid.nw, Word{0});
+        return;
+    }
+    correlate_of(windows, b, phi, radius, Bins(low, high, bins), threads, ScoreMask(grid, keys, out.data()));
+}
+
+float bind_otsu_threshold(Numbers field, Words words, float low, float high, std::size_t bins) {
     const Grid grid = grid_of(field, words);
     if (bins < 1) throw std::invalid_argument("there is at least one bin");
+    const Voxels voxels = voxels_of(field);
     const Unlocked unlocked;
-    return otsu_threshold(field.data(), words.data(), grid, low, high, bins);
+    return otsu_threshold(voxels, words.data(), grid, low, high, bins);
 }
 
 }  // namespace
@@ -181,12 +240,17 @@ NB_MODULE(_fields, m) {
           array("out"));
     m.def("percentiles", &bind_percentiles, array("field"), array("words"), nb::arg("weight"), nb::arg("threads"),
           array("out"));
+    m.def("rank_table", &bind_rank_table, array("field"), array("words"), nb::arg("weight"), array("out"));
+    m.def("ranked", &bind_ranked, array("field"), array("words"), array("table"), array("out"));
     m.def("correlation", &bind_correlation, array("a"), array("b"), array("phi"), nb::arg("radius"), nb::arg("low"),
           nb::arg("high"), nb::arg("bins"), nb::arg("threads"), array("out"));
     m.def("windows", &bind_windows, array("field"), nb::arg("radius"), nb::arg("low"), nb::arg("high"), nb::arg("bins"),
           nb::arg("threads"), array("out"));
     m.def("correlation_of", &bind_correlation_of, array("windows"), array("b").none(), array("phi"), nb::arg("radius"),
           nb::arg("low"), nb::arg("high"), nb::arg("bins"), nb::arg("threads"), array("out"));
+    m.def("compare_correlation", &bind_compare_correlation, array("windows"), array("b").none(), array("phi"),
+          nb::arg("radius"), nb::arg("low"), nb::arg("high"), nb::arg("bins"), nb::arg("op"), nb::arg("constant"),
+          nb::arg("threads"), array("out"));
     m.def("otsu_threshold", &bind_otsu_threshold, array("field"), array("words"), nb::arg("low"), nb::arg("high"),
           nb::arg("bins"));
 }

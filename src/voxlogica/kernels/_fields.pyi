@@ -6,20 +6,23 @@ import numpy as np
 import numpy.typing as npt
 
 _Floats: TypeAlias = npt.NDArray[np.float32]
+_Numbers: TypeAlias = npt.NDArray[np.float32 | np.uint8 | np.int8 | np.uint16 | np.int16]
 _Words: TypeAlias = npt.NDArray[np.uint64]
 
-def masked(field: _Floats, words: _Words, threads: int, out: _Floats) -> None: ...
+def masked(field: _Numbers, words: _Words, threads: int, out: _Floats) -> None: ...
 def luminance(components: _Floats, threads: int, out: _Floats) -> None: ...
-def extremes(field: _Floats, words: _Words | None) -> tuple[int, float, float, bool]: ...
-def summary(field: _Floats, words: _Words) -> tuple[tuple[int, float, float, bool], float]: ...
-def sum(field: _Floats, words: _Words) -> float: ...
+def extremes(field: _Numbers, words: _Words | None) -> tuple[int, float, float, bool]: ...
+def summary(field: _Numbers, words: _Words) -> tuple[tuple[int, float, float, bool], float]: ...
+def sum(field: _Numbers, words: _Words) -> float: ...
 def distance(
     mask: _Words, contour: _Words, spacing: tuple[float, float, float], threads: int, out: _Floats
 ) -> None: ...
-def percentiles(field: _Floats, words: _Words, weight: float, threads: int, out: _Floats) -> bool: ...
+def percentiles(field: _Numbers, words: _Words, weight: float, threads: int, out: _Floats) -> bool: ...
+def rank_table(field: _Numbers, words: _Words, weight: float, out: _Floats) -> None: ...
+def ranked(field: _Numbers, words: _Words, table: _Floats, out: _Floats) -> None: ...
 def correlation(
-    a: _Floats,
-    b: _Floats,
+    a: _Numbers,
+    b: _Numbers,
     phi: _Words,
     radius: tuple[int, int, int],
     low: float,
@@ -29,7 +32,7 @@ def correlation(
     out: _Floats,
 ) -> None: ...
 def windows(
-    field: _Floats,
+    field: _Numbers,
     radius: tuple[int, int, int],
     low: float,
     high: float,
@@ -39,7 +42,7 @@ def windows(
 ) -> None: ...
 def correlation_of(
     windows: npt.NDArray[np.uint32],
-    b: _Floats | None,
+    b: _Numbers | None,
     phi: _Words,
     radius: tuple[int, int, int],
     low: float,
@@ -48,4 +51,17 @@ def correlation_of(
     threads: int,
     out: _Floats,
 ) -> None: ...
-def otsu_threshold(field: _Floats, words: _Words, low: float, high: float, bins: int) -> float: ...
+def compare_correlation(
+    windows: npt.NDArray[np.uint32],
+    b: _Numbers | None,
+    phi: _Words,
+    radius: tuple[int, int, int],
+    low: float,
+    high: float,
+    bins: int,
+    op: str,
+    constant: float,
+    threads: int,
+    out: _Words,
+) -> None: ...
+def otsu_threshold(field: _Numbers, words: _Words, low: float, high: float, bins: int) -> float: ...

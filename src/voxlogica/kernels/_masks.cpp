@@ -21,6 +21,7 @@
 #include "include/measure.hpp"
 #include "include/memory.hpp"
 #include "include/near.hpp"
+#include "include/numbers.hpp"
 
 namespace nb = nanobind;
 using namespace voxlogica;
@@ -68,18 +69,19 @@ void bind_unpack(Words words, int threads, Array<std::uint8_t> out) {
     unpack(words.data(), grid, threads, out.data());
 }
 
-void compare_keys(const Array<const float>& field, KeyRange keys, int threads, WordsOut& out) {
+void compare_keys(const Numbers& field, KeyRange keys, int threads, WordsOut& out) {
     const Grid grid = grid_of(out, field.shape(2));
     same_rows(field, out);
+    const Voxels voxels = voxels_of(field);
     const Unlocked unlocked;
-    compare(field.data(), grid, keys, threads, out.data());
+    compare(voxels, grid, keys, threads, out.data());
 }
 
-void bind_compare(Array<const float> field, std::string_view op, double constant, int threads, WordsOut out) {
+void bind_compare(Numbers field, std::string_view op, double constant, int threads, WordsOut out) {
     compare_keys(field, keys_compared(op, static_cast<float>(constant)), threads, out);
 }
 
-void bind_between(Array<const float> field, double low, double high, int threads, WordsOut out) {
+void bind_between(Numbers field, double low, double high, int threads, WordsOut out) {
     compare_keys(field, keys_between(static_cast<float>(low), static_cast<float>(high)), threads, out);
 }
 
@@ -136,6 +138,9 @@ void bind_components(Words words, int threads, std::size_t limit, Array<float> o
     components(words.data(), grid, threads, limit, out.data());
 }
 
+/// Python's own way to make one writes it twice: zeros first.
+nb::object bind_unwritten(Py_ssize_t bytes) { return nb::steal(PyByteArray_FromStringAndSize(nullptr, bytes)); }
+
 }  // namespace
 
 NB_MODULE(_masks, m) {
@@ -143,6 +148,7 @@ NB_MODULE(_masks, m) {
     // noconvert: an array of another dtype or layout is refused, never silently copied and the copy written to.
     const auto array = [](const char* name) { return nb::arg(name).noconvert(); };
     m.def("keep_freed_memory", &keep_freed_memory);
+    m.def("unwritten", &bind_unwritten, nb::arg("bytes"));
     m.def("pack", &bind_pack, array("voxels"), nb::arg("threads"), array("out"));
     m.def("unpack", &bind_unpack, array("words"), nb::arg("threads"), array("out"));
     m.def("compare", &bind_compare, array("field"), nb::arg("op"), nb::arg("constant"), nb::arg("threads"),

@@ -1,9 +1,10 @@
 """Numeric fields: arithmetic, sums, colours, distances, ranks, local histograms and thresholds.
 
-A **field** is a float32 array of shape (nz, ny, nx): axis order (z, y, x), x fastest; a 2-D image has nz = 1. A mask is
-`words`, packed bits of shape (nz, ny, ceil(nx / 64)), as `masks.py` has them. Tuples of one number per axis, `spacing`
-and `radius`, are in the order **(x, y, z)**, not that of the array axes. Spacing is the physical size of a voxel, and
-distances are in its unit (mm for medical images).
+A **field** is a float32 array of shape (nz, ny, nx): axis order (z, y, x), x fastest; a 2-D image has nz = 1. What
+takes `Numbers` takes integers of one or two bytes too, and gives what it would for the same numbers in float32, bit for
+bit. A mask is `words`, packed bits of shape (nz, ny, ceil(nx / 64)), as `masks.py` has them. Tuples of one number per
+axis, `spacing` and `radius`, are in the order **(x, y, z)**, not that of the array axes. Spacing is the physical size
+of a voxel, and distances are in its unit (mm for medical images).
 
 Common to all functions, and not repeated: arguments are never modified and must not be by others meanwhile; results
 are new C-contiguous arrays; an array that is not contiguous is copied first. What is not an array, or has another
@@ -29,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voxlogica.kernels import _fields, masks
-from voxlogica.kernels.masks import Floats, Shape, Words
+from voxlogica.kernels.masks import Floats, Numbers, Shape, Words, checked_numbers
 
 Triple: TypeAlias = tuple[float, float, float]
 Windows: TypeAlias = npt.NDArray[np.uint32]
@@ -51,7 +52,7 @@ def constant(shape: Shape, k: float) -> Floats:
     >>> constant((1, 1, 3), 0.5).tolist()
     [[[0.5, 0.5, 0.5]]]
     """
-    return np.full(_checked_shape(shape), _float32(k))
+    return np.full(_checked_shape(shape), float32(k))
 
 
 def coordinate(shape: Shape, axis: int) -> Floats:
@@ -122,7 +123,7 @@ def add_scalar(i: Floats, k: float) -> Floats:
     >>> add_scalar(np.array([[[1, 2]]], np.float32), 0.5).tolist()
     [[[1.5, 2.5]]]
     """
-    return _voxelwise(np.add, _checked(i, "i"), _float32(k))
+    return _voxelwise(np.add, _checked(i, "i"), float32(k))
 
 
 def subtract_scalar(i: Floats, k: float) -> Floats:
@@ -131,7 +132,7 @@ def subtract_scalar(i: Floats, k: float) -> Floats:
     >>> subtract_scalar(np.array([[[1, 2]]], np.float32), 0.5).tolist()
     [[[0.5, 1.5]]]
     """
-    return _voxelwise(np.subtract, _checked(i, "i"), _float32(k))
+    return _voxelwise(np.subtract, _checked(i, "i"), float32(k))
 
 
 def multiply_scalar(i: Floats, k: float) -> Floats:
@@ -140,7 +141,7 @@ def multiply_scalar(i: Floats, k: float) -> Floats:
     >>> multiply_scalar(np.array([[[1, 2]]], np.float32), 0.5).tolist()
     [[[0.5, 1.0]]]
     """
-    return _voxelwise(np.multiply, _checked(i, "i"), _float32(k))
+    return _voxelwise(np.multiply, _checked(i, "i"), float32(k))
 
 
 def divide_scalar(i: Floats, k: float) -> Floats:
@@ -154,7 +155,7 @@ def divide_scalar(i: Floats, k: float) -> Floats:
     """
     with np.errstate(all="ignore"):
         inverse = np.float64(1) / np.float64(k)
-    return _voxelwise(np.multiply, _checked(i, "i"), _float32(inverse))
+    return _voxelwise(np.multiply, _checked(i, "i"), float32(inverse))
 
 
 def subtract_from(k: float, i: Floats) -> Floats:
@@ -163,7 +164,7 @@ def subtract_from(k: float, i: Floats) -> Floats:
     >>> subtract_from(1, np.array([[[1, 2]]], np.float32)).tolist()
     [[[0.0, -1.0]]]
     """
-    return _voxelwise(np.subtract, _float32(k), _checked(i, "i"))
+    return _voxelwise(np.subtract, float32(k), _checked(i, "i"))
 
 
 def divide_into(k: float, i: Floats) -> Floats:
@@ -173,7 +174,7 @@ def divide_into(k: float, i: Floats) -> Floats:
     [[[3.4028234663852886e+38, 0.5, -0.5]]]
     """
     i = _checked(i, "i")
-    return _largest_where_zero(_voxelwise(np.divide, _float32(k), i), i)
+    return _largest_where_zero(_voxelwise(np.divide, float32(k), i), i)
 
 
 def larger(a: Floats, b: Floats) -> Floats:
@@ -203,14 +204,14 @@ def absolute(i: Floats) -> Floats:
     return np.absolute(_checked(i, "i"))
 
 
-def masked(i: Floats, words: Words, *, threads: int = 1) -> Floats:
+def masked(i: Numbers, words: Words, *, threads: int = 1) -> Floats:
     """Keep the voxels where the mask is true; the others are 0.
 
     >>> masked(np.array([[[1, 2, 3]]], np.float32), np.array([[[5]]], np.uint64)).tolist()
     [[[1.0, 0.0, 3.0]]]
     """
-    i, words = _checked_with_mask(i, words)
-    out = np.empty_like(i)
+    i, words = checked_with_mask(i, words)
+    out = np.empty(i.shape, np.float32)
     _fields.masked(i, words, thread_count(threads), out)
     return out
 
@@ -220,7 +221,7 @@ def masked(i: Floats, words: Words, *, threads: int = 1) -> Floats:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def maximum(i: Floats) -> float:
+def maximum(i: Numbers) -> float:
     """Find the largest of all voxels; NaN when one of them is.
 
     ITK passes over some NaNs and not over others, as its threads happen to divide the image; here the rule is plain.
@@ -228,28 +229,28 @@ def maximum(i: Floats) -> float:
     >>> maximum(np.array([[[1, 3, 2]]], np.float32))
     3.0
     """
-    return float(np.max(_checked(i, "i"))) + 0.0
+    return float(np.max(checked_numbers(i, "i"))) + 0.0
 
 
-def minimum(i: Floats) -> float:
+def minimum(i: Numbers) -> float:
     """Find the smallest of all voxels; NaN when one of them is.
 
     >>> minimum(np.array([[[3, 1, 2]]], np.float32))
     1.0
     """
-    return float(np.min(_checked(i, "i"))) + 0.0
+    return float(np.min(checked_numbers(i, "i"))) + 0.0
 
 
-def extremes(i: Floats) -> tuple[float, float]:
+def extremes(i: Numbers) -> tuple[float, float]:
     """Find the smallest and the largest of all voxels in one pass; both NaN when one of them is.
 
     >>> extremes(np.array([[[3, 1, 2]]], np.float32))
     (1.0, 3.0)
     """
-    return _bounds(_fields.extremes(_checked(i, "i"), None))
+    return _bounds(_fields.extremes(checked_numbers(i, "i"), None))
 
 
-def maximum_within(i: Floats, words: Words) -> float:
+def maximum_within(i: Numbers, words: Words) -> float:
     """Find the largest voxel where the mask is true; NaN when one of them is. An empty mask is a ValueError.
 
     >>> maximum_within(np.array([[[1, 3, 2]]], np.float32), np.array([[[5]]], np.uint64))
@@ -258,7 +259,7 @@ def maximum_within(i: Floats, words: Words) -> float:
     return extremes_within(i, words)[1]
 
 
-def minimum_within(i: Floats, words: Words) -> float:
+def minimum_within(i: Numbers, words: Words) -> float:
     """Find the smallest voxel where the mask is true; NaN when one of them is. An empty mask is a ValueError.
 
     >>> minimum_within(np.array([[[3, 1, 2]]], np.float32), np.array([[[5]]], np.uint64))
@@ -267,7 +268,7 @@ def minimum_within(i: Floats, words: Words) -> float:
     return extremes_within(i, words)[0]
 
 
-def extremes_within(i: Floats, words: Words) -> tuple[float, float]:
+def extremes_within(i: Numbers, words: Words) -> tuple[float, float]:
     """Find the smallest and the largest voxel where the mask is true, in one pass; both NaN when one of them is.
 
     An empty mask is a ValueError.
@@ -275,10 +276,10 @@ def extremes_within(i: Floats, words: Words) -> tuple[float, float]:
     >>> extremes_within(np.array([[[3, 1, 2]]], np.float32), np.array([[[5]]], np.uint64))
     (2.0, 3.0)
     """
-    return _bounds(_fields.extremes(*_checked_with_mask(i, words)))
+    return _bounds(_fields.extremes(*checked_with_mask(i, words)))
 
 
-def mean(i: Floats, words: Words) -> float:
+def mean(i: Numbers, words: Words) -> float:
     """Average the voxels where the mask is true. An empty mask is a ValueError.
 
     The sum is in double and in an order that depends on the shape alone: eight partial sums, of the voxels whose x has
@@ -287,7 +288,7 @@ def mean(i: Floats, words: Words) -> float:
     >>> mean(np.array([[[1, 5, 2]]], np.float32), np.array([[[5]]], np.uint64))
     1.5
     """
-    i, words = _checked_with_mask(i, words)
+    i, words = checked_with_mask(i, words)
     count = masks.count(words)
     if count == 0:
         raise ValueError("empty mask")
@@ -295,17 +296,17 @@ def mean(i: Floats, words: Words) -> float:
     return total / count
 
 
-def summary(i: Floats, words: Words) -> tuple[float, float, float]:
+def summary(i: Numbers, words: Words) -> tuple[float, float, float]:
     """`minimum_within`, `maximum_within` and `mean` in one pass. An empty mask is a ValueError.
 
     >>> summary(np.array([[[1, 5, 2]]], np.float32), np.array([[[5]]], np.uint64))
     (1.0, 2.0, 1.5)
     """
-    met, total = _fields.summary(*_checked_with_mask(i, words))
+    met, total = _fields.summary(*checked_with_mask(i, words))
     return *_bounds(met), total / met[0]
 
 
-def moments(i: Floats) -> tuple[float, float, float]:
+def moments(i: Numbers) -> tuple[float, float, float]:
     """The sum of all voxels, their mean, and the variance of the sample; NaN of a single voxel.
 
     In double, and in an order that depends on the shape alone: each plane's voxels by x, then planes, then x.
@@ -313,7 +314,7 @@ def moments(i: Floats) -> tuple[float, float, float]:
     >>> moments(np.array([[[1, 2, 6]]], np.float32))
     (9.0, 3.0, 7.0)
     """
-    i = _checked(i, "field")
+    i = checked_numbers(i, "field")
     with np.errstate(all="ignore"):
         total = _total(plane.astype(np.float64) for plane in i)
         mean = total / i.size
@@ -392,7 +393,7 @@ def distance(words: Words, nx: int, spacing: Sequence[float], *, threads: int = 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def percentiles(field: Floats, words: Words, c: float, *, threads: int = 1) -> Floats:
+def percentiles(field: Numbers, words: Words, c: float, *, threads: int = 1) -> Floats:
     """Rank every voxel of a mask among the voxels of that mask: from 0 to 1, and -1 where the mask is false.
 
     The rank of v is (below + c * equal) / n, where n voxels are in the mask, `below` of them smaller than v and `equal`
@@ -405,9 +406,9 @@ def percentiles(field: Floats, words: Words, c: float, *, threads: int = 1) -> F
     >>> percentiles(np.array([[[1, 2, 2, 5]]], np.float32), np.array([[[15]]], np.uint64), 0.5).tolist()
     [[[0.125, 0.5, 0.5, 0.875]]]
     """
-    field, words = _checked_with_mask(field, words)
-    out = np.empty_like(field)
-    if not _fields.percentiles(field, words, float(_float32(c)), thread_count(threads), out):
+    field, words = checked_with_mask(field, words)
+    out = np.empty(field.shape, np.float32)
+    if not _fields.percentiles(field, words, float(float32(c)), thread_count(threads), out):
         raise ValueError("NaN in the population")
     return out
 
@@ -428,8 +429,8 @@ def window_radius(rho: float, spacing: Sequence[float]) -> tuple[int, int, int]:
 
 
 def correlation(
-    a: Floats,
-    b: Floats,
+    a: Numbers,
+    b: Numbers,
     phi_words: Words,
     radius: Sequence[int],
     low: float,
@@ -461,10 +462,11 @@ def correlation(
     >>> correlation(field, field, np.array([[[3]]], np.uint64), (1, 1, 1), 0, 2, 2).tolist()
     [[[1.0, 1.0, -1.0, -1.0, -1.0]]]
     """
-    a, b = _checked_pair(a, b)
+    a, b = checked_numbers(a, "a"), checked_numbers(b, "b")
+    _check_alike(a, b)
     phi_words = _checked_mask(phi_words, a.shape)
     k, cut = _checked_window(a.shape, radius, bins)
-    out = np.empty_like(a)
+    out = np.empty(a.shape, np.float32)
     _fields.correlation(a, b, phi_words, cut, float(low), float(high), k, thread_count(threads), out)
     return out
 
@@ -472,7 +474,7 @@ def correlation(
 MOST_WINDOW_VOXELS, MOST_WINDOW_BINS = 4095, 255
 
 
-def windows(a: Floats, radius: Sequence[int], low: float, high: float, bins: int, *, threads: int = 1) -> Windows:
+def windows(a: Numbers, radius: Sequence[int], low: float, high: float, bins: int, *, threads: int = 1) -> Windows:
     """What `correlation` finds out around every voxel of a before it looks at any reference; for `correlation_of`.
 
     The number of a voxel is 256 times the sum of the squares of its local histogram, plus its own bin, which is
@@ -481,7 +483,7 @@ def windows(a: Floats, radius: Sequence[int], low: float, high: float, bins: int
     >>> windows(np.array([[[0, 0, 1, 5]]], np.float32), (1, 1, 1), 0, 2, 2).tolist()
     [[[1024, 1280, 513, 258]]]
     """
-    held = _checked(a, "a")
+    held = checked_numbers(a, "a")
     k, cut = _checked_window(held.shape, radius, bins)
     _check_narrow(cut, k)
     out = np.empty(held.shape, np.uint32)
@@ -491,7 +493,7 @@ def windows(a: Floats, radius: Sequence[int], low: float, high: float, bins: int
 
 def correlation_of(
     windows: Windows,
-    b: Floats | None,
+    b: Numbers | None,
     phi_words: Words,
     radius: Sequence[int],
     low: float,
@@ -506,18 +508,52 @@ def correlation_of(
     >>> correlation_of(windows(field, (1, 1, 1), 0, 2, 2), None, phi, (1, 1, 1), 0, 2, 2).tolist()
     [[[1.0, 1.0, -1.0, -1.0, -1.0]]]
     """
-    if not isinstance(windows, np.ndarray) or windows.dtype != np.uint32 or windows.ndim != 3 or 0 in windows.shape:
-        raise TypeError("windows: expected what the function `windows` returns")
-    held = np.require(windows, requirements=("C", "A"))
-    other = _checked(b, "b") if b is not None else None
-    if other is not None and other.shape != held.shape:
-        raise ValueError(f"expected two fields of one shape, not {held.shape} and {other.shape}")
-    phi_words = _checked_mask(phi_words, held.shape)
+    held, other, phi_words = _checked_windows(windows, b, phi_words)
     k, cut = _checked_window(held.shape, radius, bins)
     _check_narrow(cut, k)
     out = np.empty(held.shape, np.float32)
     _fields.correlation_of(held, other, phi_words, cut, float(low), float(high), k, thread_count(threads), out)
     return out
+
+
+def compare_correlation(
+    windows: Windows,
+    b: Numbers | None,
+    phi_words: Words,
+    radius: Sequence[int],
+    low: float,
+    high: float,
+    bins: int,
+    op: masks.Comparison,
+    constant: float,
+    *,
+    threads: int = 1,
+) -> Words:
+    """`masks.compare` of `correlation_of`, row by row: there is no image.
+
+    >>> field, phi = np.array([[[0, 0, 1, 1, 1]]], np.float32), np.array([[[3]]], np.uint64)
+    >>> compare_correlation(windows(field, (1, 1, 1), 0, 2, 2), None, phi, (1, 1, 1), 0, 2, 2, ">", 0.6).tolist()
+    [[[3]]]
+    """
+    held, other, phi_words = _checked_windows(windows, b, phi_words)
+    k, cut = _checked_window(held.shape, radius, bins)
+    _check_narrow(cut, k)
+    out, number = np.empty_like(phi_words), float(constant)
+    _fields.compare_correlation(
+        held, other, phi_words, cut, float(low), float(high), k, op, number, thread_count(threads), out
+    )
+    return out
+
+
+def _checked_windows(windows: object, b: object, phi_words: object) -> tuple[Windows, Numbers | None, Words]:
+    """Check what `windows` has made, perhaps another field, and a mask, all of one shape."""
+    if not isinstance(windows, np.ndarray) or windows.dtype != np.uint32 or windows.ndim != 3 or 0 in windows.shape:
+        raise TypeError("windows: expected what the function `windows` returns")
+    held: Windows = np.require(windows, requirements=("C", "A"))
+    other = checked_numbers(b, "b") if b is not None else None
+    if other is not None and other.shape != held.shape:
+        raise ValueError(f"expected two fields of one shape, not {held.shape} and {other.shape}")
+    return held, other, _checked_mask(phi_words, held.shape)
 
 
 def window_voxels(radius: Sequence[int], shape: Sequence[int]) -> int:
@@ -546,7 +582,7 @@ def _checked_window(shape: tuple[int, ...], radius: Sequence[int], bins: int) ->
     return k, (min(radii[0], shape[2] - 1), min(radii[1], shape[1] - 1), min(radii[2], shape[0] - 1))
 
 
-def otsu(field: Floats, words: Words, bins: int) -> Words:
+def otsu(field: Numbers, words: Words, bins: int) -> Words:
     """Where the mask is true and the field above the threshold that best parts the voxels of the mask into two classes.
 
     The histogram of the mask's voxels over `bins` bins is cut where the variance between the two sides is largest; in
@@ -560,7 +596,7 @@ def otsu(field: Floats, words: Words, bins: int) -> Words:
     >>> otsu(np.array([[[1, 2, 8, 9]]], np.float32), np.array([[[15]]], np.uint64), 10).tolist()
     [[[12]]]
     """
-    field, words = _checked_with_mask(field, words)
+    field, words = checked_with_mask(field, words)
     bins = operator.index(bins)
     if bins < 1:
         raise ValueError(f"bins: expected at least one, not {bins}")
@@ -606,7 +642,8 @@ def _bounds(met: tuple[int, float, float, bool]) -> tuple[float, float]:
     return (math.nan, math.nan) if has_nan else (low + 0.0, high + 0.0)
 
 
-def _float32(k: float) -> np.float32:
+def float32(k: float) -> np.float32:
+    """A number rounded to float32, to infinity if it is too large."""
     with np.errstate(all="ignore"):
         return np.float32(np.float64(k))
 
@@ -627,14 +664,18 @@ def _checked(array: object, name: str, axes: str = "z, y, x") -> Floats:
 def _checked_pair(a: object, b: object) -> tuple[Floats, Floats]:
     """Check two fields of the same shape."""
     held_a, held_b = _checked(a, "a"), _checked(b, "b")
-    if held_a.shape != held_b.shape:
-        raise ValueError(f"expected two fields of one shape, not {held_a.shape} and {held_b.shape}")
+    _check_alike(held_a, held_b)
     return held_a, held_b
 
 
-def _checked_with_mask(field: object, words: object) -> tuple[Floats, Words]:
+def _check_alike(a: Numbers, b: Numbers) -> None:
+    if a.shape != b.shape:
+        raise ValueError(f"expected two fields of one shape, not {a.shape} and {b.shape}")
+
+
+def checked_with_mask(field: object, words: object) -> tuple[Numbers, Words]:
     """Check a field and a mask of its shape."""
-    held = _checked(field, "field")
+    held = checked_numbers(field, "field")
     return held, _checked_mask(words, held.shape)
 
 

@@ -32,6 +32,7 @@ from voxlogica.kernels import _masks
 Words: TypeAlias = npt.NDArray[np.uint64]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Floats: TypeAlias = npt.NDArray[np.float32]
+Numbers: TypeAlias = npt.NDArray[np.float32 | np.uint8 | np.int8 | np.uint16 | np.int16]
 Shape: TypeAlias = tuple[int, int, int]
 Interval: TypeAlias = tuple[int, int]
 Comparison: TypeAlias = Literal["==", ">=", "<=", ">", "<"]
@@ -39,6 +40,8 @@ Comparison: TypeAlias = Literal["==", ">=", "<=", ">", "<"]
 WORD_BITS = 64
 # Integers up to here, and not beyond, are all float32 values.
 MAX_LABEL = 2**24
+# The numbers that kernels read where they lie: float32, and what is float32 without loss.
+NUMBERS = tuple(np.dtype(kind) for kind in ("f4", "u1", "i1", "u2", "i2"))
 
 _T = TypeVar("_T", bound=np.generic)
 
@@ -74,9 +77,10 @@ def unpack(words: Words, nx: int, *, threads: int = 1) -> Bytes:
     return out
 
 
-def compare(field: Floats, op: Comparison, constant: float, *, threads: int = 1) -> Words:
-    """Where `field[v] op constant`, for a float32 field of shape (nz, ny, nx) and op one of == >= <= > <.
+def compare(field: Numbers, op: Comparison, constant: float, *, threads: int = 1) -> Words:
+    """Where `field[v] op constant`, for a field of shape (nz, ny, nx) and op one of == >= <= > <.
 
+    The field is of float32, or of integers of one or two bytes, which give what they would as float32.
     The constant is rounded to float32 first, to infinity if it is too large, so that 0.1 equals the voxel
     float32(0.1). NaN, as a voxel or as the constant, makes all five false; -0.0 equals 0.0; infinities are numbers like
     others. Another op is a ValueError.
@@ -87,7 +91,7 @@ def compare(field: Floats, op: Comparison, constant: float, *, threads: int = 1)
     >>> unpack(compare(field, ">=", 0.1), 4).tolist()
     [[[1, 0, 0, 1]]]
     """
-    held = _checked(field, np.float32, "field")
+    held = checked_numbers(field, "field")
     out = np.empty(_words_shape(held.shape), np.uint64)
     _masks.compare(held, op, float(constant), _thread_count(threads), out)
     return out
@@ -111,15 +115,15 @@ _COMPARE: dict[str, np.ufunc] = {
 }  # fmt: skip
 
 
-def between(field: Floats, low: float, high: float, *, threads: int = 1) -> Words:
-    """Where low <= field[v] <= high, for a float32 field of shape (nz, ny, nx).
+def between(field: Numbers, low: float, high: float, *, threads: int = 1) -> Words:
+    """Where low <= field[v] <= high, for a field of shape (nz, ny, nx), of numbers as `compare` takes them.
 
     Bounds are rounded to float32 as in `compare`; low > high, or a NaN, is true nowhere.
 
     >>> unpack(between(np.array([[[0, 1, 2, 3]]], np.float32), 1, 2), 4).tolist()
     [[[0, 1, 1, 0]]]
     """
-    held = _checked(field, np.float32, "field")
+    held = checked_numbers(field, "field")
     out = np.empty(_words_shape(held.shape), np.uint64)
     _masks.between(held, float(low), float(high), _thread_count(threads), out)
     return out
@@ -353,12 +357,25 @@ def largest(words: Words, nx: int, *, threads: int = 1) -> Words:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def checked_numbers(array: object, name: str) -> Numbers:
+    """The array itself if it is a field that can be read as it lies in memory, otherwise a copy that can."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, not {type(array).__name__}")
+    if array.dtype not in NUMBERS:
+        raise TypeError(f"{name}: expected an array of float32 or of integers of 8 or 16 bits, not of {array.dtype}")
+    return _readable(array, name)
+
+
 def _checked(array: object, dtype: type[_T], name: str) -> npt.NDArray[_T]:
     """The array itself if it can be read as it lies in memory, otherwise a copy that can."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, not {type(array).__name__}")
     if array.dtype != np.dtype(dtype):
         raise TypeError(f"{name}: expected an array of {dtype.__name__}, not of {array.dtype}")
+    return _readable(array, name)
+
+
+def _readable(array: npt.NDArray[_T], name: str) -> npt.NDArray[_T]:
     if array.ndim != 3:
         raise ValueError(f"{name}: expected three axes (z, y, x), not shape {array.shape}")
     if 0 in array.shape:

@@ -17,7 +17,7 @@ def max_(a: Image) -> float:
     """
     from voxlogica.kernels import fields
 
-    return fields.maximum(a.array())
+    return fields.maximum(a.voxels())
 
 
 @operator()
@@ -29,7 +29,7 @@ def min_(a: Image) -> float:
     """
     from voxlogica.kernels import fields
 
-    return fields.minimum(a.array())
+    return fields.minimum(a.voxels())
 
 
 @operator()
@@ -42,7 +42,7 @@ def avg(a: Image, b: Mask) -> float:
     from voxlogica.kernels import fields
 
     _inhabited(b, "avg")
-    return fields.mean(a.array(), b.words())
+    return fields.mean(a.voxels(), b.words())
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def array_stats(a: Image) -> Statistics:
     """
     from voxlogica.kernels import fields
 
-    array = a.array()
+    array = a.voxels()
     total, mean, variance = fields.moments(array)
     least, most = fields.extremes(array)
     return Statistics(least, most, mean, variance**0.5, variance, total, float(array.size))
@@ -85,7 +85,7 @@ def avg0(a: Image, b: Mask) -> float:
     """
     from voxlogica.kernels import fields, masks
 
-    return fields.mean(a.array(), b.words()) if masks.count(b.words()) else 0.0
+    return fields.mean(a.voxels(), b.words()) if masks.count(b.words()) else 0.0
 
 
 @operator()
@@ -110,7 +110,7 @@ def minwithin(a: Image, b: Mask) -> float:
     from voxlogica.kernels import fields
 
     _inhabited(b, "minwithin")
-    return fields.minimum_within(a.array(), b.words())
+    return fields.minimum_within(a.voxels(), b.words())
 
 
 @operator()
@@ -123,7 +123,7 @@ def maxwithin(a: Image, b: Mask) -> float:
     from voxlogica.kernels import fields
 
     _inhabited(b, "maxwithin")
-    return fields.maximum_within(a.array(), b.words())
+    return fields.maximum_within(a.voxels(), b.words())
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def extremes(a: Image) -> Extremes:
     """`min` and `max` in one pass, for who wants both."""
     from voxlogica.kernels import fields
 
-    return Extremes(*fields.extremes(a.array()))
+    return Extremes(*fields.extremes(a.voxels()))
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def summary(a: Image, b: Mask) -> Summary:
 
     if masks.count(b.words()) == 0:
         return Summary(False, 0.0, 0.0, 0.0)
-    return Summary(True, *fields.summary(a.array(), b.words()))
+    return Summary(True, *fields.summary(a.voxels(), b.words()))
 
 
 def of_summary(found: Record, name: str) -> float:

@@ -147,7 +147,7 @@ def mask(a: Image, b: Mask, *, threads: int = 1) -> Image:
     """
     from voxlogica.kernels import fields
 
-    return Image.of(a.space, fields.masked(a.array(), b.words(), threads=threads))
+    return Image.of(a.space, fields.masked(a.voxels(), b.words(), threads=threads))
 
 
 @operator(symbol="max")

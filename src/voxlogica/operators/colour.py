@@ -16,7 +16,7 @@ def intensity(m: Model) -> Image:
     from voxlogica.kernels import fields
 
     if m.components == 1:
-        return Image(m.space, m.data)
+        return Image(m.space, m.held)
     return Image.of(m.space, fields.intensity(m.array()))
 
 
@@ -86,7 +86,7 @@ def rgba(r: Image, g: Image, b: Image, a: Image) -> Model:
 
 def _component(m: Model, index: int) -> Image:
     if m.components == 1:
-        return Image(m.space, m.data)
+        return Image(m.space, m.held)
     return Image.of(m.space, m.array()[..., index].copy())
 
 

@@ -11,7 +11,15 @@ from voxlogica.operators import operator
 from voxlogica.values import Image, Mask
 
 if TYPE_CHECKING:
-    from voxlogica.kernels.masks import Comparison
+    from voxlogica.kernels.masks import Comparison, Words
+
+
+class Comparable:
+    """What an image is held as, when that can be compared with a number as it is."""
+
+    def compare(self, comparison: Comparison, k: float, threads: int) -> Words | None:
+        """The comparison; None when it takes the numbers at all voxels."""
+        raise NotImplementedError
 
 
 @operator(symbol=".=", also=("==",))
@@ -53,7 +61,7 @@ def between(low: float, high: float, a: Image, *, threads: int = 1) -> Mask:
     """
     from voxlogica.kernels import masks
 
-    return Mask.of(a.space, masks.between(a.array(), low, high, threads=threads))
+    return Mask.of(a.space, masks.between(a.voxels(), low, high, threads=threads))
 
 
 @operator(symbol="==")
@@ -117,9 +125,15 @@ def at_least_image(a: Image, b: Image) -> Mask:
 
 
 def _compare(a: Image, comparison: Comparison, k: float, threads: int) -> Mask:
+    return Mask.of(a.space, compared(a, comparison, k, threads))
+
+
+def compared(a: Image, comparison: Comparison, k: float, threads: int) -> Words:
+    """Where a voxel is in a relation with k, from what the image is held as."""
     from voxlogica.kernels import masks
 
-    return Mask.of(a.space, masks.compare(a.array(), comparison, k, threads=threads))
+    found = a.held.compare(comparison, k, threads) if isinstance(a.held, Comparable) else None
+    return masks.compare(a.voxels(), comparison, k, threads=threads) if found is None else found
 
 
 def _compare_images(a: Image, comparison: Comparison | Literal["!="], b: Image) -> Mask:

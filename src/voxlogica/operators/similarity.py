@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from voxlogica.errors import Refusal
 from voxlogica.operators import operator
+from voxlogica.operators.comparison import Comparable
 from voxlogica.values import Image, Mask
 
+if TYPE_CHECKING:
+    from voxlogica.kernels.masks import Comparison, Numbers, Words
+    from voxlogica.kernels.ranks import Ranks
+
 _MOST_BINS = 2**31
+
+
+class Ranked(Comparable):
+    """Ranks by number, from which those of all voxels are made once somebody asks for more than a comparison."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        self._now: Ranks | memoryview = ranks
+        self._count = ranks.size
+
+    @property
+    def count(self) -> int:
+        """How many voxels there are."""
+        return self._count
+
+    def array(self) -> Numbers:
+        """The ranks of all voxels."""
+        import numpy as np
+
+        return np.frombuffer(self.wide(), np.float32)
+
+    def wide(self) -> memoryview:
+        """Their bytes."""
+        now = self._now
+        if not isinstance(now, memoryview):
+            self._now = now = memoryview(now.floats().data).cast("B").toreadonly()
+        return now
+
+    def part(self, begin: int, end: int) -> memoryview:
+        """Those of some voxels."""
+        return self.wide()[4 * begin : 4 * end]
+
+    def compare(self, comparison: Comparison, k: float, threads: int) -> Words | None:
+        now = self._now
+        return None if isinstance(now, memoryview) else now.compare(comparison, k, threads=threads)
 
 
 @operator(cost="histogram")
@@ -19,10 +60,16 @@ def percentiles(a: Image, b: Mask, c: float, *, threads: int = 1) -> Image:
     >>> value("percentiles(a, tt, 0.5)", a=[1, 2, 2, 5])
     [0.125, 0.5, 0.5, 0.875]
     """
-    from voxlogica.kernels import fields
+    import numpy as np
 
+    from voxlogica.kernels import fields
+    from voxlogica.kernels.ranks import Ranks
+
+    voxels = a.voxels()
+    if voxels.dtype != np.float32:
+        return Image(a.space, Ranked(Ranks(voxels, b.words(), c)))
     try:
-        return Image.of(a.space, fields.percentiles(a.array(), b.words(), c, threads=threads))
+        return Image.of(a.space, fields.percentiles(voxels, b.words(), c, threads=threads))
     except ValueError as problem:
         raise Refusal(
             "`percentiles` met voxels that are not numbers (NaN) among those it ranks",
@@ -52,7 +99,7 @@ def crosscorrelation(
     radius = fields.window_radius(rho, a.space.spacing3)
     return Image.of(
         a.space,
-        fields.correlation(a.array(), b.array(), phi.words(), radius, low, high, int(bins), threads=threads),
+        fields.correlation(a.voxels(), b.voxels(), phi.words(), radius, low, high, int(bins), threads=threads),
     )
 
 
@@ -67,7 +114,7 @@ def windows(rho: float, a: Image, low: float, high: float, bins: float, *, threa
     from voxlogica.kernels import fields
 
     radius = fields.window_radius(rho, a.space.spacing3)
-    made = fields.windows(a.array(), radius, low, high, int(bins), threads=threads)
+    made = fields.windows(a.voxels(), radius, low, high, int(bins), threads=threads)
     return Image.of(a.space, made.view(np.float32))
 
 
@@ -84,7 +131,7 @@ def otsu(a: Image, b: Mask, bins: float) -> Mask:
 
     _check_bins("otsu", bins)
     try:
-        return Mask.of(a.space, fields.otsu(a.array(), b.words(), int(bins)))
+        return Mask.of(a.space, fields.otsu(a.voxels(), b.words(), int(bins)))
     except ValueError as problem:
         raise Refusal(
             f"`otsu` cannot make a histogram: {problem}",

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from voxlogica.formula import BOOL, IMAGE, MASK, NUMBER, STRING, Operator, Type
 from voxlogica.operators import documentation, operators
+from voxlogica.operators.comparison import compared
 from voxlogica.values import Image, Mask, Space, Value
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-    from voxlogica.kernels.masks import Comparison, Words
+    from voxlogica.kernels.masks import Comparison, Numbers, Words
 
 
 _TYPES: dict[str, Type] = {"float": NUMBER, "bool": BOOL, "str": STRING, "Image": IMAGE, "Mask": MASK}
@@ -37,10 +39,8 @@ def _operator(body: Callable[..., Value], cost: str) -> Operator:
 
 def compare(a: Image, relation: str, k: float, *, threads: int = 1) -> Mask:
     """Where a voxel is in a relation with k."""
-    from voxlogica.kernels import masks
-
     op, negated = _parts(relation)
-    return _mask(a, masks.compare(a.array(), op, k, threads=threads), negated)
+    return _mask(a, compared(a, op, k, threads), negated)
 
 
 def compare_masked(a: Image, b: Mask, relation: str, k: float, *, threads: int = 1) -> Mask:
@@ -48,7 +48,7 @@ def compare_masked(a: Image, b: Mask, relation: str, k: float, *, threads: int =
     from voxlogica.kernels import fields, masks
 
     op, negated = _parts(relation)
-    inside = masks.compare(a.array(), op, k, threads=threads)
+    inside = compared(a, op, k, threads)
     if masks.count(masks.compare(fields.constant((1, 1, 1), 0.0), op, k)):
         return _mask(a, masks.disjunction(inside, masks.complement(b.words(), a.space.size[0])), negated)
     return _mask(a, masks.conjunction(inside, b.words()), negated)
@@ -85,19 +85,79 @@ def correlate_other(
     return _correlate(windows, b, phi, rho, (low, high, bins), threads)
 
 
-def _correlate(
-    windows: Image, b: Image | None, phi: Mask, rho: float, bins: tuple[float, float, float], threads: int
-) -> Image:
+def compare_correlation(
+    windows: Image,
+    phi: Mask,
+    rho: float,
+    low: float,
+    high: float,
+    bins: float,
+    relation: str,
+    k: float,
+    *,
+    threads: int = 1,
+) -> Mask:
+    """`compare` of `correlate`."""
+    return _compare_correlation(windows, None, phi, rho, (low, high, bins), relation, k, threads)
+
+
+def compare_correlation_other(
+    windows: Image,
+    b: Image,
+    phi: Mask,
+    rho: float,
+    low: float,
+    high: float,
+    bins: float,
+    relation: str,
+    k: float,
+    *,
+    threads: int = 1,
+) -> Mask:
+    """`compare` of `correlate_other`."""
+    return _compare_correlation(windows, b, phi, rho, (low, high, bins), relation, k, threads)
+
+
+_Correlated = tuple["NDArray[np.uint32]", "Numbers | None", "Words", tuple[int, int, int], float, float, int]
+
+
+def _correlated(
+    windows: Image, b: Image | None, phi: Mask, rho: float, bins: tuple[float, float, float]
+) -> _Correlated:
+    """The arguments of kernels that correlate."""
     import numpy as np
 
     from voxlogica.kernels import fields
 
-    (low, high, count), space = bins, windows.space
-    radius, other = fields.window_radius(rho, space.spacing3), b.array() if b is not None else None
-    words = windows.array().view(np.uint32)
-    return Image.of(
-        space, fields.correlation_of(words, other, phi.words(), radius, low, high, int(count), threads=threads)
-    )
+    low, high, count = bins
+    radius, other = fields.window_radius(rho, windows.space.spacing3), b.voxels() if b is not None else None
+    return windows.array().view(np.uint32), other, phi.words(), radius, low, high, int(count)
+
+
+def _correlate(
+    windows: Image, b: Image | None, phi: Mask, rho: float, bins: tuple[float, float, float], threads: int
+) -> Image:
+    from voxlogica.kernels import fields
+
+    correlated = _correlated(windows, b, phi, rho, bins)
+    return Image.of(windows.space, fields.correlation_of(*correlated, threads=threads))
+
+
+def _compare_correlation(
+    windows: Image,
+    b: Image | None,
+    phi: Mask,
+    rho: float,
+    bins: tuple[float, float, float],
+    relation: str,
+    k: float,
+    threads: int,
+) -> Mask:
+    from voxlogica.kernels import fields
+
+    op, negated = _parts(relation)
+    correlated = _correlated(windows, b, phi, rho, bins)
+    return _mask(windows, fields.compare_correlation(*correlated, op, k, threads=threads), negated)
 
 
 SLAB = 1 << 18
@@ -161,8 +221,10 @@ def _in_slabs(program: str, inputs: Sequence[Value], out: NDArray[Any]) -> Itera
 def _part(value: Value, begin: int, end: int, count: int, here: Space) -> Value:
     if not isinstance(value, (Image, Mask)):
         return value
-    size = value.data.nbytes // count
-    return type(value)(here, value.data[begin * size : end * size])
+    held = value.held
+    size = (held.nbytes if isinstance(held, memoryview) else held.count) // count
+    first, last = begin * size, end * size
+    return type(value)(here, held[first:last] if isinstance(held, memoryview) else held.part(first, last))
 
 
 def _compare_distance(a: Mask, relation: str, k: float, outer: bool, threads: int) -> Mask:
@@ -204,6 +266,8 @@ COMPARE_OUTER_DISTANCE = _operator(compare_outer_distance, "ball")
 DIFFERENCE = _operator(difference, "bits")
 CORRELATE = _operator(correlate, "histogram")
 CORRELATE_OTHER = _operator(correlate_other, "histogram")
+COMPARE_CORRELATION = _operator(compare_correlation, "histogram")
+COMPARE_CORRELATION_OTHER = _operator(compare_correlation_other, "histogram")
 
 
 @cache

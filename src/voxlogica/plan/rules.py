@@ -210,6 +210,20 @@ def windows(formula: Formula, seen: Seen) -> Iterator[Way]:
         yield Way(seen.table.apply(fused.CORRELATE_OTHER, (shared, b, phi, rho, low, high, bins)), ())
 
 
+def scores(formula: Formula, seen: Seen) -> Iterator[Way]:
+    """`crossCorrelation(…) >. k` and its like, for windows as above, row by row; no image of correlations.
+
+    A row is computed as it is for the image, and compared before the next: the same numbers meet the same k.
+    """
+    found = seen.comparison(formula)
+    if found is not None and found[0].image.operator is operators()["crosscorrelation"]:
+        known, constants, inner = found
+        for way in windows(known.image, seen):
+            same = way.how.operator is fused.CORRELATE
+            operator = fused.COMPARE_CORRELATION if same else fused.COMPARE_CORRELATION_OTHER
+            yield Way(seen.table.apply(operator, (*way.how.arguments, *constants)), (*inner, known.image))
+
+
 def _narrow(a: Formula, rho: object, bins: object) -> bool:
     """Whether windows are known to be in the limits of `kernels.fields.windows`: fewer than 4096 voxels, 255 bins."""
     space = a.space
@@ -326,6 +340,7 @@ RULES = (
     Rule("masked", 1, _masks, masked),
     Rule("difference", 1, lambda: {operators()["and"]}, difference),
     Rule("windows", 1, lambda: {operators()["crosscorrelation"]}, windows),
+    Rule("scores", 1, _masks, scores),
     Rule("aggregates", 1, _aggregates, aggregates),
     Rule("slabs", 1, lambda: _masks() | _arithmetic(), slabs),
 )

@@ -18,7 +18,7 @@ from voxlogica.identity import Id, Plain
 from voxlogica.operators.sequences import SUMMARIES, refuse
 from voxlogica.operators.stacks import is_quantile
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, drawn, listed, run
-from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, apart, space_of_field, too_many, unknown
+from voxlogica.reduction.loops import MOST, Loops, Scalar, Turn, apart, refused, space_of_field, too_many, unknown
 from voxlogica.values import Space
 
 RANGE, EACH, TOGETHER, SIFT, CUT = "range", "for", "for together", "filter", "slice"
@@ -74,7 +74,8 @@ def late(
 def close(table: Formulas, bodies: Sequence[tuple[Formula, Sequence[Hole]]]) -> tuple[tuple[Formula, ...], range]:
     """Bodies with their holes, as many each, numbered as `Late` says; and the numbers."""
     inside = [formula for body, holes in bodies for formula in over(body, {hole.number for hole in holes})]
-    start = max([formula.bound.stop for formula in inside if isinstance(formula, Late)], default=0)
+    around = [number + 1 for body, _ in bodies for number in body.free]  # of loops whose holes have numbers already
+    start = max([0, *around, *[formula.bound.stop for formula in inside if isinstance(formula, Late)]])
     bound = range(start, start + len(bodies[0][1]))
     unfolding, found = Unfolding(table), []
     for body, holes in bodies:
@@ -184,7 +185,7 @@ class Unfolding(Settling):
         if operator is None:
             return UNDECIDED  # a hole
         if not isinstance(formula, Late):
-            if (why := _refused(formula)) is not None:
+            if (why := refused(formula)) is not None:
                 return why
             assert operator.name == "items", f"{formula} is no sequence that can be looked into"
             return listed(formula.arguments, formula.space)
@@ -260,9 +261,10 @@ class Unfolding(Settling):
             made: Slot = value
             while isinstance(made, Late) and made.space is None:
                 made = yield self.value(made)
-            found.append((_refused(made) if isinstance(made, Formula) else None) or made)
-        lacking = [each for each in found if not isinstance(each, Formula)]
-        return lacking[0] if lacking else (yield self.turn(formula)(found))
+            if made is UNDECIDED:
+                return made
+            found.append(self.formula(made, value.type, None))  # perhaps nobody needs what cannot be had
+        return (yield self.turn(formula)(found))
 
     def _listed(self, formula: Late, source: Elements) -> Process:
         if source.length > MOST:
@@ -307,9 +309,11 @@ class Unfolding(Settling):
         if made is UNDECIDED:
             return (yield self._known_better(task))
         answer = self.formula(made, task.type, task.space)
-        if task.space is not None and answer.space is not None and answer.space.id != task.space.id:
-            why = _refused(answer) or apart(task.word, (task.space, answer.space), task.origin)
-            answer = self.formula(why, task.type, task.space)
+        why, here, there = refused(answer), task.space, answer.space
+        if why is None and here is not None and there is not None and here.id != there.id:
+            why = apart(task.word, (here, there), task.origin)
+        if why is not None:
+            answer = self.formula(why, task.type, here)
         return (yield self.gathered(answer))
 
     def _known_better(self, task: Late) -> Process:
@@ -373,7 +377,12 @@ class Unfolding(Settling):
                 arguments = tuple([now(argument) for argument in here.arguments])
                 assert here.operator is not None
                 placed = any(argument.space is not None for argument in arguments) and not here.operator.elsewhere
-                made[here] = self._applied(here, arguments, None if placed else grid(here.space))
+                space = None if placed else grid(here.space)
+                if space is None and not placed and here.space is not None:
+                    why = refused(given[here.space.hole or 0])
+                    made[here] = self.formula(why, here.type, None)
+                else:
+                    made[here] = self._applied(here, arguments, space)
         return now(body)
 
     def _applied(self, formula: Formula, arguments: tuple[Formula, ...], space: Space | None) -> Formula:
@@ -386,8 +395,7 @@ class Unfolding(Settling):
             made = self.stacked(operator.symbol, arguments, origin)
         else:
             made = self.applied(operator, arguments, space, origin)
-        grid = next((argument.space for argument in arguments if argument.space is not None), space)
-        return self.formula(made, formula.type, grid)
+        return self.formula(made, formula.type, None)
 
     def _again(self, formula: Late, parts: tuple[Formula, ...], asked: bool, space: Space | None) -> Process:
         """The formula with other parts, on a grid."""
@@ -407,14 +415,6 @@ def _grid(given: Mapping[int, Formula], space: Space | None) -> Space | None:
         return space
     field = str(space.native[2])
     return space_of_field(found, field) if field else found.space
-
-
-def _refused(formula: Formula) -> Absent | None:
-    """Why a formula fails, if it is there to fail."""
-    if formula.operator is None or formula.operator.name != "refuse":
-        return None
-    message, help = (str(argument.value) for argument in formula.arguments)
-    return Absent(message, help, formula.origin)
 
 
 def _spine(formula: Late) -> tuple[Formula, ...]:

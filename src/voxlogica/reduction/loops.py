@@ -41,6 +41,14 @@ def space_of_field(record: Formula, name: str) -> Space | None:
     return record.space
 
 
+def refused(formula: Formula) -> Absent | None:
+    """Why a formula fails, if it is there to fail."""
+    if formula.operator is None or formula.operator.name != "refuse":
+        return None
+    message, help = (str(argument.value) for argument in formula.arguments)
+    return Absent(message, help, formula.origin)
+
+
 Turn: TypeAlias = Callable[[list[Slot]], Process]
 """The work of a loop's body for the values of its holes."""
 
@@ -107,7 +115,9 @@ class Loops:
     ) -> Formula | Absent:
         """An operator over formulas; of what lies on several grids there is none."""
         for argument in arguments:
-            if argument.space is None and argument.type.spatial:
+            if argument.space is None and argument.type.spatial and not operator.apart:
+                if (why := refused(argument)) is not None:
+                    return why
                 arguments = tuple([self.standing(each) for each in arguments])
                 break
         try:
@@ -119,7 +129,8 @@ class Loops:
     def standing(self, formula: Formula) -> Formula:
         """The formula, or a hole in its place if it is one whose grid is known only when it is computed."""
         kind = formula.type
-        if formula.space is not None or not kind.spatial or kind.element is not None or parts(formula):
+        known = formula.space is not None or not kind.spatial or kind.element is not None
+        if known or parts(formula) or refused(formula):
             return formula
         return self.table.standing(formula, lambda number: Hole(number, kind, unknown(number)))
 
@@ -131,6 +142,8 @@ class Loops:
         """A field of a record of a type: what it was made of, if that is seen."""
         if made := parts(record):
             return made[name]
+        if (why := refused(record)) is not None:
+            return why
         record = self.standing(record)
         arguments, space = (record, self.table.constant(name)), space_of_field(record, name) if kind.spatial else None
         return self.applied(field(kind, name), arguments, space, origin)

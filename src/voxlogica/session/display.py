@@ -69,7 +69,7 @@ def _picture(value: Mask | Image | Model) -> bytes:
     if isinstance(value, Mask):
         return slices(images.taken("", value), [value], whole=True)
     if isinstance(value, Labels):
-        return slices(value, [Mask.of(value.space, kernels.compare(value.array(), ">", 0.0))], whole=True)
+        return slices(value, [Mask.of(value.space, kernels.compare(value.voxels(), ">", 0.0))], whole=True)
     if isinstance(value, Model) and value.components > 1 and value.space.dimensions == 2:
         return images.encode("png", value)
     return slices(value, [])

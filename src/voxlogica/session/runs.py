@@ -14,6 +14,7 @@ from voxlogica._dataclass import replace
 from voxlogica.errors import ComputationError, Diagnostic, InternalError, MachineError, Refusal, VoxLogicAError
 from voxlogica.execution.engine import Broken, Finished, GoalOutcome, find_operator
 from voxlogica.execution.limits import processors
+from voxlogica.execution.messages import Counts
 from voxlogica.execution.planning import foreseen
 from voxlogica.formula import MASK, Formula, Leaf
 from voxlogica.identity import Id
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from voxlogica.session.why import Reason
 
 
-PATIENCE = 3.0
+PATIENCE = 10.0
 """Seconds that a run sleeps behind an equal one of another process; after that it waits for each task."""
 
 
@@ -132,7 +133,10 @@ class Run:
         """Computes the goals; yields what happens, as it does. To leave the iteration early is to interrupt the run."""
         session, ended = self.program.session, "done"
         hurried = self.effort.timeout is not None or self.effort.token is not None  # of which only the engine knows
-        self.take_turn(PATIENCE if session.cold and not hurried else 0.0)
+        patient = session.cold and not hurried
+        if watcher is not None and patient:
+            watcher.begin(Counts(tasks=len(self.wanted), waiting=len(self.wanted)))  # for as long as that lasts
+        self.take_turn(PATIENCE if patient else 0.0)
         with self._turn or nullcontext():
             self._note()
             try:

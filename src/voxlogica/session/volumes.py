@@ -31,7 +31,7 @@ class Volume:
     """What all values with voxels can do. `name` is that of the definition, if it is one's."""
 
     space: Space
-    data: memoryview
+    held: memoryview | values.Form
     name: str = field(default="", kw_only=True)
     origin: str = field(default="", kw_only=True)
     """What a file says of itself, as JSON; "" when nothing is known."""
@@ -101,7 +101,7 @@ class Mask(Volume, values.Mask):
 
     @property
     def plain(self) -> values.Mask:
-        return values.Mask(self.space, self.data)
+        return values.Mask(self.space, self.held)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -110,7 +110,7 @@ class Image(Volume, values.Image):
 
     @property
     def plain(self) -> values.Image:
-        return values.Image(self.space, self.data)
+        return values.Image(self.space, self.held)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -119,7 +119,7 @@ class Labels(Image, values.Labels):
 
     @property
     def plain(self) -> values.Labels:
-        return values.Labels(self.space, self.data)
+        return values.Labels(self.space, self.held)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -128,7 +128,7 @@ class Model(Volume, values.Model):
 
     @property
     def plain(self) -> values.Model:
-        return values.Model(self.space, self.data, self.components)
+        return values.Model(self.space, self.held, self.components)
 
 
 Shown: TypeAlias = "values.Scalar | values.Record | Mask | Image | Model | tuple[Shown, ...]"
@@ -143,13 +143,13 @@ def shown(value: values.Value, name: str = "", origin: str = "", under: Under | 
         case values.Record():
             return values.Record({field: shown(each, name, origin, under) for field, each in value.items()})
         case values.Mask():
-            return Mask(value.space, value.data, name=name, origin=origin, under=under)
+            return Mask(value.space, value.held, name=name, origin=origin, under=under)
         case values.Labels():
-            return Labels(value.space, value.data, name=name, origin=origin)
+            return Labels(value.space, value.held, name=name, origin=origin)
         case values.Image():
-            return Image(value.space, value.data, name=name, origin=origin)
+            return Image(value.space, value.held, name=name, origin=origin)
         case values.Model():
-            return Model(value.space, value.data, value.components, name=name, origin=origin)
+            return Model(value.space, value.held, value.components, name=name, origin=origin)
         case bytes():
             raise TypeError("no name of a program stands for a file")
     return value

@@ -36,6 +36,8 @@ WAL = 16 << 20
 
 _LONG = 4  # times `WAL`: then its end is copied in the gate
 
+_SHORT = 1 << 20  # bytes of a log that is not copied when the last one closes the store
+
 CHUNK = 500
 """Ids asked for in one statement."""
 
@@ -147,15 +149,17 @@ class Catalogue:
         self._check_version(found, newest)
         # A page is logged whole each time a row is written to it: halving it takes a fifth off storing a number.
         self._connection.execute("pragma page_size = 2048")
+        if found == 0:  # nothing can be lost yet (see `_found`), and a first run would wait for six flushes
+            self._connection.execute("pragma synchronous = off")
         self._connection.execute("pragma journal_mode = wal")
-        self._connection.execute("pragma synchronous = normal")
         self._connection.execute("pragma wal_autocheckpoint = 0")
         self._connection.execute(f"pragma journal_size_limit = {WAL // 4}")
         if found < newest:
             self.fresh = found == 0
             self._migrate(found, newest)
         self._check_integrity()
-        self._durable = False
+        self._connection.execute("pragma synchronous = normal")
+        self._durable = self._founded = False
         self._inode = self._wal.stat().st_ino
 
     def _migrate(self, found: int, newest: int) -> None:
@@ -310,6 +314,8 @@ class Catalogue:
 
     def _transact(self, batch: list[_Request]) -> None:
         durable = any(request.durable for request in batch)
+        if durable and not self._founded:
+            self._found()
         if durable != self._durable:
             self._connection.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
             self._durable = durable
@@ -325,6 +331,15 @@ class Catalogue:
                 execute("rollback")
             raise
 
+    def _found(self) -> None:
+        """Before something is promised to survive a loss of power: flushes the database as it was made, once."""
+        if not self._execute("select 1 from facts where name = 'founded'").fetchall():
+            _, copied = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if copied <= 0:  # somebody is reading what it was before: next time
+                return
+            self._execute("insert or replace into facts values ('founded', 1)")
+        self._founded = True
+
     def _check_here(self) -> None:
         """Raises RuntimeError in a forked child. Before any lock: those who had them are not there to let them go."""
         if forked() or self._abandoned:
@@ -335,10 +350,17 @@ class Catalogue:
         return str(self.read("pragma integrity_check(1)")[0][0])
 
     def close(self) -> None:
-        """Closes it, in the gate: the last to close copies the log into the database."""
+        """Closes it, in the gate: the last to close copies a long log into the database.
+
+        A short one is left to who opens the store next: copied, it would be flushed twice and removed, and who started
+        a run would wait for that.
+        """
         if self._copier is not None:
             self._copier.close()
         with suppress(Replaced), self._gate or nullcontext(), self._using:
+            with suppress(OSError):
+                if self._wal.stat().st_size < _SHORT:
+                    self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             self._connection.close()
         with self._using:
             self._connection.close()  # where the gate is gone

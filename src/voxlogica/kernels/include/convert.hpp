@@ -23,6 +23,7 @@
 
 #include "bits.hpp"
 #include "parallel.hpp"
+#include "voxels.hpp"
 
 namespace voxlogica {
 
@@ -142,15 +143,16 @@ inline CompareRow best_compare_row() {
 inline CompareRow best_compare_row() { return compare_row; }
 #endif
 
-inline void compare(const float* field, const Grid& grid, KeyRange keys, int threads, Word* out) {
+inline void compare(const Voxels& field, const Grid& grid, KeyRange keys, int threads, Word* out) {
     if (keys.low > keys.high) {
         std::fill_n(out, grid.rows() * grid.nw, Word{0});
         return;
     }
     const CompareRow compare_row = best_compare_row();
     parallel_chunks(grid.rows(), row_grain(grid), threads, [&](std::size_t begin, std::size_t end) {
+        const RowReader voxels(field, grid);
         for (std::size_t row = begin; row < end; ++row)
-            compare_row(field + row * grid.nx, grid.nx, keys, out + row * grid.nw);
+            compare_row(voxels(row), grid.nx, keys, out + row * grid.nw);
     });
 }
 

@@ -24,9 +24,11 @@
 #include <vector>
 
 #include "bits.hpp"
+#include "convert.hpp"
 #include "histogram.hpp"
 #include "parallel.hpp"
 #include "pointwise.hpp"
+#include "voxels.hpp"
 #include "windows.hpp"
 
 namespace voxlogica {
@@ -138,14 +140,39 @@ void score_row(const Both* sums, std::size_t length, std::size_t n, Both* scratc
     }
 }
 
-/// The buffers for one tile of voxels, and the walk through it.
-template <class Both, class Window>
+/// Rows of scores are those of an image.
+struct ScoreImage {
+    float* image;
+    std::size_t nx;
+
+    float* row(std::size_t r) { return image + r * nx; }
+    void done(std::size_t) {}
+};
+
+/// Rows of scores are compared with a constant, and forgotten.
+class ScoreMask {
+public:
+    ScoreMask(const Grid& grid, KeyRange keys, Word* out) : grid_(grid), keys_(keys), row_(grid.nx), out_(out) {}
+
+    float* row(std::size_t) { return row_.data(); }
+    void done(std::size_t r) { compare_(row_.data(), grid_.nx, keys_, out_ + r * grid_.nw); }
+
+private:
+    const Grid grid_;
+    const KeyRange keys_;  // not empty
+    const CompareRow compare_ = best_compare_row();
+    std::vector<float> row_;
+    Word* out_;
+};
+
+/// The buffers for one tile of whole rows, and the walk through it.
+template <class Both, class Window, class Scores>
 class ProductSums {
 public:
     ProductSums(const Window* windows, const Grid& grid, const Radius& radius, const Reference& reference,
-                const Backdrop& backdrop, const std::vector<Both>& table, const Tile& tile, float* out)
+                const Backdrop& backdrop, const std::vector<Both>& table, const Tile& tile, const Scores& scores)
         : windows_(windows), grid_(grid), radius_(radius), reference_(reference), backdrop_(backdrop), table_(table.data()),
-          tile_(tile), out_(out), around_(backdrop.busy(tile), grid, radius), length_(tile.x1 - tile.x0 + 2 * radius.x + 2 * slack),
+          tile_(tile), scores_(scores), around_(backdrop.busy(tile), grid, radius), length_(tile.x1 - tile.x0 + 2 * radius.x + 2 * slack),
           exact_(static_cast<double>(reference.counts.size()) * window_size(radius) * static_cast<double>(reference.total) <
                  0x1p53),
           columns_(around_.height * around_.width), sums_(length_), scratch_(length_), both_(length_) {}
@@ -159,9 +186,7 @@ public:
         for (std::size_t z = tile_.z0 - std::min(tile_.z0, rz); z < std::min(nz, tile_.z0 + rz); ++z) move(z, true, 0, false);
         for (std::size_t z = tile_.z0; z < tile_.z1; ++z) {
             move(z + rz, z + rz < nz, z - rz - 1, z > tile_.z0 && z > rz);
-            const Rectangle busy = backdrop_.busy(z, tile_);
-            backdrop_.fill(z, tile_, busy, out_, of_size);
-            if (!busy.empty()) rectangle(z, busy);
+            plane(z, backdrop_.busy(z, tile_), of_size);
         }
     }
 
@@ -176,22 +201,30 @@ private:
         }
     }
 
-    void rectangle(std::size_t z, const Rectangle& at) {
+    template <class OfSize>
+    void plane(std::size_t z, const Rectangle& busy, const OfSize& of_size) {
         const std::size_t rx = radius_.x, ry = radius_.y, ny = grid_.ny, nx = grid_.nx;
-        const std::size_t from = at.x0 - std::min(at.x0, rx), to = std::min(nx, at.x1 + rx);
-        Both* const inside = sums_.data() + (from + rx - at.x0);
+        const std::size_t from = busy.x0 - std::min(busy.x0, rx), to = std::min(nx, busy.x1 + rx);
+        Both* const inside = sums_.data() + (from + rx - busy.x0);
         const auto columns_of = [&](std::size_t y, bool there) -> const Both* {
             return there ? columns_.data() + (y - around_.top) * around_.width + (from - around_.left) : nullptr;
         };
-        std::fill(sums_.begin(), sums_.end(), Both{0});
-        for (std::size_t y = at.y0 - std::min(at.y0, ry); y < std::min(ny, at.y0 + ry); ++y) {
-            move_sums(columns_of(y, true), columns_of(y, false), to - from, inside);
+        if (!busy.empty()) {
+            std::fill(sums_.begin(), sums_.end(), Both{0});
+            for (std::size_t y = busy.y0 - std::min(busy.y0, ry); y < std::min(ny, busy.y0 + ry); ++y) {
+                move_sums(columns_of(y, true), columns_of(y, false), to - from, inside);
+            }
         }
-        for (std::size_t y = at.y0; y < at.y1; ++y) {
-            move_sums(columns_of(y + ry, y + ry < ny), columns_of(y - ry - 1, y > at.y0 && y > ry), to - from, inside);
-            const std::size_t begin = (z * ny + y) * nx + at.x0;
-            score_row(sums_.data(), 2 * rx + 1, at.x1 - at.x0, scratch_.data(), both_.data(), windows_ + begin, reference_,
-                      exact_, out_ + begin);
+        for (std::size_t y = tile_.y0; y < tile_.y1; ++y) {
+            const std::size_t r = z * ny + y;
+            float* const row = scores_.row(r);
+            backdrop_.fill(z, y, tile_, busy, row, of_size);
+            if (busy.y0 <= y && y < busy.y1) {
+                move_sums(columns_of(y + ry, y + ry < ny), columns_of(y - ry - 1, y > busy.y0 && y > ry), to - from, inside);
+                score_row(sums_.data(), 2 * rx + 1, busy.x1 - busy.x0, scratch_.data(), both_.data(),
+                          windows_ + r * nx + busy.x0, reference_, exact_, row + busy.x0);
+            }
+            scores_.done(r);
         }
     }
 
@@ -202,7 +235,7 @@ private:
     const Backdrop& backdrop_;
     const Both* table_;
     const Tile tile_;
-    float* out_;
+    Scores scores_;
     const Around around_;
     const std::size_t length_;  // of a row of sums, beyond the image too
     const bool exact_;
@@ -210,16 +243,16 @@ private:
 };
 
 /// The correlation of every window with a reference.
-template <class Both, class Window>
+template <class Both, class Window, class Scores>
 void correlate_windows(const Window* windows, const Grid& grid, const Radius& radius, const Reference& reference, int threads,
-                       float* out) {
+                       const Scores& scores) {
     const Backdrop backdrop(windows, grid, radius, threads);
     const std::vector<Both> table = addends<Both>(reference);
     // A tile's columns stay in the second-level cache; its first planes are counted besides its neighbour.
     const std::size_t pieces = threads > 1 ? 2 * static_cast<std::size_t>(threads) : 1;
     const std::size_t tz = std::max(grid.nz / pieces + 1, 6 * radius.z + 1), ty = std::max(65536 / grid.nx + 1, 6 * radius.y);
     for_tiles(grid, tz, ty, grid.nx, threads, [&](const Tile& tile) {
-        ProductSums<Both, Window>(windows, grid, radius, reference, backdrop, table, tile, out).run();
+        ProductSums<Both, Window, Scores>(windows, grid, radius, reference, backdrop, table, tile, scores).run();
     });
 }
 
@@ -274,10 +307,11 @@ inline void slide(const Correlation& task, std::size_t z, std::size_t y, MovingH
 
 /// The histogram of b where phi is true; or of the bins that voxels have already, in their lowest byte or by themselves.
 template <class Voxel>
-Reference reference_histogram(const float* b, const Voxel* binned, const Word* phi, const Grid& grid, const Bins& bins) {
+Reference reference_histogram(const Voxels& b, const Voxel* binned, const Word* phi, const Grid& grid, const Bins& bins) {
     using Index = std::conditional_t<std::is_same_v<Voxel, std::int32_t>, std::int32_t, std::uint8_t>;
     std::vector<std::uint64_t> counts(static_cast<std::size_t>(bins.count) + 1);
     std::vector<Index> held(grid.nx);
+    const RowReader voxels(b, grid);
     for (std::size_t r = 0; r < grid.rows(); ++r) {
         const Word* words = phi + r * grid.nw;
         if (std::all_of(words, words + grid.nw, [](Word word) { return word == 0; })) continue;
@@ -285,7 +319,7 @@ Reference reference_histogram(const float* b, const Voxel* binned, const Word* p
             const Voxel* row = binned + r * grid.nx;
             for_each_true(words, grid.nw, [&](std::size_t x) { ++counts[static_cast<std::size_t>(static_cast<Index>(row[x]))]; });
         } else {
-            bin_voxels(b + r * grid.nx, grid.nx, bins, static_cast<Index>(bins.count), held.data());
+            bin_voxels(voxels(r), grid.nx, bins, static_cast<Index>(bins.count), held.data());
             for_each_true(words, grid.nw, [&](std::size_t x) { ++counts[static_cast<std::size_t>(held[x])]; });
         }
     }
@@ -294,20 +328,23 @@ Reference reference_histogram(const float* b, const Voxel* binned, const Word* p
 }
 
 template <class Counter, class Both>
-void correlate(const float* a, const float* b, const Word* phi, const Grid& grid, const Radius& radius, const Bins& bins,
+void correlate(const Voxels& a, const Voxels& b, const Word* phi, const Grid& grid, const Radius& radius, const Bins& bins,
                int threads, float* out) {
     using Window = std::uint64_t;
     const auto made = std::make_unique_for_overwrite<Window[]>(grid.rows() * grid.nx);
     windows<Counter>(a, grid, radius, bins, threads, made.get());
     const Window* own = a == b ? made.get() : nullptr;
-    correlate_windows<Both>(made.get(), grid, radius, reference_histogram(b, own, phi, grid, bins), threads, out);
+    correlate_windows<Both>(made.get(), grid, radius, reference_histogram(b, own, phi, grid, bins), threads,
+                            ScoreImage{out, grid.nx});
 }
 
-inline void correlate_many_bins(const float* a, const float* b, const Word* phi, const Grid& grid, const Radius& radius,
+inline void correlate_many_bins(const Voxels& a, const Voxels& b, const Word* phi, const Grid& grid, const Radius& radius,
                                 const Bins& bins, int threads, float* out) {
     const auto binned = std::make_unique_for_overwrite<std::int32_t[]>(grid.rows() * grid.nx);
     parallel_chunks(grid.rows(), 1 + 16384 / grid.nx, threads, [&](std::size_t begin, std::size_t end) {
-        bin_voxels(a + begin * grid.nx, (end - begin) * grid.nx, bins, bins.count, &binned[begin * grid.nx]);
+        for_parts(a, begin * grid.nx, end * grid.nx, [&](std::size_t at, const float* voxels, std::size_t n) {
+            bin_voxels(voxels, n, bins, bins.count, &binned[at]);
+        });
     });
     const std::int32_t* own = a == b ? binned.get() : nullptr;
     const Reference reference = reference_histogram(b, own, phi, grid, bins);
@@ -323,20 +360,21 @@ inline Radius cut_to(const Grid& grid, Radius radius) {
 }
 
 /// Windows of 32 bits, which there are of fewer than 4096 voxels and at most 255 bins.
-inline void narrow_windows(const float* field, const Grid& grid, Radius radius, const Bins& bins, int threads,
+inline void narrow_windows(const Voxels& field, const Grid& grid, Radius radius, const Bins& bins, int threads,
                            std::uint32_t* out) {
     windows<std::uint16_t>(field, grid, cut_to(grid, radius), bins, threads, out);
 }
 
-/// The correlation of such windows with the histogram over phi of b, or of the image they are of when b is null.
-inline void correlate_narrow(const std::uint32_t* windows, const float* b, const Word* phi, const Grid& grid, Radius radius,
-                             const Bins& bins, int threads, float* out) {
-    const Reference reference = reference_histogram(b, b == nullptr ? windows : nullptr, phi, grid, bins);
-    correlate_windows<std::uint64_t>(windows, grid, cut_to(grid, radius), reference, threads, out);
+/// The correlation of such windows with the histogram over phi of b, or of the image they are of when b has no numbers.
+template <class Scores>
+void correlate_narrow(const std::uint32_t* windows, const Voxels& b, const Word* phi, const Grid& grid, Radius radius,
+                      const Bins& bins, int threads, const Scores& scores) {
+    const Reference reference = reference_histogram(b, b.numbers == nullptr ? windows : nullptr, phi, grid, bins);
+    correlate_windows<std::uint64_t>(windows, grid, cut_to(grid, radius), reference, threads, scores);
 }
 
 /// Fewer than 2^32 voxels, on which the widths of the sums rest.
-inline void correlation(const float* a, const float* b, const Word* phi, const Grid& grid, Radius wanted, const Bins& bins,
+inline void correlation(const Voxels& a, const Voxels& b, const Word* phi, const Grid& grid, Radius wanted, const Bins& bins,
                         int threads, float* out) {
     const Radius radius = cut_to(grid, wanted);
     const double size = window_size(radius);
@@ -345,7 +383,8 @@ inline void correlation(const float* a, const float* b, const Word* phi, const G
     } else if (size < narrow_window) {
         const auto made = std::make_unique_for_overwrite<std::uint32_t[]>(grid.rows() * grid.nx);
         narrow_windows(a, grid, radius, bins, threads, made.get());
-        correlate_narrow(made.get(), a == b ? nullptr : b, phi, grid, radius, bins, threads, out);
+        correlate_narrow(made.get(), a == b ? Voxels{} : b, phi, grid, radius, bins, threads,
+                         ScoreImage{out, grid.nx});
     } else if (size < usual_window) {
         correlate<std::uint16_t, std::uint64_t>(a, b, phi, grid, radius, bins, threads, out);
     } else {

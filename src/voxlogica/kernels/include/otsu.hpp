@@ -19,6 +19,7 @@
 
 #include "bits.hpp"
 #include "pointwise.hpp"
+#include "voxels.hpp"
 
 namespace voxlogica {
 
@@ -88,13 +89,14 @@ inline std::size_t otsu_bin(const OtsuBins& bins, const std::vector<std::uint64_
 
 /// The threshold, over the true voxels, of which there is at least one, all between the finite `low` and `high`.
 /// Not finite when the values are too far apart for a float32 width.
-inline float otsu_threshold(const float* field, const Word* words, const Grid& grid, float low, float high,
+inline float otsu_threshold(const Voxels& field, const Word* words, const Grid& grid, float low, float high,
                             std::size_t bin_count) {
     const OtsuBins bins(low, high, bin_count);
     if (!std::isfinite(bins.width)) return std::numeric_limits<float>::quiet_NaN();
     std::vector<std::uint64_t> counts(bin_count);
+    const RowReader voxels(field, grid);
     for (std::size_t r = 0; r < grid.rows(); ++r) {
-        const float* row = field + r * grid.nx;
+        const float* row = voxels(r);
         for_each_true(words + r * grid.nw, grid.nw, [&](std::size_t x) { ++counts[bins.bin(row[x])]; });
     }
     return static_cast<float>(bins.edge[otsu_bin(bins, counts) + 1]);

@@ -21,6 +21,7 @@
 #include "convert.hpp"
 #include "parallel.hpp"
 #include "pointwise.hpp"
+#include "voxels.hpp"
 
 namespace voxlogica {
 
@@ -33,27 +34,35 @@ struct RankFormula {
     }
 };
 
-/// Ranks of integers of [low, low + range).
-inline void rank_integers(const float* field, const Word* words, const Grid& grid, std::int32_t low, std::size_t range,
-                          RankFormula formula, int threads, float* out) {
+/// The rank of each integer of [low, low + range), of which all those in the mask are.
+inline void rank_table(const Voxels& field, const Word* words, const Grid& grid, std::int32_t low, std::size_t range,
+                       float weight, float* ranks) {
     // Neighbours often have the same value; two counters in turn, and an increment need not wait for the one before.
     std::vector<std::array<std::uint64_t, 2>> counts(range);
+    const RowReader voxels(field, grid);
     for (std::size_t r = 0; r < grid.rows(); ++r) {
-        const float* row = field + r * grid.nx;
+        const float* row = voxels(r);
         for_each_true(words + r * grid.nw, grid.nw, [&](std::size_t x) {
             ++counts[static_cast<std::size_t>(static_cast<std::int32_t>(row[x]) - low)][x % 2];
         });
     }
-    std::vector<float> ranks(range);
-    std::uint64_t below = 0;
+    std::uint64_t population = 0, below = 0;
+    for (const auto& [even, odd] : counts) population += even + odd;
+    const RankFormula formula{weight, static_cast<float>(population)};
     for (std::size_t value = 0; value < range; ++value) {
         const std::uint64_t equal = counts[value][0] + counts[value][1];
         ranks[value] = formula(below, equal);
         below += equal;
     }
+}
+
+/// Ranks of such integers, given the table; -1 outside the mask.
+inline void rank_by_table(const Voxels& field, const Word* words, const Grid& grid, std::int32_t low, const float* ranks,
+                          int threads, float* out) {
     parallel_chunks(grid.rows(), 1 + 16384 / grid.nx, threads, [&](std::size_t begin, std::size_t end) {
+        const RowReader voxels(field, grid);
         for (std::size_t r = begin; r < end; ++r) {
-            const float* row = field + r * grid.nx;
+            const float* row = voxels(r);
             float* to = out + r * grid.nx;
             std::fill_n(to, grid.nx, -1.0F);
             for_each_true(words + r * grid.nw, grid.nw, [&](std::size_t x) {
@@ -148,12 +157,13 @@ inline void rank_keys(Key* keys, std::size_t n, std::uint64_t below, RankFormula
 }
 
 /// Ranks of any floats, none of them NaN.
-inline void rank_floats(const float* field, const Word* words, const Grid& grid, std::size_t count, RankFormula formula,
+inline void rank_floats(const Voxels& field, const Word* words, const Grid& grid, std::size_t count, RankFormula formula,
                         int threads, float* out) {
     const auto keys = std::make_unique_for_overwrite<Key[]>(count);
+    const RowReader voxels(field, grid);
     std::size_t n = 0;
     for (std::size_t r = 0; r < grid.rows(); ++r) {
-        const float* row = field + r * grid.nx;
+        const float* row = voxels(r);
         for_each_true(words + r * grid.nw, grid.nw, [&](std::size_t x) {
             const std::int32_t key = order_key(row[x] + 0.0F);  // + 0: both zeros are one value
             keys[n++] = static_cast<Key>(key) ^ 0x80000000U;
@@ -169,7 +179,7 @@ inline void rank_floats(const float* field, const Word* words, const Grid& grid,
 }
 
 /// Ranks where the mask is true, -1 elsewhere. False, and nothing written, when there is a NaN in the mask.
-inline bool percentiles(const float* field, const Word* words, const Grid& grid, float weight, int threads, float* out) {
+inline bool percentiles(const Voxels& field, const Word* words, const Grid& grid, float weight, int threads, float* out) {
     const Survey met = survey(field, words, grid);
     if (met.has_nan()) return false;
     const RankFormula formula{weight, static_cast<float>(met.count)};
@@ -180,7 +190,9 @@ inline bool percentiles(const float* field, const Word* words, const Grid& grid,
         const auto low = static_cast<std::int32_t>(of_order_key(met.low));
         const auto range = static_cast<std::size_t>(static_cast<std::int32_t>(of_order_key(met.high)) - low) + 1;
         if (range <= std::max<std::size_t>(65536, std::min<std::size_t>(met.count, most_counters))) {
-            rank_integers(field, words, grid, low, range, formula, threads, out);
+            std::vector<float> ranks(range);
+            rank_table(field, words, grid, low, range, weight, ranks.data());
+            rank_by_table(field, words, grid, low, ranks.data(), threads, out);
         } else {
             rank_floats(field, words, grid, met.count, formula, threads, out);
         }

@@ -16,6 +16,7 @@
 #include "bits.hpp"
 #include "convert.hpp"
 #include "parallel.hpp"
+#include "voxels.hpp"
 
 namespace voxlogica {
 
@@ -50,10 +51,11 @@ static void select_row(const float* field, const Word* words, std::size_t nx, fl
 }
 
 /// The field where the mask is true, else zero.
-inline void masked(const float* field, const Word* words, const Grid& grid, int threads, float* out) {
+inline void masked(const Voxels& field, const Word* words, const Grid& grid, int threads, float* out) {
     parallel_chunks(grid.rows(), 1 + 16384 / grid.nx, threads, [&](std::size_t begin, std::size_t end) {
+        const RowReader row(field, grid);
         for (std::size_t r = begin; r < end; ++r) {
-            select_row(field + r * grid.nx, words + r * grid.nw, grid.nx, out + r * grid.nx);
+            select_row(row(r), words + r * grid.nw, grid.nx, out + r * grid.nx);
         }
     });
 }
@@ -137,16 +139,18 @@ static void widen(const float* numbers, std::size_t n, Survey& met) {
     met.count += n;
 }
 
-inline Survey survey(const float* field, const Word* words, const Grid& grid) {
+inline Survey survey(const Voxels& field, const Word* words, const Grid& grid) {
+    const RowReader row(field, grid);
     Survey met;
-    for (std::size_t r = 0; r < grid.rows(); ++r) survey_row(field + r * grid.nx, words + r * grid.nw, grid.nx, met);
+    for (std::size_t r = 0; r < grid.rows(); ++r) survey_row(row(r), words + r * grid.nw, grid.nx, met);
     return met;
 }
 
 /// How many voxels there are, the least and the largest.
-inline Survey extremes(const float* field, const Word* words, const Grid& grid) {
+inline Survey extremes(const Voxels& field, const Word* words, const Grid& grid) {
+    const RowReader row(field, grid);
     Survey met;
-    for (std::size_t r = 0; r < grid.rows(); ++r) widen_row(field + r * grid.nx, words + r * grid.nw, grid.nx, met);
+    for (std::size_t r = 0; r < grid.rows(); ++r) widen_row(row(r), words + r * grid.nw, grid.nx, met);
     return met;
 }
 
@@ -179,18 +183,21 @@ inline double total(const Lanes& lanes) {
 }
 
 /// The sum over the mask, in double, in an order fixed by the shape alone.
-inline double sum(const float* field, const Word* words, const Grid& grid) {
+inline double sum(const Voxels& field, const Word* words, const Grid& grid) {
+    const RowReader row(field, grid);
     Lanes lanes;
-    for (std::size_t r = 0; r < grid.rows(); ++r) add_row(field + r * grid.nx, words + r * grid.nw, grid.nx, lanes);
+    for (std::size_t r = 0; r < grid.rows(); ++r) add_row(row(r), words + r * grid.nw, grid.nx, lanes);
     return total(lanes);
 }
 
 /// `extremes` and `sum` row by row: what one has read lies in the cache for the other.
-inline double extremes_and_sum(const float* field, const Word* words, const Grid& grid, Survey& met) {
+inline double extremes_and_sum(const Voxels& field, const Word* words, const Grid& grid, Survey& met) {
+    const RowReader row(field, grid);
     Lanes lanes;
     for (std::size_t r = 0; r < grid.rows(); ++r) {
-        widen_row(field + r * grid.nx, words + r * grid.nw, grid.nx, met);
-        add_row(field + r * grid.nx, words + r * grid.nw, grid.nx, lanes);
+        const float* voxels = row(r);
+        widen_row(voxels, words + r * grid.nw, grid.nx, met);
+        add_row(voxels, words + r * grid.nw, grid.nx, lanes);
     }
     return total(lanes);
 }

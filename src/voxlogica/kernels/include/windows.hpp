@@ -22,6 +22,7 @@
 #include "bits.hpp"
 #include "histogram.hpp"
 #include "parallel.hpp"
+#include "voxels.hpp"
 
 namespace voxlogica {
 
@@ -149,15 +150,12 @@ public:
         return found;
     }
 
-    /// Fill what of a tile in plane z is not busy by the value for a window's size.
+    /// Fill what of a tile's row is not busy by the value for a window's size.
     template <class Out, class ValueOf>
-    void fill(std::size_t z, const Tile& tile, const Rectangle& busy, Out* out, const ValueOf& value_of) const {
-        for (std::size_t y = tile.y0; y < tile.y1; ++y) {
-            Out* row = out + (z * grid_.ny + y) * grid_.nx;
-            const bool aside = y < busy.y0 || y >= busy.y1;
-            fill_row(z, y, tile.x0, aside ? tile.x1 : busy.x0, row, value_of);
-            if (!aside) fill_row(z, y, busy.x1, tile.x1, row, value_of);
-        }
+    void fill(std::size_t z, std::size_t y, const Tile& tile, const Rectangle& busy, Out* row, const ValueOf& value_of) const {
+        const bool aside = y < busy.y0 || y >= busy.y1;
+        fill_row(z, y, tile.x0, aside ? tile.x1 : busy.x0, row, value_of);
+        if (!aside) fill_row(z, y, busy.x1, tile.x1, row, value_of);
     }
 
 private:
@@ -334,7 +332,9 @@ public:
             if (z + rz < nz) count(z + rz, 1);
             if (z > tile_.z0 && z > rz) count(z - rz - 1, -1);
             const Rectangle busy = backdrop_.busy(z, tile_);
-            backdrop_.fill(z, tile_, busy, out_, of_size);
+            for (std::size_t y = tile_.y0; y < tile_.y1; ++y) {
+                backdrop_.fill(z, y, tile_, busy, out_ + (z * grid_.ny + y) * grid_.nx, of_size);
+            }
             if (!busy.empty()) rectangle(z, busy);
         }
     }
@@ -397,11 +397,12 @@ inline double window_size(const Radius& r) { return (2.0 * r.x + 1) * (2.0 * r.y
 /// Tiles' columns stay in the second-level cache for a few dozen bins; they are larger for large windows, whose margins
 /// are counted again for each tile.
 template <class Counter, class Window>
-void windows(const float* field, const Grid& grid, const Radius& radius, const Bins& bins, int threads, Window* out) {
+void windows(const Voxels& field, const Grid& grid, const Radius& radius, const Bins& bins, int threads, Window* out) {
     const auto binned = std::make_unique_for_overwrite<std::uint8_t[]>(grid.rows() * grid.nx);
     parallel_chunks(grid.rows(), 1 + 16384 / grid.nx, threads, [&](std::size_t begin, std::size_t end) {
-        bin_voxels(field + begin * grid.nx, (end - begin) * grid.nx, bins, static_cast<std::uint8_t>(bins.count),
-                   &binned[begin * grid.nx]);
+        for_parts(field, begin * grid.nx, end * grid.nx, [&](std::size_t at, const float* voxels, std::size_t n) {
+            bin_voxels(voxels, n, bins, static_cast<std::uint8_t>(bins.count), &binned[at]);
+        });
     });
     const Backdrop backdrop(binned.get(), grid, radius, threads);
     const std::size_t tx = std::max<std::size_t>(256, 8 * radius.x), ty = std::max<std::size_t>(48, 6 * radius.y);
