@@ -46,8 +46,8 @@ class EventsFile:
     """Writes events as JSON lines, each at once, so that what a killed process had written can be read.
 
     The first line is `{"format": 1, "process": PID}`. The others have `event`, `id`, `operator`, `at` and, unless they
-    are nothing, `how`, `seconds`, `bytes`, `worker`; a failure has its `position` in the program. Raises `OSError` when it
-    cannot be written.
+    are nothing, `how`, `seconds`, `bytes`, `worker`; a failure has its `position` in the program. Raises `OSError` when
+    it cannot be written.
     """
 
     def __init__(self, path: str | Path) -> None:
