@@ -49,6 +49,10 @@ class Settings:
         """A string with its names replaced."""
         return replaced(template, self.names.__getitem__)
 
+    def shown(self, template: str) -> str:
+        """The same for people: a name that has no value, which only an effect may have, stays as it is written."""
+        return replaced(template, lambda name: self.names.get(name, f"${name}"))
+
     def path(self, input: InputSlot) -> str:
         """Where an input is."""
         return self.files.get(input.name) or self.replace(input.path.value)
