@@ -50,8 +50,8 @@ dice=0.9034719572682183
 ```
 
 What becomes of arguments and results, and how to come back from another grid, is in
-[language.md](language.md#simpleitk). `voxlogica operators Median` says what a function does, with its arguments and what
-they are when they are left out; `voxlogica operators hole` in which functions a word is.
+[language.md](language.md#simpleitk). `voxlogica operators Median` says what a function does, what it takes, and what is
+meant where something is left out; `voxlogica operators hole` finds functions by a word.
 
 Of {all} functions that SimpleITK {version} has programs can use {usable}, besides `ReadImage`, which loads an input.
 Classes and methods of SimpleITK are no functions, and are not here."""
