@@ -93,8 +93,8 @@ def test_a_pattern_of_cases_without_quotes_is_told(run: Command) -> None:
     said = run("batch", "p.imgql", "--cases", "a.nii", "b.nii")
     assert (said.status, said.out) == (2, "")
     assert said.err == (
-        "error[usage]: `b.nii` is one argument too many\n  help: a pattern of cases has quotes around it and names in it:"
-        "   --cases 'data/{case}/{case}_flair.nii.gz'\n"
+        "error[usage]: `b.nii` is one argument too many\n"
+        "  help: a pattern of cases has quotes around it and names in it:   --cases 'data/{case}/{case}_flair.nii.gz'\n"
     )
     assert "`voxlogica batch --help` shows" in run("batch", "p.imgql", "--cases", "a.nii", "absent").err
 
