@@ -189,6 +189,12 @@ class Effort:
     retry_failed: bool = False
     token: Token | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(
+            self.timeout, (int, float, type(None))
+        ):  # from Python, where the command's 5m would come to this
+            raise TypeError(f"timeout is a number of seconds, not {self.timeout!r}")
+
 
 EFFORT = Effort()
 """Without limits, taking stored failures for answers."""

@@ -198,7 +198,8 @@ def _wrong_type(given: Given, parameter: Parameter) -> Diagnostic:
 
 def _unknown(given: Given, checked: Checked, program: Program, in_strings: Sequence[str]) -> Diagnostic:
     name, value, shown = given
-    can = [*checked.parameters, *in_strings]
+    inputs = [] if shown.startswith("-") else [each.name for each in checked.inputs]  # an argument from Python
+    can = [*inputs, *checked.parameters, *in_strings]
     settable = (f"it can set {', '.join(can)}",) if can else ("the program has nothing that can be set",)
     defined = [c for c in program.commands if isinstance(c, (Let, Load)) and c.name == name]
     if defined:
@@ -213,11 +214,10 @@ def _unknown(given: Given, checked: Checked, program: Program, in_strings: Seque
     meant: tuple[str, ...] = ()
     if close:
         parameter = checked.parameters.get(close[0])
-        line = (
-            f"let {close[0]} = {parameter.literal.span.text}"
-            if parameter
-            else f"in the string {_around(checked, close[0])}"
-        )
+        if parameter:
+            line = f"let {close[0]} = {parameter.literal.span.text}"
+        else:
+            line = "an input" if close[0] in inputs else f"in the string {_around(checked, close[0])}"
         meant = (f"did you mean `{close[0]}`?   {line}",)
     return Diagnostic("parameter", f"{shown}: the program has no parameter `{name}`", details=(*meant, *settable))
 
