@@ -14,7 +14,7 @@ from voxlogica.errors import Refusal
 from voxlogica.formula import NUMBER, Apart, Formula, Formulas, Hole, Operator, Origin, Type
 from voxlogica.images.grids import difference
 from voxlogica.operators.records import field, parts
-from voxlogica.operators.sequences import items, summary
+from voxlogica.operators.sequences import component, items, summary
 from voxlogica.operators.stacks import BEGIN, LAYERS, STREAMS, cuts, joined, quantile
 from voxlogica.operators.stacks import part as part_of
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, drawn, listed, part
@@ -155,6 +155,15 @@ class Loops:
     ) -> Formula:
         """The sequence of some formulas, all of a type if there is one given."""
         return self.table.apply(items(tuple([each.type for each in found]), element), tuple(found), space, origin)
+
+    def components(self, source: Slot, count: int, origin: Origin | None) -> Slot:
+        """The elements of a value that is a sequence of so many."""
+        if not isinstance(source, Formula):
+            return source
+        made = [
+            self.table.apply(component(), (source, self.table.constant(float(n))), None, origin) for n in range(count)
+        ]
+        return listed(made, None)
 
     def together(
         self, sources: Sequence[Slot], turn: Turn, space: Space | None, word: str, origin: Origin | None
