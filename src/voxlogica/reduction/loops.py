@@ -290,13 +290,19 @@ class Loops:
 
 
 def apart(symbol: str, spaces: Sequence[Space], origin: Origin | None) -> Absent:
-    """Images on several grids, which are told apart by their sizes or, if these are the same, by where they lie."""
+    """Images on several grids, which are told apart by their sizes or, if these are the same, by where they lie.
+
+    Files of several cases may write one grid in different ways, and are kept apart then.
+    """
     here, there = list(dict.fromkeys([space for space in spaces if space.hole is None]))[:2]
     differ, sizes = difference(here, there), [" x ".join(map(str, space.size)) for space in (here, there)]
     message = f"`{symbol}` was given images on different voxel grids, "
-    if differ is None or here.size != there.size:
-        help = "`resample(image, like)` brings an image onto the grid of another"
+    help = "`resample(image, like)` brings an image onto the grid of another"
+    if here.size != there.size:
         return Absent(f"{message}of {' and '.join(sizes)} voxels", help, origin)
+    if differ is None:
+        message = f"`{symbol}` was given images on voxel grids that lie alike, and are written in different ways"
+        return Absent(message, f"{help}; where both lie alike it changes no number", origin)
     notes = ", ".join([f"with {field}s {note}" for field, note in differ.notes.items()])
     return Absent(message + notes, differ.help("image", "other"), origin)
 
