@@ -414,9 +414,9 @@ class Workers:
         except StoreFull:
             return Granted(order.number, claimed=False)
         if order.looks and isinstance(answer, (Busy, Granted)) and self._lasting is not None:
-            return answer._replace(
-                crowded=self._lasting.elsewhere() >= limits.processors() or any(map(self._held, self.behind))
-            )
+            behind = tuple(self.behind)  # a run that begins adds to it
+            crowded = self._lasting.elsewhere() >= limits.processors() or any(map(self._held, behind))
+            return answer._replace(crowded=crowded)
         return answer
 
     def _held(self, id: Id) -> bool:
