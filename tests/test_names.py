@@ -53,7 +53,7 @@ REFUSED = {
     'simpleitk.ReadImage("a.nii")': "let scan = ReadImage",
     'simpleitk.WriteImage(i, "a.nii")': "save",
     "test.timewaste(1, 2)": "dt(tt)",
-    "test.impure(1)": "--events",
+    "test.impure(1)": "the events of a run",
     "test.demo_data(1)": "dt(tt)",
     "test.enqueue(1)": "dt(tt)",
     "test.workflow_controller(1)": "dt(tt)",

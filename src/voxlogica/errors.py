@@ -185,6 +185,7 @@ _IN_PYTHON = (
     (r"--output-dir( DIR)?", "output_dir"),
     (r"--table (?=\S)", ""),
     (r"--cases (\w+)=('[^']*'|PATTERN|…)", r"vx.cases(\1=\2)"),
+    (r"--cases (\w+\.csv)", r'vx.cases("\1")'),
     (r"   and repeat --cases for others", ", with others beside it"),
     (r"the directory where the command runs", "the working directory"),
 )

@@ -35,7 +35,7 @@ _ABSENT: Mapping[str, Instead] = MappingProxyType(
         ),
         "test.impure": Instead(
             "prints when it is computed, and what is computed here has no effect but its value (C18)",
-            "`voxlogica run --events FILE` says what was computed",
+            "the events of a run say what was computed",
         ),
         **dict.fromkeys(
             [f"test.{name}" for name in ("timewaste", "demo_data", "enqueue", "workflow_controller")], _TESTING

@@ -173,10 +173,12 @@ def _recording(body: _Body) -> _Body:
 
 @cache
 def operators() -> Mapping[str, Operator]:
-    """Every operator by name, in the order of the manual."""
-    for fragment in FRAGMENTS:
-        import_module(f"voxlogica.operators.{fragment}")
-    return MappingProxyType(_declared)
+    """Every operator by name, in the order of the manual, whoever imported which fragment first."""
+    places = {f"voxlogica.operators.{fragment}": place for place, fragment in enumerate(FRAGMENTS)}
+    for fragment in places:
+        import_module(fragment)
+    in_order = sorted(_declared.items(), key=lambda item: places[item[1].body.__module__])
+    return MappingProxyType(dict(in_order))
 
 
 def named(name: str) -> Operator | None:
