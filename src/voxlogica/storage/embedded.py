@@ -541,20 +541,9 @@ class EmbeddedStorage:
         """Forgets failures, so that they are tried again; removes what writers that died have left behind."""
         self.bury()
         report = collection.sweep(self._uses, self._catalogue, self._blobs, self._living)
-        wanted = None if ids is None else list(ids)
-        sql = "delete from outcomes where kind = coalesce(?, kind) and kind <> 0 and made <= ?"
         until = time.time() - older_than if older_than is not None else float("inf")
-
-        def delete(cursor: apsw.Cursor) -> int:
-            parameters = (outcomes.KINDS[kind] if kind else None, until)
-            if wanted is None:
-                cursor.execute(sql, parameters)
-                return cursor.connection.changes()
-            before = cursor.connection.total_changes()
-            cursor.executemany(sql + " and id = ?", [(*parameters, id) for id in wanted])
-            return cursor.connection.total_changes() - before
-
-        return replace(report, failures=int(self._write(delete)))
+        forget = partial(outcomes.forget_failures, None if ids is None else list(ids), kind, until)
+        return replace(report, failures=int(self._write(forget)))
 
     def _living(self) -> frozenset[str]:
         return frozenset(path.name for path in (self.directory / "live").iterdir())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from functools import lru_cache
+
+import apsw
 
 from voxlogica.identity import Id
 from voxlogica.storage.blobs import fresh
 from voxlogica.storage.catalogue import Row, as_json
 from voxlogica.storage.codec import checksum
-from voxlogica.storage.interface import Provenance, TaskError
+from voxlogica.storage.interface import Kind, Provenance, TaskError
 from voxlogica.storage.records import failure_from_json, failure_to_json, split
 
 _COLUMNS = "suffix, form, body, digest, memory"
@@ -61,6 +64,18 @@ def error_of(row: Row) -> TaskError | None:
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
     return None
+
+
+def forget_failures(ids: Sequence[Id] | None, kind: Kind | None, until: float, cursor: apsw.Cursor) -> int:
+    """Deletes failures: of these ids, or all; of a kind, or any; of those made until then. How many there were."""
+    sql = "delete from outcomes where kind = coalesce(?, kind) and kind <> 0 and made <= ?"
+    parameters = (KINDS[kind] if kind else None, until)
+    before = cursor.connection.total_changes()
+    if ids is None:
+        cursor.execute(sql, parameters)
+    else:
+        cursor.executemany(sql + " and id = ?", [(*parameters, id) for id in ids])
+    return cursor.connection.total_changes() - before
 
 
 def provenance(row: Row) -> Provenance:
