@@ -62,6 +62,7 @@ from voxlogica.execution.messages import (
     Written,
 )
 from voxlogica.execution.planning import planned
+from voxlogica.execution.posts import Collapse, Held, Outbound, Post
 from voxlogica.execution.reporting import DIED, Elsewhere, failure, provenance, too_late
 from voxlogica.formula import FORMULAS, Builder, Formula, Operator, Unreadable, decode, encode, returned
 from voxlogica.identity import Id
@@ -86,9 +87,6 @@ if TYPE_CHECKING:
 Operators: TypeAlias = Callable[[str], Operator | None]
 """Finds an operator by name, to read stored formulas."""
 
-Held: TypeAlias = Value
-"""What is in memory for a task; several values for one that returned several formulas."""
-
 WRITE_BEHIND = 1 << 16
 """Bytes from which on a value is written by a thread of its own, so that what depends on it does not wait."""
 HELPERS = 64
@@ -97,26 +95,6 @@ SUSPICIONS = 2
 """So many times a task may be running when its process dies before it runs isolated."""
 DEATHS = 3
 """So many times a task may take its process with it before that is its answer for everybody."""
-
-
-class Outbound(NamedTuple):
-    """A goal's outcome on its way to the run: the value, or the error and the formula it comes from."""
-
-    number: int
-    formula: Formula
-    value: Held | None
-    error: TaskError | None
-    cause: Formula | None
-
-
-class Collapse(NamedTuple):
-    """A bug of ours has stopped the machine; no outcome will come any more."""
-
-    error: BaseException
-
-
-Post: TypeAlias = list[Outbound | Event | Over] | Collapse | None
-"""What a run finds in its box: what happened, in order; None when it was cancelled or the engine closed."""
 
 
 class _Grown(NamedTuple):
