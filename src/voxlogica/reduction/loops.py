@@ -285,8 +285,12 @@ def apart(symbol: str, spaces: Sequence[Space], origin: Origin | None) -> Absent
     here, there = list(dict.fromkeys([space for space in spaces if space.hole is None]))[:2]
     differ, sizes = difference(here, there), [" x ".join(map(str, space.size)) for space in (here, there)]
     message = f"`{symbol}` was given images on different voxel grids, "
-    if differ is None or here.size != there.size:
-        help = "`resample(image, like)` brings an image onto the grid of another"
+    help = "`resample(image, like)` brings an image onto the grid of another"
+    if differ is None:  # what is so near is one grid among inputs and in a case, not from case to case
+        return Absent(
+            f"{message}though only rounding, or how their files describe them, tells them apart", help, origin
+        )
+    if here.size != there.size:
         return Absent(f"{message}of {' and '.join(sizes)} voxels", help, origin)
     notes = ", ".join([f"with {field}s {note}" for field, note in differ.notes.items()])
     return Absent(message + notes, differ.help("image", "other"), origin)
