@@ -422,7 +422,10 @@ def test_any_space_survives_a_file(
         assert model.space.origin == pytest.approx(space.origin, rel=1e-6, abs=1e-9)
         assert model.space.direction == pytest.approx(space.direction, abs=1e-6)
     forms = nib.load(path)
-    assert np.allclose(forms.get_qform(), forms.get_sform(), rtol=1e-5, atol=1e-5 * max(spacing))
+    # Of a quaternion the first number is not kept: near half a turn it is the root of what rounding has left of 1.
+    rest = 1 - sum(float(forms.header[f"quatern_{part}"]) ** 2 for part in "bcd")
+    near = (1e-5 if rest > 1e-3 else 2e-3) * max(spacing)
+    assert np.allclose(forms.get_qform(), forms.get_sform(), rtol=1e-5, atol=near)
     path.write_bytes(images.encode("nii", model))
     assert images.bind(path).space == model.space
 
