@@ -8,11 +8,12 @@ import inspect
 import pickle
 import re
 import typing
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voxlogica import _dataclass
@@ -73,9 +74,23 @@ def told(module: ModuleType, options: dict[str, Any], a: int, b: str, d: float) 
     ]  # fmt: skip
 
 
+@pytest.fixture(params=[0, 3, 1000], ids=["compiled", "compiled soon", "not compiled"])
+def few(request: pytest.FixtureRequest) -> Iterator[None]:
+    """How many instances are made without compiling anything."""
+    before, _dataclass._FEW = _dataclass._FEW, request.param
+    yield
+    _dataclass._FEW = before
+
+
+def same(function: Callable[..., None]) -> Callable[..., None]:
+    """The fixture is the same for all examples, as it is to be."""
+    return settings(suppress_health_check=[HealthCheck.function_scoped_fixture])(function)
+
+
 @pytest.mark.parametrize("options", WAYS, ids=str)
+@same
 @given(a=st.integers(), b=st.text(), d=st.floats(allow_nan=False))
-def test_the_same_as_pythons(options: dict[str, Any], a: int, b: str, d: float) -> None:
+def test_the_same_as_pythons(few: None, options: dict[str, Any], a: int, b: str, d: float) -> None:
     assert told(_dataclass, options, a, b, d) == told(dataclasses, options, a, b, d)
 
 
@@ -246,8 +261,9 @@ def told_of_tuples(base: Any, a: int, b: str) -> list[object]:
     ]  # fmt: skip
 
 
+@same
 @given(a=st.integers(), b=st.text())
-def test_named_tuples_are_pythons(a: int, b: str) -> None:
+def test_named_tuples_are_pythons(few: None, a: int, b: str) -> None:
     assert told_of_tuples(_dataclass.NamedTuple, a, b) == told_of_tuples(typing.NamedTuple, a, b)
 
 

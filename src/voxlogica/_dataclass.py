@@ -2,9 +2,9 @@
 
 `dataclasses` compiles six methods for each class when a module is imported, 0.3 ms each, and imports `inspect` to do
 so: for our 80 classes that was more than a quarter of the time of a short run (docs/design.md). Here only `__init__` is
-compiled, when it is first asked for, and the other methods are closures. What is left out (`ClassVar`, `InitVar`,
-`KW_ONLY`) is refused when the class is made. It is the same with the `__new__` of named tuples, of which there are a
-hundred. Type checkers see Python's own; tests/test_dataclass.py holds the two beside each other.
+compiled, of classes with more than a few instances, and the other methods are closures. What is left out (`ClassVar`,
+`InitVar`, `KW_ONLY`) is refused when the class is made. It is the same with the `__new__` of named tuples, of which
+there are a hundred. Type checkers see Python's own; tests/test_dataclass.py holds the two beside each other.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ else:
     from types import MemberDescriptorType
 
     _MISSING = object()
+    _FEW = 40  # instances: so many are made without compiling anything in the time that compiling takes
 
     class field:
         """A field: its default, or what makes it; whether it is compared, and shown."""
@@ -137,14 +138,34 @@ else:
         return again
 
     class _Init:
-        """An `__init__` that is compiled when it is first asked for, and then stands in its place."""
+        """An `__init__` that is compiled when it has been asked for a few times, and then stands in its place."""
 
         def __init__(self, owner, fields, frozen):
-            self._owner, self._fields, self._frozen = owner, fields, frozen
+            self._owner, self._fields, self._frozen, self._asked = owner, fields, frozen, 0
 
         def __get__(self, instance, cls=None):
+            self._asked += 1
+            if instance is not None and self._asked <= _FEW:
+                return lambda *values, **named: self._begin(instance, values, named)
             self._owner.__init__ = made = _compiled_init(self._owner, self._fields, self._frozen)
             return made.__get__(instance, cls)
+
+        def _begin(self, instance, values, named):
+            """What the compiled one does; it is asked itself to say what is wrong with the arguments."""
+            places = self._owner.__match_args__
+            given = dict(zip(places, values, strict=False)) | named
+            right = len(given) == len(values) + len(named) and given.keys() <= self._fields.keys()
+            for name, each in self._fields.items() if right else ():
+                if name not in given:
+                    if each.needed:
+                        right = False
+                        break
+                    given[name] = each.default if each.default_factory is None else each.default_factory()
+                object.__setattr__(instance, name, given[name])
+            if not right:
+                _compiled_init(self._owner, self._fields, self._frozen)(instance, *values, **named)
+            elif hasattr(self._owner, "__post_init__"):
+                instance.__post_init__()
 
     def _compiled_init(cls, fields, frozen):
         names = {"_missing": _MISSING, "_set": object.__setattr__}
@@ -207,7 +228,7 @@ else:
             body = {"__repr__": _repr_fields} | body  # the only one of these that a class may have of its own
             body |= {field: _tuplegetter(place, None) for place, field in enumerate(fields)}
             body |= {"__slots__": (), "_fields": fields, "_field_defaults": defaults, "__match_args__": fields}
-            body |= {"__new__": _compile_new, "__getnewargs__": _as_tuple}
+            body |= {"__new__": _first_new(fields, defaults), "__getnewargs__": _as_tuple}
             body |= {
                 "_make": _made_of,
                 "_replace": _replaced,
@@ -218,15 +239,32 @@ else:
     class NamedTuple(metaclass=_Naming):
         """The base of named tuples, which are tuples alone: no class made has it as a base."""
 
-    def _compile_new(cls, *values, **named):
-        """The `__new__` of a class until it is first called: compiles the one that then stands in its place."""
-        owner = next(base for base in cls.__mro__ if "_fields" in base.__dict__)
-        names = {f"_default_{name}": value for name, value in owner._field_defaults.items()} | {"_new": tuple.__new__}
-        parameters = [f"{name}=_default_{name}" if f"_default_{name}" in names else name for name in owner._fields]
-        listed = "".join([f"{name}, " for name in owner._fields])
+    def _first_new(fields, defaults):
+        """The `__new__` of a class until it has been called a few times: then the one is compiled that stands there."""
+        calls = 0
+
+        def __new__(cls, *values, **named):
+            nonlocal calls
+            calls += 1
+            if calls <= _FEW and len(values) <= len(fields):
+                rest = fields[len(values) :]
+                given = defaults | named if rest else named
+                whole = (*values, *[given[name] for name in rest if name in given])
+                if len(whole) == len(fields) and named.keys() <= {*rest}:
+                    return tuple.__new__(cls, whole)
+            owner = next(base for base in cls.__mro__ if "_fields" in base.__dict__)
+            made = _compiled_new(fields, defaults)
+            owner.__new__ = staticmethod(made)
+            return made(cls, *values, **named)
+
+        return __new__
+
+    def _compiled_new(fields, defaults):
+        names = {f"_default_{name}": value for name, value in defaults.items()} | {"_new": tuple.__new__}
+        parameters = [f"{name}=_default_{name}" if name in defaults else name for name in fields]
+        listed = "".join([f"{name}, " for name in fields])
         exec(f"def __new__({', '.join(['_cls', *parameters])}):\n return _new(_cls, ({listed}))", names)
-        owner.__new__ = staticmethod(names["__new__"])
-        return owner.__new__(cls, *values, **named)
+        return names["__new__"]
 
     def _repr_fields(self):
         shown = [f"{name}={value!r}" for name, value in zip(self._fields, self, strict=True)]
