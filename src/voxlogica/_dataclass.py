@@ -23,7 +23,7 @@ else:
     from types import MemberDescriptorType
 
     _MISSING = object()
-    _FEW = 40  # instances: so many are made without compiling anything in the time that compiling takes
+    _FEW = 20  # instances: so many are made without compiling anything in the time that compiling takes
 
     class field:
         """A field: its default, or what makes it; whether it is compared, and shown."""
