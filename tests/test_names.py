@@ -104,6 +104,7 @@ def test_the_namespace_of_networks_cannot_be_imported(name: str) -> None:
 def test_images_compared() -> None:
     a, b = [1, 2, 4, 8], [1, 2.5, 3, 8]
     fields = ("equal", "different", "largest", "mean")
+    assert value("compare_arrays(a, b).different", a=a, b=b, imports=("arrays",)) == 2
     assert [value(f"compare_arrays(a, b).{each}", a=a, b=b) for each in fields] == [False, 2, 1, 0.375]
     assert [value(f"compare_arrays(a, a).{each}", a=a) for each in fields] == [True, 0, 0, 0]
     assert [value(f"compare_arrays(a, b).{each}", a="0110", b="0011") for each in fields] == [False, 2, 1, 0.5]

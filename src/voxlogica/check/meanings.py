@@ -76,7 +76,7 @@ class Meanings:
         for namespace in namespaces:
             whole = f"{namespace}.{name}"
             there = self.scope.find(whole, moment) or built_in(whole)
-            if there is not None and there is not meaning:
+            if there is not None and not _same(there, meaning):
                 found[whole] = there
         return Ambiguous(name, tuple(found)) if len(found) > 1 else next(iter(found.values()), None)
 
@@ -144,6 +144,13 @@ class Meanings:
                 for (_, want), kind in zip(self.wanted(each), given, strict=True)
             )
         ]
+
+
+def _same(one: Meaning, other: Meaning | None) -> bool:
+    """Whether two names mean the same: the measures are in `default` and in `arrays`."""
+    if isinstance(one, Overloaded) and isinstance(other, Overloaded):
+        return one.alternatives == other.alternatives
+    return one is other
 
 
 def built_in(name: str) -> Meaning | None:

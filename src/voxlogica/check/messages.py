@@ -438,10 +438,17 @@ def wrong_literal(argument: Expression, family: Family, refusal: Refusal) -> Dia
     return Diagnostic("type", refusal.message, argument.span, details=(family.signature,), help=refusal.help)
 
 
+DEEPEST = 100
+"""How deep the sequences may be nested that are printed: readers of JSON give up a little later."""
+
+
 def wrong_goal(word: str, at: Span, value: Expression, kind: Kind | None, target: str, mark: Mark | None) -> Diagnostic:
     """A `print` or `save` of what cannot be printed or saved; `target` is its label or path."""
     text, certain = text_of(value), known(kind)
-    if isinstance(certain, Type) and certain.element is not None:
+    if isinstance(certain, Type) and certain.depth > DEEPEST and not certain.spatial:
+        message = f"`{word}` shows sequences within sequences {DEEPEST} deep, and these are {certain.depth} deep"
+        help = "show what is inside:   xs[0]   is the first element of xs"
+    elif isinstance(certain, Type) and certain.element is not None:
         message, help = _wrong_sequence(word, text, certain, certain.element, target)
     elif isinstance(certain, Type) and certain.fields is not None:
         fields = {name: each for name, each in certain.fields.items() if each.spatial == (word == "save")}
