@@ -394,10 +394,10 @@ def definition_in_line(left: Span) -> Diagnostic:
     )
 
 
-def glued_definition(span: Span) -> Diagnostic:
+def glued_definition(span: Span, command: str = "let") -> Diagnostic:
     """`NAME=`, which is one operator."""
-    name = span.text.rstrip("=")
-    return _error(f"`{span.text}` is one operator here", span, help=f"put a space before the `=`:   let {name} = …")
+    help = f"put a space before the `=`:   {command} {span.text.rstrip('=')} = …"
+    return _error(f"`{span.text}` is one operator here", span, help=help)
 
 
 def comment(span: Span) -> Diagnostic:
