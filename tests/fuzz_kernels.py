@@ -166,7 +166,7 @@ def correlation(rng: Generator) -> Outcome:
         windows, op = fields.windows(_held(rng, a), radius, low, high, k), bit_twins.OPS[int(rng.integers(5))]
         number, threads = float(rng.choice(got.ravel())), _threads(rng)
         held = fields.compare_correlation(
-            windows, _held(rng, b), masks.pack(phi), radius, low, high, k, op, number, threads=threads
+            windows, a.shape, _held(rng, b), masks.pack(phi), radius, low, high, k, op, number, threads=threads
         )
         assert np.array_equal(held, masks.compare(got, op, number))
     reference = np.bincount(twins.binned(b, low, high, k)[phi], minlength=k + 1)[:k].tolist()

@@ -64,7 +64,9 @@ def locked() -> dict[str, str]:
 
 def current() -> dict[str, str]:
     """The lines as they would be now."""
-    ours = [name for name, operator in operators().items() if operator.cost != "file" and not operator.library]
+    ours = [
+        name for name, operator in operators().items() if operator.result is not formula.BYTES and not operator.library
+    ]
     return {name: line(name) for name in ours}
 
 

@@ -13,7 +13,7 @@ import signal
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,8 +22,10 @@ from voxlogica.errors import InternalError, Refusal, Source, Span
 from voxlogica.execution import limits
 from voxlogica.execution.engine import Broken, ExecutionEngine, Finished
 from voxlogica.execution.messages import Event
+from voxlogica.execution.threads import AT_ONCE
 from voxlogica.formula import IMAGE, MASK, NUMBER, Formula, Formulas, Leaf, Operator, Origin, below
-from voxlogica.storage import Claim, Done, Failed, MemoryStorage, Missing, StoreFull, TaskError
+from voxlogica.operators import operators
+from voxlogica.storage import Claim, Done, Failed, MemoryStorage, Missing, Publication, StoreFull, TaskError
 from voxlogica.values import Space
 from world import SOON, World, at_once, outcomes, soon, values
 
@@ -462,6 +464,47 @@ def test_a_store_that_takes_nothing_costs_no_answer():
             assert values(engine, b) == [2.0]
         assert engine.unstored == 2
         assert isinstance(backend.claim(a.id), Claim), "the claim was given back"
+
+
+def sums(count: int) -> list[Formula]:
+    """Goals that are computed and stored many at a time."""
+    table, add = Formulas(), operators()["add_numbers"]
+    return [table.apply(add, (table.constant(float(n)), table.constant(0.5))) for n in range(count)]
+
+
+def test_many_small_values_are_stored_together(monkeypatch: pytest.MonkeyPatch):
+    storage = MemoryStorage()
+    taken: list[int] = []
+    original = MemoryStorage.store_all
+
+    def counted(self: MemoryStorage, several: Sequence[Publication]) -> list[Done | StoreFull]:
+        taken.append(len(several))
+        return original(self, several)
+
+    monkeypatch.setattr(MemoryStorage, "store_all", counted)
+    with ExecutionEngine(storage, jobs=1) as engine:
+        assert values(engine, *sums(200)) == [n + 0.5 for n in range(200)]
+    assert max(taken) == AT_ONCE
+    assert sum(taken) <= 200
+    assert len(storage.known([goal.id for goal in sums(200)])) == 200
+
+
+@pytest.mark.parametrize("wrong", [StoreFull("full"), OSError("a disk is gone")], ids=["full", "broken"])
+def test_one_of_many_that_is_not_stored_costs_no_answer_and_lets_its_claim_go(wrong: Exception):
+    goals = sums(100)
+
+    class Spoilt(MemoryStorage):
+        def store(self, claim, value, made, *, goal=False):  # type: ignore[no-untyped-def]
+            if claim.id == goals[50].id:
+                raise wrong
+            return super().store(claim, value, made, goal=goal)
+
+    backend = Spoilt()
+    with ExecutionEngine(backend, jobs=1) as engine:
+        assert values(engine, *goals) == [n + 0.5 for n in range(100)]
+        assert engine.unstored >= 1
+    assert [n for n, goal in enumerate(goals) if not isinstance(backend.lookup(goal.id), Done)] == [50]
+    assert isinstance(backend.claim(goals[50].id), Claim)
 
 
 def test_a_bug_of_the_scheduler_is_told_to_everybody(monkeypatch: pytest.MonkeyPatch):

@@ -265,7 +265,7 @@ def assert_correlation(
     if fields.window_voxels(radius, a.shape) <= fields.MOST_WINDOW_VOXELS and k <= fields.MOST_WINDOW_BINS:
         windows = fields.windows(a, radius, low, high, k, threads=2)
         for other in [b] if a is not b else [b, None]:
-            arguments = (windows, other, masks.pack(phi), radius, low, high, k)
+            arguments = (windows, a.shape, other, masks.pack(phi), radius, low, high, k)
             assert same_bits(fields.correlation_of(*arguments, threads=2), got)
             for number in (float(got.flat[got.size // 2]), 0.6, NAN):
                 for op in ("==", ">=", "<=", ">", "<"):
@@ -327,6 +327,54 @@ def test_correlation_around_an_object(
     box = tuple(slice(c, c + int(rng.integers(4))) for c in corner)
     a[box] = rng.integers(0, 4, a[box].shape)
     assert_correlation(a, a, random_mask(shape, 0.5, seed), radius, 0, 4, k)
+
+
+@law
+@given(
+    shape=st.tuples(st.integers(1, 14), st.integers(1, 14), st.integers(1, 90)), radius=radii, seed=seeds,
+    background=st.sampled_from((0.0, 9.0, NAN)), objects=st.integers(0, 3), k=st.sampled_from((1, 3, 255)),
+    threads=st.integers(1, 5),
+)  # fmt: skip
+def test_windows_are_those_of_the_least_box_around_what_differs(
+    shape: Shape, radius: tuple[int, int, int], seed: int, background: float, objects: int, k: int, threads: int
+) -> None:
+    """Twice the radius around it, and one voxel at least; in other windows there is the bin of the box's first only."""
+    rng = np.random.default_rng(seed)
+    field = np.full(shape, background, np.float32)
+    for _ in range(objects):
+        box = tuple(slice(c, c + int(rng.integers(4))) for c in [int(rng.integers(n)) for n in shape])
+        field[box] = rng.integers(0, 5, field[box].shape)
+    bins, cut = binned(field, 0.0, 4.0, k), [min(r, n - 1) for r, n in zip(reversed(radius), shape, strict=True)]
+    at, numbers = fields.windows(field, radius, 0.0, 4.0, k, threads=threads)
+    others = np.argwhere(bins != bins[0, 0, 0]) if (bins != bins[0, 0, 0]).any() else np.zeros((1, 3), np.int64)
+    margin = [max(2 * r, 1) for r in cut]
+    assert at == tuple(np.maximum(others.min(0) - margin, 0))
+    assert tuple(np.add(at, numbers.shape)) == tuple(np.minimum(others.max(0) + margin + 1, shape))
+    assert bins[at] == bins[0, 0, 0]
+    for voxel in [at, *[tuple(int(rng.integers(n)) for n in shape) for _ in range(9)]]:
+        h = np.bincount(bins[tuple(slice(max(0, v - r), v + r + 1) for v, r in zip(voxel, cut, strict=True))].ravel())
+        inside = tuple(v - a for v, a in zip(voxel, at, strict=True))
+        if all(0 <= v < n for v, n in zip(inside, numbers.shape, strict=True)):
+            assert numbers[inside] == 256 * sum(int(n) ** 2 for n in h[:k]) + bins[voxel]
+        else:
+            assert np.flatnonzero(h).tolist() == [bins[0, 0, 0]]
+
+
+def test_windows_that_are_of_another_image_or_radius() -> None:
+    """Those that do not fit are an error; those of another radius give numbers without a meaning, and no more."""
+    field, phi = np.zeros((9, 9, 9), np.float32), np.ones((9, 9, 1), np.uint64)
+    field[4, 4, 4] = 1
+    at, numbers = fields.windows(field, (1, 1, 1), 0, 2, 2)
+    assert at == (2, 2, 2)
+    for wrong in ((5, 2, 2), (2, 2, -1)):
+        with pytest.raises(ValueError, match="not within a field"):
+            fields.correlation_of(fields.Windows(wrong, numbers), field.shape, None, phi, (1, 1, 1), 0, 2, 2)
+    with pytest.raises(TypeError, match="what the function `windows` returns"):
+        fields.correlation_of(fields.Windows(at, numbers.view(np.int32)), field.shape, None, phi, (1, 1, 1), 0, 2, 2)
+    with pytest.raises(ValueError, match="two fields of one shape"):
+        fields.correlation_of(fields.Windows(at, numbers), field.shape, field[1:], phi, (1, 1, 1), 0, 2, 2)
+    larger = fields.correlation_of(fields.Windows(at, numbers), field.shape, None, phi, (4, 4, 4), 0, 2, 2)
+    assert larger.shape == field.shape
 
 
 @pytest.mark.parametrize("radius", [(30, 31, 10), (2**40, 31, 10), (60, 60, 60)])

@@ -44,7 +44,7 @@ KERNELS: Mapping[str, Kernel] = {
     "summary": lambda i, b, *_: fields.summary(i, b),
     "moments": lambda i, *_: fields.moments(i),
     "percentiles": lambda i, b, _, t: fields.percentiles(i, b, 0.5, threads=t),
-    "windows": lambda i, _, k, t: fields.windows(i, (2, 1, 1), k - 5, k + 3, 6, threads=t),
+    "windows": lambda i, _, k, t: fields.windows(i, (2, 1, 1), k - 5, k + 3, 6, threads=t).numbers,
     "correlation": lambda i, b, k, t: fields.correlation(i, i, b, (1, 2, 1), k - 5, k + 3, 6, threads=t),
     "correlation, many bins": lambda i, b, k, t: fields.correlation(i, i, b, (1, 2, 1), k - 5, k + 3, 300, threads=t),
     "otsu": lambda i, b, *_: fields.otsu(i, b, 20),
@@ -94,7 +94,7 @@ def test_correlation_of_two_images_of_different_kinds(dtype: str) -> None:
     assert fields.correlation(a, b, *arguments).tobytes() == expected
     assert fields.correlation(wide[0], b, *arguments).tobytes() == expected
     windows = fields.windows(a, *arguments[1:])
-    assert fields.correlation_of(windows, b, *arguments).tobytes() == expected
+    assert fields.correlation_of(windows, a.shape, b, *arguments).tobytes() == expected
 
 
 def test_not_contiguous() -> None:

@@ -15,7 +15,7 @@ from tests.language import holds, value
 from voxlogica import library
 from voxlogica.check.forms import FORMS
 from voxlogica.errors import Refusal, Source
-from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Type
+from voxlogica.formula import BOOL, BYTES, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Type
 from voxlogica.operators import DeclarationError, by_symbol, families, operator, operators
 from voxlogica.syntax.ast import Import, Let, Load, Print, Program, Save
 from voxlogica.syntax.parser import parse
@@ -168,7 +168,7 @@ def test_bodies_return_what_they_declare(name: str) -> None:
 # Versions
 
 
-@pytest.mark.parametrize("name", [n for n, op in operators().items() if op.cost != "file" and not op.library])
+@pytest.mark.parametrize("name", [n for n, op in operators().items() if op.result is not BYTES and not op.library])
 def test_results_change_with_the_version_only(name: str) -> None:
     old, new = operators_lock.locked().get(name), operators_lock.line(name)
     if old is None or not operators_lock.same_version(old, new):

@@ -17,6 +17,7 @@ from voxlogica.identity import Id
 from voxlogica.operators import operators
 from voxlogica.plan import COSTS, fused, plan, space_of
 from voxlogica.plan.rules import RULES, rewrite
+from voxlogica.storage.codec import decode, encode
 from voxlogica.values import Image, Mask, Narrow, Space, Value
 
 OPERATORS = operators()
@@ -60,6 +61,10 @@ class Programs:
             integers = self.rng.integers(-3, 9, self.space.voxels, np.int8)
             return self._leaf("image", Image(self.space, Narrow(memoryview(integers.tobytes()), "i1")))
         values = self.rng.choice(np.array(NUMBERS, np.float32), self.space.shape)
+        if self.rng.random() < 0.5:  # something small before a background
+            among = np.ogrid[tuple(map(slice, self.space.shape))]
+            near = [abs(axis - int(self.rng.integers(n))) < 3 for axis, n in zip(among, self.space.shape, strict=True)]
+            values = np.where(near[0] & near[1] & near[2], values, values.flat[0])
         return self._leaf("image", Image.of(self.space, values))
 
     def _mask(self) -> Formula:
@@ -350,6 +355,27 @@ def test_correlations_of_one_image_with_many_regions_share_its_windows() -> None
     assert made(alone, twice) == ["i", "windows", "a", "correlate", "compare", "compare"]
     computed = on.apply("crosscorrelation", 3.0, image, image, on.a, 0.0, 5.0, bins)
     assert made(computed)[-1] == "crosscorrelation"
+
+
+@pytest.mark.parametrize("space", [Space.grid(90, 12), Space.grid(80, 9, 30, spacing=(1.0, 2.0, 0.7))])
+def test_windows_of_a_small_object_are_small_and_the_same_from_a_store(space: Space) -> None:
+    from voxlogica.kernels import masks
+
+    rng = np.random.default_rng(1)
+    voxels = np.full(space.shape, 7, np.float32)
+    voxels[-1:, 3:6, 40:45] = rng.integers(0, 9, (1, 3, 5))
+    image, phi = Image.of(space, voxels), Mask.of(space, masks.pack(rng.random(space.shape) < 0.5))
+    expected = OPERATORS["crosscorrelation"].body(2.0, image, image, phi, 0.0, 9.0, 5.0)
+    windows = OPERATORS["windows"].body(2.0, image, 0.0, 9.0, 5.0)
+    assert isinstance(windows, Image)
+    assert windows.nbytes < image.nbytes / 2
+    encoded = encode(windows)
+    stored = decode(encoded.form, b"".join(encoded.parts))
+    for held in (windows, stored):
+        found = fused.CORRELATE.body(held, phi, 2.0, 0.0, 9.0, 5.0)
+        assert isinstance(found, Image)
+        assert isinstance(expected, Image)
+        assert found.data == expected.data
 
 
 def test_several_aggregates_of_the_same_are_one_pass() -> None:

@@ -22,7 +22,7 @@ import pytest
 from tests.storage_peer import BIG, Peer, blob, stored, until_waited_for
 
 from voxlogica.errors import MachineError
-from voxlogica.storage import Claim, Done, Failed, Missing, StoreFull, TaskId, locks, size
+from voxlogica.storage import Claim, Done, Failed, Missing, Publication, StoreFull, TaskId, locks, size
 from voxlogica.storage.conformance import CIRCUMSTANCE, DEFINITE, MADE, gather, opened, taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
 
@@ -225,6 +225,26 @@ def files_no_larger_than(size: int) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
+
+
+def test_of_several_one_that_was_stored_meanwhile_stays(store: EmbeddedStorage):
+    claims = [taken(store.claim(task(name))) for name in "abc"]
+    store.offer(task("b"), 7.0, MADE)
+    found = store.store_all([Publication(claim, float(n), MADE) for n, claim in enumerate(claims)])
+    assert [opened(each) for each in found] == [0.0, 7.0, 2.0]
+
+
+def test_of_several_that_the_disk_does_not_take_each_is_told_and_let_go(store: EmbeddedStorage):
+    several = [Publication(taken(store.claim(task(name))), name * 3000, MADE) for name in "abcdefgh"]
+    log = store.directory / "catalog.db-wal"
+    with files_no_larger_than(log.stat().st_size + 12_000):  # room for one or two
+        found = store.store_all(several)
+    kept = {name for name, each in zip("abcdefgh", found, strict=True) if isinstance(each, Done)}
+    assert len(kept) < len(several)
+    assert all(isinstance(each, StoreFull) for name, each in zip("abcdefgh", found, strict=True) if name not in kept)
+    for name in "abcdefgh":
+        answer = store.claim(task(name))
+        assert isinstance(answer, Done if name in kept else Claim), name
 
 
 def test_a_blob_the_disk_does_not_take_releases_the_claim_and_leaves_nothing(store: EmbeddedStorage, said: list[str]):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from itertools import count
@@ -89,6 +89,9 @@ Operators: TypeAlias = Callable[[str], Operator | None]
 Held: TypeAlias = Value
 """What is in memory for a task; several values for one that returned several formulas."""
 
+AT_ONCE = 64
+"""Small values that are stored in one transaction at most: all their claims last until its end."""
+
 WRITE_BEHIND = 1 << 16
 """Bytes from which on a value is written by a thread of its own, so that what depends on it does not wait."""
 HELPERS = 64
@@ -143,7 +146,7 @@ _slots = count()
 class _Hand:
     """What one worker is about: instructions to carry out, the one it is at and since when, answers not yet told."""
 
-    __slots__ = ("answers", "current", "helps", "number", "since", "slot", "source", "todo")
+    __slots__ = ("answers", "apart", "current", "helps", "number", "since", "slot", "source", "todo")
 
     def __init__(
         self, number: int, source: Callable[[], Any], helps: bool = False, todo: Iterable[Instruction] = ()
@@ -155,6 +158,7 @@ class _Hand:
         self.answers: list[Input] = []
         self.current: Any = None
         self.since = 0.0
+        self.apart = False  # stores each value by itself
 
 
 class Workers:
@@ -277,6 +281,10 @@ class Workers:
             while todo:
                 hand.current = instruction = todo.popleft()
                 hand.since = clock()
+                if type(instruction) is _Writing and instruction.order.claimed and not hand.apart:
+                    answers += self._store_all(instruction, hand)
+                    hand.current = None
+                    continue
                 answers.append(carry_out[type(instruction)](self, instruction, hand))
                 hand.current = None
             if not answers:
@@ -572,6 +580,29 @@ class Workers:
             self.unstored += 1
             stored = False
         return Written(order.number, stored, time.perf_counter() - hand.since)
+
+    def _store_all(self, first: _Writing, hand: _Hand) -> Sequence[Answer]:
+        """Stores a value, and in the same go those that are to be stored right after it."""
+        writings, todo = [first], hand.todo
+        while todo and type(todo[0]) is _Writing and todo[0].order.claimed and len(writings) < AT_ONCE:
+            writings.append(todo.popleft())
+        try:
+            outcomes = self._backend.store_all([self._publication(*each) for each in writings])
+        except BaseException:  # noqa: BLE001 - whose fault it is shows when each is stored by itself
+            todo.extendleft(reversed(writings))
+            hand.apart = True
+            return ()
+        seconds = (time.perf_counter() - hand.since) / len(writings)
+        answers: list[Answer] = []
+        for (order, _), outcome in zip(writings, outcomes, strict=True):
+            with self._claims.pop(order.formula.id):
+                self.unstored += isinstance(outcome, StoreFull)
+                answers.append(Written(order.number, isinstance(outcome, Done), seconds))
+        return answers
+
+    def _publication(self, order: Store, value: Value) -> storage.Publication:
+        made = provenance(order.formula, size(value), order.seconds, order.rule)
+        return storage.Publication(self._claims[order.formula.id], value, made, order.goal)
 
     def _mark(self, order: Mark, _: _Hand) -> Answer:
         with self._claims.pop(order.formula.id) as claim:

@@ -166,55 +166,85 @@ void bind_correlation(Numbers a, Numbers b, Words phi, std::array<std::size_t, 3
 }
 
 using Windows = Array<const std::uint32_t>;
+using Place = std::array<std::size_t, 3>;
 
-template <class A>
-std::array<std::size_t, 3> narrow(const A& windows, std::array<std::size_t, 3> radius, std::int32_t bins) {
-    for (std::size_t axis = 0; axis < 3; ++axis) radius[axis] = std::min(radius[axis], windows.shape(2 - axis) - 1);
-    const bool few = window_size({radius[0], radius[1], radius[2]}) < narrow_window;
+Radius narrow(const Grid& grid, const Place& wanted, std::int32_t bins) {
+    const Radius radius = cut_to(grid, {wanted[0], wanted[1], wanted[2]});
+    const bool few = window_size(radius) < narrow_window;
     if (!few || bins < 1 || static_cast<std::size_t>(bins) > most_binned) throw std::invalid_argument("windows too large");
     return radius;
 }
 
-void bind_windows(Numbers field, std::array<std::size_t, 3> radius, double low, double high, std::int32_t bins, int threads,
-                  Array<std::uint32_t> out) {
+/// The box of this shape at a place (z, y, x) of a grid.
+template <class A>
+Box box_of(const A& windows, const Place& at, const Grid& grid) {
+    const Place sizes{grid.nz, grid.ny, grid.nx};
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+        const std::size_t size = windows.shape(axis);
+        if (size == 0 || size > sizes[axis] || at[axis] > sizes[axis] - size) throw std::invalid_argument("not within the field");
+    }
+    return {at[0], at[0] + windows.shape(0), at[1], at[1] + windows.shape(1), at[2], at[2] + windows.shape(2)};
+}
+
+Grid grid_of(const Numbers& field) {
     const Grid grid(field.shape(0), field.shape(1), field.shape(2));
-    same_shape(field, out);
     if (grid.nx == 0 || grid.rows() == 0) throw std::invalid_argument("a field has at least one voxel along each axis");
-    const auto [x, y, z] = narrow(out, radius, bins);
+    return grid;
+}
+
+using Sizes = std::tuple<std::size_t, std::size_t, std::size_t>;
+
+/// Where the box begins, and its shape.
+std::tuple<Sizes, Sizes> bind_window_box(Numbers field, Place radius, double low, double high, std::int32_t bins, int threads) {
+    const Grid grid = grid_of(field);
+    const Radius cut = narrow(grid, radius, bins);
     const Voxels voxels = voxels_of(field);
     const Unlocked unlocked;
-    narrow_windows(voxels, grid, {x, y, z}, Bins(low, high, bins), threads, out.data());
+    const Box box = window_box(voxels, grid, cut, Bins(low, high, bins), threads);
+    return {{box.z0, box.y0, box.x0}, {box.z1 - box.z0, box.y1 - box.y0, box.x1 - box.x0}};
+}
+
+void bind_windows(Numbers field, Place radius, double low, double high, std::int32_t bins, Place at, int threads,
+                  Array<std::uint32_t> out) {
+    const Grid grid = grid_of(field);
+    const Radius cut = narrow(grid, radius, bins);
+    const Box box = box_of(out, at, grid);
+    const Voxels voxels = voxels_of(field);
+    const Unlocked unlocked;
+    narrow_windows(voxels, grid, cut, Bins(low, high, bins), box, threads, out.data());
 }
 
 template <class Scores>
-void correlate_of(const Windows& windows, const std::optional<Numbers>& b, const Words& phi, std::array<std::size_t, 3> radius,
-                  const Bins& bins, int threads, const Scores& scores) {
-    const Grid grid = grid_of(windows, phi);
-    if (b) same_shape(windows, *b);
+void correlate_of(const Windows& windows, const Place& at, const std::optional<Numbers>& b, const Words& phi, const Grid& grid,
+                  const Place& radius, const Bins& bins, int threads, const Scores& scores) {
     if (grid.rows() > 0xffffffffU / grid.nx) throw std::invalid_argument("more than 2^32 - 1 voxels");
-    const auto [x, y, z] = narrow(windows, radius, bins.count);
+    const Radius cut = narrow(grid, radius, bins.count);
+    const Crop<std::uint32_t> crop{windows.data(), box_of(windows, at, grid)};
     const Voxels other = b ? voxels_of(*b) : Voxels{};
     const Unlocked unlocked;
-    correlate_narrow(windows.data(), other, phi.data(), grid, {x, y, z}, bins, threads, scores);
+    correlate_narrow(crop, other, phi.data(), grid, cut, bins, threads, scores);
 }
 
-void bind_correlation_of(Windows windows, std::optional<Numbers> b, Words phi, std::array<std::size_t, 3> radius, double low,
-                         double high, std::int32_t bins, int threads, FieldOut out) {
-    same_shape(windows, out);
-    correlate_of(windows, b, phi, radius, Bins(low, high, bins), threads, ScoreImage{out.data(), windows.shape(2)});
+void bind_correlation_of(Windows windows, Place at, std::optional<Numbers> b, Words phi, Place radius, double low, double high,
+                         std::int32_t bins, int threads, FieldOut out) {
+    const Grid grid = grid_of(out, phi);
+    if (b) same_shape(out, *b);
+    correlate_of(windows, at, b, phi, grid, radius, Bins(low, high, bins), threads, ScoreImage{out.data(), grid.nx});
 }
 
-void bind_compare_correlation(Windows windows, std::optional<Numbers> b, Words phi, std::array<std::size_t, 3> radius,
+void bind_compare_correlation(Windows windows, Place at, std::optional<Numbers> b, Words phi, std::size_t nx, Place radius,
                               double low, double high, std::int32_t bins, std::string_view op, double constant, int threads,
                               Array<Word> out) {
-    const Grid grid = grid_of(windows, phi);
+    const Grid grid(phi.shape(0), phi.shape(1), nx);
+    if (nx == 0 || grid.rows() == 0 || phi.shape(2) != grid.nw) throw std::invalid_argument("the mask has other rows");
+    if (b && (b->shape(0) != grid.nz || b->shape(1) != grid.ny || b->shape(2) != nx)) throw std::invalid_argument("shapes differ");
     same_shape(phi, out);
     const KeyRange keys = keys_compared(op, static_cast<float>(constant));
     if (keys.low > keys.high) {
         std::fill_n(out.data(), grid.rows() * grid.nw, Word{0});
         return;
     }
-    correlate_of(windows, b, phi, radius, Bins(low, high, bins), threads, ScoreMask(grid, keys, out.data()));
+    correlate_of(windows, at, b, phi, grid, radius, Bins(low, high, bins), threads, ScoreMask(grid, keys, out.data()));
 }
 
 float bind_otsu_threshold(Numbers field, Words words, float low, float high, std::size_t bins) {
@@ -244,12 +274,14 @@ NB_MODULE(_fields, m) {
     m.def("ranked", &bind_ranked, array("field"), array("words"), array("table"), array("out"));
     m.def("correlation", &bind_correlation, array("a"), array("b"), array("phi"), nb::arg("radius"), nb::arg("low"),
           nb::arg("high"), nb::arg("bins"), nb::arg("threads"), array("out"));
+    m.def("window_box", &bind_window_box, array("field"), nb::arg("radius"), nb::arg("low"), nb::arg("high"), nb::arg("bins"),
+          nb::arg("threads"));
     m.def("windows", &bind_windows, array("field"), nb::arg("radius"), nb::arg("low"), nb::arg("high"), nb::arg("bins"),
-          nb::arg("threads"), array("out"));
-    m.def("correlation_of", &bind_correlation_of, array("windows"), array("b").none(), array("phi"), nb::arg("radius"),
-          nb::arg("low"), nb::arg("high"), nb::arg("bins"), nb::arg("threads"), array("out"));
-    m.def("compare_correlation", &bind_compare_correlation, array("windows"), array("b").none(), array("phi"),
-          nb::arg("radius"), nb::arg("low"), nb::arg("high"), nb::arg("bins"), nb::arg("op"), nb::arg("constant"),
+          nb::arg("at"), nb::arg("threads"), array("out"));
+    m.def("correlation_of", &bind_correlation_of, array("windows"), nb::arg("at"), array("b").none(), array("phi"),
+          nb::arg("radius"), nb::arg("low"), nb::arg("high"), nb::arg("bins"), nb::arg("threads"), array("out"));
+    m.def("compare_correlation", &bind_compare_correlation, array("windows"), nb::arg("at"), array("b").none(), array("phi"),
+          nb::arg("nx"), nb::arg("radius"), nb::arg("low"), nb::arg("high"), nb::arg("bins"), nb::arg("op"), nb::arg("constant"),
           nb::arg("threads"), array("out"));
     m.def("otsu_threshold", &bind_otsu_threshold, array("field"), array("words"), nb::arg("low"), nb::arg("high"),
           nb::arg("bins"));

@@ -8,6 +8,7 @@ import numpy.typing as npt
 _Floats: TypeAlias = npt.NDArray[np.float32]
 _Numbers: TypeAlias = npt.NDArray[np.float32 | np.uint8 | np.int8 | np.uint16 | np.int16]
 _Words: TypeAlias = npt.NDArray[np.uint64]
+_Place: TypeAlias = tuple[int, int, int]
 
 def masked(field: _Numbers, words: _Words, threads: int, out: _Floats) -> None: ...
 def luminance(components: _Floats, threads: int, out: _Floats) -> None: ...
@@ -24,27 +25,32 @@ def correlation(
     a: _Numbers,
     b: _Numbers,
     phi: _Words,
-    radius: tuple[int, int, int],
+    radius: _Place,
     low: float,
     high: float,
     bins: int,
     threads: int,
     out: _Floats,
 ) -> None: ...
+def window_box(
+    field: _Numbers, radius: _Place, low: float, high: float, bins: int, threads: int
+) -> tuple[_Place, _Place]: ...
 def windows(
     field: _Numbers,
-    radius: tuple[int, int, int],
+    radius: _Place,
     low: float,
     high: float,
     bins: int,
+    at: _Place,
     threads: int,
     out: npt.NDArray[np.uint32],
 ) -> None: ...
 def correlation_of(
     windows: npt.NDArray[np.uint32],
+    at: _Place,
     b: _Numbers | None,
     phi: _Words,
-    radius: tuple[int, int, int],
+    radius: _Place,
     low: float,
     high: float,
     bins: int,
@@ -53,9 +59,11 @@ def correlation_of(
 ) -> None: ...
 def compare_correlation(
     windows: npt.NDArray[np.uint32],
+    at: _Place,
     b: _Numbers | None,
     phi: _Words,
-    radius: tuple[int, int, int],
+    nx: int,
+    radius: _Place,
     low: float,
     high: float,
     bins: int,

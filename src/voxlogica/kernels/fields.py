@@ -29,11 +29,11 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from voxlogica._dataclass import NamedTuple
 from voxlogica.kernels import _fields, masks
 from voxlogica.kernels.masks import Floats, Numbers, Shape, Words, checked_numbers
 
 Triple: TypeAlias = tuple[float, float, float]
-Windows: TypeAlias = npt.NDArray[np.uint32]
 
 # What version 1, through ITK, has for a division by zero.
 LARGEST = np.finfo(np.float32).max
@@ -474,25 +474,43 @@ def correlation(
 MOST_WINDOW_VOXELS, MOST_WINDOW_BINS = 4095, 255
 
 
+class Windows(NamedTuple):
+    """The windows of the voxels of a box of a field; those of all others hold one bin only, that of the box's first.
+
+    `at` is (z, y, x), where the box begins in the field, and `numbers` an array of uint32, [z, y, x] in the box.
+    """
+
+    at: tuple[int, int, int]
+    numbers: npt.NDArray[np.uint32]
+
+
 def windows(a: Numbers, radius: Sequence[int], low: float, high: float, bins: int, *, threads: int = 1) -> Windows:
     """What `correlation` finds out around every voxel of a before it looks at any reference; for `correlation_of`.
 
     The number of a voxel is 256 times the sum of the squares of its local histogram, plus its own bin, which is
-    `bins` when it has none. At most 255 bins, and at most 4095 voxels in a window, else a ValueError.
+    `bins` when it has none. There are numbers for the least box, and a margin of twice the radius, that holds all
+    voxels in other bins than the first of a: of the whole of a in the worst case.
+    At most 255 bins, and at most 4095 voxels in a window, else a ValueError.
 
-    >>> windows(np.array([[[0, 0, 1, 5]]], np.float32), (1, 1, 1), 0, 2, 2).tolist()
+    >>> windows(np.array([[[0, 0, 1, 5]]], np.float32), (1, 1, 1), 0, 2, 2).numbers.tolist()
     [[[1024, 1280, 513, 258]]]
+    >>> found = windows(np.array([[[0] * 5 + [1] + [0] * 5]], np.float32), (1, 1, 1), 0, 2, 2)
+    >>> found.at, found.numbers.tolist()
+    ((0, 0, 3), [[[2304, 1280, 1281, 1280, 2304]]])
     """
     held = checked_numbers(a, "a")
     k, cut = _checked_window(held.shape, radius, bins)
     _check_narrow(cut, k)
-    out = np.empty(held.shape, np.uint32)
-    _fields.windows(held, cut, float(low), float(high), k, thread_count(threads), out)
-    return out
+    low, high, threads = float(low), float(high), thread_count(threads)
+    at, shape = _fields.window_box(held, cut, low, high, k, threads)
+    out = np.empty(shape, np.uint32)
+    _fields.windows(held, cut, low, high, k, at, threads, out)
+    return Windows(at, out)
 
 
 def correlation_of(
     windows: Windows,
+    shape: Shape,
     b: Numbers | None,
     phi_words: Words,
     radius: Sequence[int],
@@ -504,20 +522,24 @@ def correlation_of(
 ) -> Floats:
     """`correlation` of a and b, given `windows` of a of the same radius, low, high and bins; None for a b that is a.
 
+    `shape` is that of a.
+
     >>> field, phi = np.array([[[0, 0, 1, 1, 1]]], np.float32), np.array([[[3]]], np.uint64)
-    >>> correlation_of(windows(field, (1, 1, 1), 0, 2, 2), None, phi, (1, 1, 1), 0, 2, 2).tolist()
+    >>> correlation_of(windows(field, (1, 1, 1), 0, 2, 2), field.shape, None, phi, (1, 1, 1), 0, 2, 2).tolist()
     [[[1.0, 1.0, -1.0, -1.0, -1.0]]]
     """
-    held, other, phi_words = _checked_windows(windows, b, phi_words)
-    k, cut = _checked_window(held.shape, radius, bins)
+    at, numbers = _checked_windows(windows, shape)
+    other, phi_words = _checked_reference(b, phi_words, shape)
+    k, cut = _checked_window(shape, radius, bins)
     _check_narrow(cut, k)
-    out = np.empty(held.shape, np.float32)
-    _fields.correlation_of(held, other, phi_words, cut, float(low), float(high), k, thread_count(threads), out)
+    out = np.empty(shape, np.float32)
+    _fields.correlation_of(numbers, at, other, phi_words, cut, float(low), float(high), k, thread_count(threads), out)
     return out
 
 
 def compare_correlation(
     windows: Windows,
+    shape: Shape,
     b: Numbers | None,
     phi_words: Words,
     radius: Sequence[int],
@@ -532,28 +554,37 @@ def compare_correlation(
     """`masks.compare` of `correlation_of`, row by row: there is no image.
 
     >>> field, phi = np.array([[[0, 0, 1, 1, 1]]], np.float32), np.array([[[3]]], np.uint64)
-    >>> compare_correlation(windows(field, (1, 1, 1), 0, 2, 2), None, phi, (1, 1, 1), 0, 2, 2, ">", 0.6).tolist()
+    >>> held = windows(field, (1, 1, 1), 0, 2, 2)
+    >>> compare_correlation(held, field.shape, None, phi, (1, 1, 1), 0, 2, 2, ">", 0.6).tolist()
     [[[3]]]
     """
-    held, other, phi_words = _checked_windows(windows, b, phi_words)
-    k, cut = _checked_window(held.shape, radius, bins)
+    at, numbers = _checked_windows(windows, shape)
+    other, phi_words = _checked_reference(b, phi_words, shape)
+    k, cut = _checked_window(shape, radius, bins)
     _check_narrow(cut, k)
-    out, number = np.empty_like(phi_words), float(constant)
+    out, number, nx = np.empty_like(phi_words), float(constant), shape[2]
     _fields.compare_correlation(
-        held, other, phi_words, cut, float(low), float(high), k, op, number, thread_count(threads), out
+        numbers, at, other, phi_words, nx, cut, float(low), float(high), k, op, number, thread_count(threads), out
     )
     return out
 
 
-def _checked_windows(windows: object, b: object, phi_words: object) -> tuple[Windows, Numbers | None, Words]:
-    """Check what `windows` has made, perhaps another field, and a mask, all of one shape."""
-    if not isinstance(windows, np.ndarray) or windows.dtype != np.uint32 or windows.ndim != 3 or 0 in windows.shape:
+def _checked_windows(windows: Windows, shape: Shape) -> Windows:
+    """Check what `windows` has made of a field of a shape."""
+    at, numbers = windows
+    if not isinstance(numbers, np.ndarray) or numbers.dtype != np.uint32 or numbers.ndim != 3 or 0 in numbers.shape:
         raise TypeError("windows: expected what the function `windows` returns")
-    held: Windows = np.require(windows, requirements=("C", "A"))
+    if any(begin < 0 or begin + size > n for begin, size, n in zip(at, numbers.shape, shape, strict=True)):
+        raise ValueError(f"windows: those at {at} of shape {numbers.shape} are not within a field of shape {shape}")
+    return Windows(at, np.require(numbers, requirements=("C", "A")))
+
+
+def _checked_reference(b: object, phi_words: object, shape: Shape) -> tuple[Numbers | None, Words]:
+    """Check a field, if there is one, and a mask of a shape."""
     other = checked_numbers(b, "b") if b is not None else None
-    if other is not None and other.shape != held.shape:
-        raise ValueError(f"expected two fields of one shape, not {held.shape} and {other.shape}")
-    return held, other, _checked_mask(phi_words, held.shape)
+    if other is not None and other.shape != shape:
+        raise ValueError(f"expected two fields of one shape, not {shape} and {other.shape}")
+    return other, _checked_mask(phi_words, shape)
 
 
 def window_voxels(radius: Sequence[int], shape: Sequence[int]) -> int:

@@ -37,6 +37,7 @@ FRAGMENTS = (
 
 COSTS = (
     "scalar", "bits", "voxels", "neighbourhood", "components", "distance", "histogram", "window", "windows", "file",
+    "mask_file",
 )  # fmt: skip
 """The classes of running time an operator may declare."""
 

@@ -9,7 +9,7 @@ from voxlogica.operators import operator
 from voxlogica.values import Image, Mask, Model
 
 
-@operator(cost="file", hidden=True)
+@operator(cost="mask_file", hidden=True)
 def encode_mask(format: str, value: Mask, provenance: str) -> bytes:
     """The file of a mask in a format of the room `images`."""
     from voxlogica import images

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from voxlogica.errors import Refusal
 from voxlogica.operators import operator
 from voxlogica.operators.comparison import Comparable
-from voxlogica.values import Image, Mask
+from voxlogica.values import Image, Mask, Space
 
 if TYPE_CHECKING:
     from voxlogica.kernels.masks import Comparison, Numbers, Words
@@ -103,19 +103,22 @@ def crosscorrelation(
     )
 
 
-@operator(cost="windows", hidden=True)
+@operator(cost="windows", hidden=True, version=2)
 def windows(rho: float, a: Image, low: float, high: float, bins: float, *, threads: int = 1) -> Image:
     """What `crossCorrelation` finds out around each voxel before it looks at the region: numbers in the bits of floats.
 
-    Many regions share it; see `kernels.fields.windows`, whose limits a rewrite has looked at.
+    Many regions share it; see `kernels.fields.windows`, whose limits a rewrite has looked at. The image is of a box of
+    a: its space has the box's size, and as its origin the indices of the voxel of a where the box begins.
     """
     import numpy as np
 
     from voxlogica.kernels import fields
 
     radius = fields.window_radius(rho, a.space.spacing3)
-    made = fields.windows(a.voxels(), radius, low, high, int(bins), threads=threads)
-    return Image.of(a.space, made.view(np.float32))
+    (z, y, x), numbers = fields.windows(a.voxels(), radius, low, high, int(bins), threads=threads)
+    grid = Space.grid(*reversed(numbers.shape))
+    box = Space(grid.size, grid.spacing, (float(x), float(y), float(z)), grid.direction)
+    return Image.of(box, numbers.view(np.float32))
 
 
 @operator(cost="histogram")

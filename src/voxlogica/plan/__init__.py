@@ -60,6 +60,7 @@ class Costs:
                 "window": Cost(50e-6, 15e-9, 8),
                 "windows": Cost(50e-6, 4e-9),  # of 3 mm and 20 bins
                 "file": Cost(1e-3, 3e-9, 4),
+                "mask_file": Cost(1e-3, 0.3e-9, 2),  # few different bytes, quickly compressed
             }
         )
     )

@@ -17,10 +17,10 @@ from voxlogica.operators.comparison import compared
 from voxlogica.values import Image, Mask, Space, Value
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-    from voxlogica.kernels.masks import Comparison, Numbers, Words
+    from voxlogica.kernels.fields import Windows
+    from voxlogica.kernels.masks import Comparison, Numbers, Shape, Words
 
 
 _TYPES: dict[str, Type] = {"float": NUMBER, "bool": BOOL, "str": STRING, "Image": IMAGE, "Mask": MASK}
@@ -118,20 +118,22 @@ def compare_correlation_other(
     return _compare_correlation(windows, b, phi, rho, (low, high, bins), relation, k, threads)
 
 
-_Correlated = tuple["NDArray[np.uint32]", "Numbers | None", "Words", tuple[int, int, int], float, float, int]
+_Correlated = tuple["Windows", "Shape", "Numbers | None", "Words", tuple[int, int, int], float, float, int]
 
 
 def _correlated(
     windows: Image, b: Image | None, phi: Mask, rho: float, bins: tuple[float, float, float]
 ) -> _Correlated:
-    """The arguments of kernels that correlate."""
+    """The arguments of kernels that correlate; see the operator `windows` for what the space of these says."""
     import numpy as np
 
     from voxlogica.kernels import fields
 
     low, high, count = bins
-    radius, other = fields.window_radius(rho, windows.space.spacing3), b.voxels() if b is not None else None
-    return windows.array().view(np.uint32), other, phi.words(), radius, low, high, int(count)
+    x, y, z = map(int, windows.space.origin)
+    held = fields.Windows((z, y, x), windows.array().view(np.uint32))
+    radius, other = fields.window_radius(rho, phi.space.spacing3), b.voxels() if b is not None else None
+    return held, phi.space.shape, other, phi.words(), radius, low, high, int(count)
 
 
 def _correlate(
@@ -140,7 +142,7 @@ def _correlate(
     from voxlogica.kernels import fields
 
     correlated = _correlated(windows, b, phi, rho, bins)
-    return Image.of(windows.space, fields.correlation_of(*correlated, threads=threads))
+    return Image.of(phi.space, fields.correlation_of(*correlated, threads=threads))
 
 
 def _compare_correlation(
@@ -157,7 +159,7 @@ def _compare_correlation(
 
     op, negated = _parts(relation)
     correlated = _correlated(windows, b, phi, rho, bins)
-    return _mask(windows, fields.compare_correlation(*correlated, op, k, threads=threads), negated)
+    return _mask(phi, fields.compare_correlation(*correlated, op, k, threads=threads), negated)
 
 
 SLAB = 1 << 18

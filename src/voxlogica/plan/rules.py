@@ -197,8 +197,11 @@ def windows(formula: Formula, seen: Seen) -> Iterator[Way]:
 
     The correlation is a function of four sums: over the bins, of the squares of the local histogram h, of h, and of
     h*H, where H is the histogram of b over phi; and of H itself. The first does not depend on b and phi: it is computed
-    once, early, for all correlations that differ in these only. The others are sums over the voxels of a window, of 1
-    and of H at their bins, which are noted beside the squares. All are exact integers, so the result is the same.
+    once for all correlations that differ in these only. The others are sums over the voxels of a window, of 1 and of H
+    at their bins, which are noted beside the squares. All are exact integers, so the result is the same.
+
+    Windows are held for a box: outside it each window has one bin only, that of the box's first voxel. So the sums
+    there follow from the size of the window, and are what adding would give.
     """
     rho, a, b, phi, low, high, bins = formula.arguments
     if not _narrow(a, rho.value, bins.value):

@@ -21,6 +21,7 @@ from voxlogica.storage.interface import (
     Done,
     Failed,
     Provenance,
+    Publication,
     StorageBackend,
     TaskError,
     TaskId,
@@ -142,6 +143,16 @@ class BackendConformance:
         store.mark_failed(taken(store.claim(task("a"))), DEFINITE)
         store.offer(task("a"), 1.0, MADE)
         assert opened(store.lookup(task("a"))) == 1.0
+
+    def test_several_are_published_at_once_and_each_claim_ends(self) -> None:
+        store = self.make()
+        names = [f"v{n}" for n in range(len(VALUES))]
+        claims = [taken(store.claim(task(name))) for name in names]
+        several = [Publication(each, value, MADE, value == "text") for each, value in zip(claims, VALUES, strict=True)]
+        found = store.store_all(several)
+        for answers in (found, map(store.lookup, map(task, names)), map(store.claim, map(task, names))):
+            assert [opened(each) for each in answers] == list(VALUES)
+        assert store.store_all([]) == []
 
     def test_an_offer_is_inserted_or_ignored(self) -> None:
         store = self.make()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from voxlogica.storage import collection, outcomes
 from voxlogica.storage.blobs import Blobs, fresh, name_of
 from voxlogica.storage.catalogue import Catalogue, Row, boot_id
 from voxlogica.storage.claims import Claims, Seen
-from voxlogica.storage.codec import checksum, decode, digest, encode
+from voxlogica.storage.codec import Encoded, checksum, decode, digest, encode
 from voxlogica.storage.interface import (
     Claim,
     CleanupReport,
@@ -39,6 +39,7 @@ from voxlogica.storage.interface import (
     Outcome,
     Pins,
     Provenance,
+    Publication,
     StoreFull,
     TaskError,
     TaskId,
@@ -57,6 +58,18 @@ Durability: TypeAlias = Literal["none", "goals", "all"]
 
 INLINE = 4096
 """Bytes of form and body that still go into the row."""
+
+
+def is_small(encoded: Encoded) -> bool:
+    """Whether a value goes into its row."""
+    return encoded.size + len(encoded.form) <= INLINE
+
+
+def _inline(encoded: Encoded, value: Value) -> Row:
+    """The columns of a value that goes into its row."""
+    body = b"".join(encoded.parts)
+    return fresh(), encoded.form, body, checksum(encoded.form, body), size(value)
+
 
 _LIMIT = 20_000_000_000
 _MANY = 500  # pins that are locks of their own; more are one lock on everything, since the kernel's list is linear
@@ -355,6 +368,48 @@ class EmbeddedStorage:
         self._claims.finish(claim, done)
         return done
 
+    def store_all(self, publications: Sequence[Publication]) -> list[Done | StoreFull]:
+        """What `store` does for each: small values in one transaction, the others one by one."""
+        forked()
+        found: dict[TaskId, Done | StoreFull] = {}
+        small: list[tuple[Publication, Row, int]] = []
+        for each in publications:
+            self._claims.held(each.claim)
+            encoded = encode(each.value)
+            if is_small(encoded) and self.accepts(encoded.size):
+                small.append((each, _inline(encoded, each.value), encoded.size))
+        with suppress(StoreFull):  # then each is told by itself
+            for (each, row, _), inserted in zip(small, self._insert_all(small), strict=True):
+                if inserted:
+                    found[each.claim.id] = done = Done(EmbeddedRef(self, each.claim.id, row))
+                    self._claims.finish(each.claim, done)
+            self._collect_if_exceeded(sum([size for _, _, size in small]))
+        for each in publications:
+            if each.claim.id not in found:
+                try:
+                    found[each.claim.id] = self.store(each.claim, each.value, each.made, goal=each.goal)
+                except StoreFull as error:
+                    found[each.claim.id] = error
+        return [found[each.claim.id] for each in publications]
+
+    def _insert_all(self, small: Sequence[tuple[Publication, Row, int]]) -> list[bool]:
+        """Inserts small values; which of them: not those of which a success is there."""
+        level = self._room.level
+        rows = [outcomes.success(each.claim.id, row, size, each.made, level) for each, row, size in small]
+
+        def insert(cursor: apsw.Cursor) -> list[bool]:
+            taken: list[bool] = []
+            for row in rows:
+                cursor.execute(outcomes.INSERT, row)
+                taken.append(cursor.connection.changes() > 0)
+            return taken
+
+        durable = any(self._is_durable(each.goal) for each, _, _ in small)
+        return list(self._write(insert, durable)) if rows else []
+
+    def _is_durable(self, goal: bool) -> bool:
+        return self.durability == "all" or (goal and self.durability == "goals")
+
     def offer(self, id: TaskId, value: Value, made: Provenance) -> None:
         """Stores a value computed without a claim, unless a success is there."""
         if not isinstance(self.lookup(id), Done):
@@ -377,18 +432,18 @@ class EmbeddedStorage:
     def _publish(self, id: TaskId, value: Value, made: Provenance, goal: bool) -> Done:
         encoded = encode(value)
         form, bytes = encoded.form, encoded.size
-        durable = self.durability == "all" or (goal and self.durability == "goals")
+        durable = self._is_durable(goal)
         self._refuse_unless_accepted(bytes)
-        suffix, memory, level = fresh(), size(value), self._room.level
+        level = self._room.level
         try:
-            if bytes + len(form) <= INLINE:
-                body = b"".join(encoded.parts)
-                row: Row = (suffix, form, body, checksum(form, body), memory)
+            if is_small(encoded):
+                row = _inline(encoded, value)
                 inserted = self._insert(outcomes.success(id, row, bytes, made, level), durable)
             else:
                 with self._using(id):
+                    suffix = fresh()
                     name = name_of(id, suffix)
-                    row = (suffix, form, None, self._blobs.write(name, encoded, durable), memory)
+                    row = (suffix, form, None, self._blobs.write(name, encoded, durable), size(value))
                     inserted = False
                     try:
                         inserted = self._insert(outcomes.success(id, row, bytes, made, level), durable)

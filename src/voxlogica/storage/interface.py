@@ -12,11 +12,11 @@ How values are encoded is each backend's own; that an id determines its value is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
-from voxlogica._dataclass import dataclass, field
+from voxlogica._dataclass import NamedTuple, dataclass, field
 from voxlogica.identity import Id
 from voxlogica.values import Record, Value
 
@@ -186,6 +186,10 @@ class StorageBackend(Protocol):
         """
         ...
 
+    def store_all(self, publications: Sequence[Publication]) -> list[Done | StoreFull]:
+        """What `store` does, for several at once, which takes less; what it raises is returned."""
+        ...
+
     def offer(self, id: TaskId, value: Value, made: Provenance) -> None:
         """Stores a value that was computed without a claim, unless a success is there already."""
         ...
@@ -210,6 +214,15 @@ class StorageBackend(Protocol):
     ) -> CleanupReport:
         """Forgets failures, so that they are tried again: of these ids, of this kind, older than so many seconds."""
         ...
+
+
+class Publication(NamedTuple):
+    """A value to be published, and the claim that ends by it."""
+
+    claim: Claim
+    value: Value
+    made: Provenance
+    goal: bool = False
 
 
 @runtime_checkable

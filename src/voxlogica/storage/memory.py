@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from threading import Condition, Lock
 
 from voxlogica._dataclass import dataclass
@@ -21,6 +21,8 @@ from voxlogica.storage.interface import (
     Outcome,
     Pins,
     Provenance,
+    Publication,
+    StoreFull,
     TaskError,
     TaskId,
     size,
@@ -216,6 +218,16 @@ class MemoryStorage:
             self._insert(claim.id, done, made)
             self._owned.pop(claim.id).finish(done)
         return done
+
+    def store_all(self, publications: Sequence[Publication]) -> list[Done | StoreFull]:
+        """Publishes values, then ends the claims."""
+        found: list[Done | StoreFull] = []
+        for claim, value, made, goal in publications:
+            try:
+                found.append(self.store(claim, value, made, goal=goal))
+            except StoreFull as error:
+                found.append(error)
+        return found
 
     def mark_failed(self, claim: Claim, error: TaskError) -> Failed:
         """Publishes a failure, unless a success is there, then ends the claim."""

@@ -165,93 +165,98 @@ private:
     Word* out_;
 };
 
-/// The buffers for one tile of whole rows, and the walk through it.
+/// The buffers for one tile of whole rows of an image, and the walk through it.
 template <class Both, class Window, class Scores>
 class ProductSums {
 public:
-    ProductSums(const Window* windows, const Grid& grid, const Radius& radius, const Reference& reference,
-                const Backdrop& backdrop, const std::vector<Both>& table, const Tile& tile, const Scores& scores)
-        : windows_(windows), grid_(grid), radius_(radius), reference_(reference), backdrop_(backdrop), table_(table.data()),
-          tile_(tile), scores_(scores), around_(backdrop.busy(tile), grid, radius), length_(tile.x1 - tile.x0 + 2 * radius.x + 2 * slack),
+    ProductSums(const Crop<Window>& windows, const Grid& grid, const Radius& radius, const Reference& reference,
+                const Backdrop& backdrop, const std::vector<Both>& table, const Box& tile, const Scores& scores)
+        : windows_(windows), box_(windows.box), grid_(grid), radius_(radius), reference_(reference), backdrop_(backdrop),
+          table_(table.data()), tile_(tile), scores_(scores),
+          within_(tile.within(box_)), around_(backdrop.busy(within_), box_, radius), length_(tile.x1 - tile.x0 + 2 * radius.x + 2 * slack),
           exact_(static_cast<double>(reference.counts.size()) * window_size(radius) * static_cast<double>(reference.total) <
                  0x1p53),
           columns_(around_.height * around_.width), sums_(length_), scratch_(length_), both_(length_) {}
 
     void run() {
-        const std::size_t rz = radius_.z, nz = grid_.nz;
+        const std::size_t rz = radius_.z;
         const auto of_size = [this](std::uint64_t size) {
             if (backdrop_.bin >= reference_.counts.size()) return score({}, reference_);
             return score({size, size * size, size * reference_.counts[backdrop_.bin]}, reference_);
         };
-        for (std::size_t z = tile_.z0 - std::min(tile_.z0, rz); z < std::min(nz, tile_.z0 + rz); ++z) move(z, true, 0, false);
+        for (std::size_t z = lowered(tile_.z0, rz, 0); z < tile_.z0 + rz; ++z) move(z, true, 0, false);
         for (std::size_t z = tile_.z0; z < tile_.z1; ++z) {
-            move(z + rz, z + rz < nz, z - rz - 1, z > tile_.z0 && z > rz);
-            plane(z, backdrop_.busy(z, tile_), of_size);
+            move(z + rz, true, z - rz - 1, z > tile_.z0 && z > rz);
+            plane(z, of_size);
         }
     }
 
 private:
-    /// Move the columns by one in z: those of plane `in` come, if they do, and those of plane `gone` go.
+    /// Move the columns by one in z: those of plane `in` come and those of plane `gone` go, if they do.
     void move(std::size_t in, bool comes, std::size_t gone, bool goes) {
         for (std::size_t y = 0; y < around_.height; ++y) {
             const auto row = [&](std::size_t z, bool there) -> const Window* {
-                return there ? windows_ + (z * grid_.ny + around_.top + y) * grid_.nx + around_.left : nullptr;
+                return there && box_.z0 <= z && z < box_.z1 ? windows_.at(z, around_.top + y, around_.left) : nullptr;
             };
             move_columns(row(in, comes), row(gone, goes), around_.width, table_, columns_.data() + y * around_.width);
         }
     }
 
     template <class OfSize>
-    void plane(std::size_t z, const Rectangle& busy, const OfSize& of_size) {
-        const std::size_t rx = radius_.x, ry = radius_.y, ny = grid_.ny, nx = grid_.nx;
-        const std::size_t from = busy.x0 - std::min(busy.x0, rx), to = std::min(nx, busy.x1 + rx);
+    void plane(std::size_t z, const OfSize& of_size) {
+        const std::size_t rx = radius_.x, ry = radius_.y;
+        const Box busy = backdrop_.busy(z, within_);
+        const std::size_t from = lowered(busy.x0, rx, box_.x0), to = std::min(box_.x1, busy.x1 + rx);
         Both* const inside = sums_.data() + (from + rx - busy.x0);
         const auto columns_of = [&](std::size_t y, bool there) -> const Both* {
             return there ? columns_.data() + (y - around_.top) * around_.width + (from - around_.left) : nullptr;
         };
         if (!busy.empty()) {
             std::fill(sums_.begin(), sums_.end(), Both{0});
-            for (std::size_t y = busy.y0 - std::min(busy.y0, ry); y < std::min(ny, busy.y0 + ry); ++y) {
+            for (std::size_t y = lowered(busy.y0, ry, box_.y0); y < std::min(box_.y1, busy.y0 + ry); ++y) {
                 move_sums(columns_of(y, true), columns_of(y, false), to - from, inside);
             }
         }
         for (std::size_t y = tile_.y0; y < tile_.y1; ++y) {
-            const std::size_t r = z * ny + y;
+            const std::size_t r = z * grid_.ny + y;
             float* const row = scores_.row(r);
             backdrop_.fill(z, y, tile_, busy, row, of_size);
-            if (busy.y0 <= y && y < busy.y1) {
-                move_sums(columns_of(y + ry, y + ry < ny), columns_of(y - ry - 1, y > busy.y0 && y > ry), to - from, inside);
+            if (busy.has_row(z, y)) {
+                move_sums(columns_of(y + ry, y + ry < box_.y1), columns_of(y - ry - 1, y > busy.y0 && y > box_.y0 + ry),
+                          to - from, inside);
                 score_row(sums_.data(), 2 * rx + 1, busy.x1 - busy.x0, scratch_.data(), both_.data(),
-                          windows_ + r * nx + busy.x0, reference_, exact_, row + busy.x0);
+                          windows_.at(z, y, busy.x0), reference_, exact_, row + busy.x0);
             }
             scores_.done(r);
         }
     }
 
-    const Window* windows_;
+    const Crop<Window>& windows_;
+    const Box& box_;
     const Grid& grid_;
     const Radius& radius_;
     const Reference& reference_;
     const Backdrop& backdrop_;
     const Both* table_;
-    const Tile tile_;
+    const Box tile_;
     Scores scores_;
+    const Box within_;
     const Around around_;
     const std::size_t length_;  // of a row of sums, beyond the image too
     const bool exact_;
     std::vector<Both> columns_, sums_, scratch_, both_;
 };
 
-/// The correlation of every window with a reference.
+/// The correlation of every window with a reference; of those outside the crop too.
 template <class Both, class Window, class Scores>
-void correlate_windows(const Window* windows, const Grid& grid, const Radius& radius, const Reference& reference, int threads,
+void correlate_windows(const Crop<Window>& windows, const Grid& grid, const Radius& radius, const Reference& reference, int threads,
                        const Scores& scores) {
     const Backdrop backdrop(windows, grid, radius, threads);
     const std::vector<Both> table = addends<Both>(reference);
     // A tile's columns stay in the second-level cache; its first planes are counted besides its neighbour.
     const std::size_t pieces = threads > 1 ? 2 * static_cast<std::size_t>(threads) : 1;
     const std::size_t tz = std::max(grid.nz / pieces + 1, 6 * radius.z + 1), ty = std::max(65536 / grid.nx + 1, 6 * radius.y);
-    for_tiles(grid, tz, ty, grid.nx, threads, [&](const Tile& tile) {
+    for_tiles(whole(grid), tz, ty, grid.nx, threads, [&](const Box& tile) {
         ProductSums<Both, Window, Scores>(windows, grid, radius, reference, backdrop, table, tile, scores).run();
     });
 }
@@ -307,7 +312,7 @@ inline void slide(const Correlation& task, std::size_t z, std::size_t y, MovingH
 
 /// The histogram of b where phi is true; or of the bins that voxels have already, in their lowest byte or by themselves.
 template <class Voxel>
-Reference reference_histogram(const Voxels& b, const Voxel* binned, const Word* phi, const Grid& grid, const Bins& bins) {
+Reference reference_histogram(const Voxels& b, const Crop<Voxel>* binned, const Word* phi, const Grid& grid, const Bins& bins) {
     using Index = std::conditional_t<std::is_same_v<Voxel, std::int32_t>, std::int32_t, std::uint8_t>;
     std::vector<std::uint64_t> counts(static_cast<std::size_t>(bins.count) + 1);
     std::vector<Index> held(grid.nx);
@@ -315,13 +320,17 @@ Reference reference_histogram(const Voxels& b, const Voxel* binned, const Word* 
     for (std::size_t r = 0; r < grid.rows(); ++r) {
         const Word* words = phi + r * grid.nw;
         if (std::all_of(words, words + grid.nw, [](Word word) { return word == 0; })) continue;
-        if (binned != nullptr) {
-            const Voxel* row = binned + r * grid.nx;
-            for_each_true(words, grid.nw, [&](std::size_t x) { ++counts[static_cast<std::size_t>(static_cast<Index>(row[x]))]; });
-        } else {
+        if (binned == nullptr) {
             bin_voxels(voxels(r), grid.nx, bins, static_cast<Index>(bins.count), held.data());
-            for_each_true(words, grid.nw, [&](std::size_t x) { ++counts[static_cast<std::size_t>(held[x])]; });
+        } else {
+            const Box& box = binned->box;
+            std::fill(held.begin(), held.end(), static_cast<Index>(binned->voxels[0]));
+            if (const std::size_t z = r / grid.ny, y = r % grid.ny; box.has_row(z, y)) {
+                std::transform(binned->at(z, y, box.x0), binned->at(z, y, box.x1), &held[box.x0],
+                               [](Voxel voxel) { return static_cast<Index>(voxel); });
+            }
         }
+        for_each_true(words, grid.nw, [&](std::size_t x) { ++counts[static_cast<std::size_t>(held[x])]; });
     }
     counts.pop_back();
     return Reference(std::move(counts));
@@ -331,10 +340,11 @@ template <class Counter, class Both>
 void correlate(const Voxels& a, const Voxels& b, const Word* phi, const Grid& grid, const Radius& radius, const Bins& bins,
                int threads, float* out) {
     using Window = std::uint64_t;
-    const auto made = std::make_unique_for_overwrite<Window[]>(grid.rows() * grid.nx);
-    windows<Counter>(a, grid, radius, bins, threads, made.get());
-    const Window* own = a == b ? made.get() : nullptr;
-    correlate_windows<Both>(made.get(), grid, radius, reference_histogram(b, own, phi, grid, bins), threads,
+    const Box box = window_box(a, grid, radius, bins, threads);
+    const auto made = std::make_unique_for_overwrite<Window[]>(box.voxels());
+    windows<Counter>(a, grid, radius, bins, box, threads, made.get());
+    const Crop<Window> crop{made.get(), box};
+    correlate_windows<Both>(crop, grid, radius, reference_histogram(b, a == b ? &crop : nullptr, phi, grid, bins), threads,
                             ScoreImage{out, grid.nx});
 }
 
@@ -346,8 +356,8 @@ inline void correlate_many_bins(const Voxels& a, const Voxels& b, const Word* ph
             bin_voxels(voxels, n, bins, bins.count, &binned[at]);
         });
     });
-    const std::int32_t* own = a == b ? binned.get() : nullptr;
-    const Reference reference = reference_histogram(b, own, phi, grid, bins);
+    const Crop<std::int32_t> own{binned.get(), whole(grid)};
+    const Reference reference = reference_histogram(b, a == b ? &own : nullptr, phi, grid, bins);
     const Correlation task{grid, radius, binned.get(), reference, out};
     parallel_chunks(grid.rows(), 4, threads, [&](std::size_t begin, std::size_t end) {
         MovingHistogram histogram{reference.counts};
@@ -360,16 +370,16 @@ inline Radius cut_to(const Grid& grid, Radius radius) {
 }
 
 /// Windows of 32 bits, which there are of fewer than 4096 voxels and at most 255 bins.
-inline void narrow_windows(const Voxels& field, const Grid& grid, Radius radius, const Bins& bins, int threads,
+inline void narrow_windows(const Voxels& field, const Grid& grid, Radius radius, const Bins& bins, const Box& box, int threads,
                            std::uint32_t* out) {
-    windows<std::uint16_t>(field, grid, cut_to(grid, radius), bins, threads, out);
+    windows<std::uint16_t>(field, grid, cut_to(grid, radius), bins, box, threads, out);
 }
 
 /// The correlation of such windows with the histogram over phi of b, or of the image they are of when b has no numbers.
 template <class Scores>
-void correlate_narrow(const std::uint32_t* windows, const Voxels& b, const Word* phi, const Grid& grid, Radius radius,
+void correlate_narrow(const Crop<std::uint32_t>& windows, const Voxels& b, const Word* phi, const Grid& grid, Radius radius,
                       const Bins& bins, int threads, const Scores& scores) {
-    const Reference reference = reference_histogram(b, b.numbers == nullptr ? windows : nullptr, phi, grid, bins);
+    const Reference reference = reference_histogram(b, b.numbers == nullptr ? &windows : nullptr, phi, grid, bins);
     correlate_windows<std::uint64_t>(windows, grid, cut_to(grid, radius), reference, threads, scores);
 }
 
@@ -381,9 +391,10 @@ inline void correlation(const Voxels& a, const Voxels& b, const Word* phi, const
     if (static_cast<std::size_t>(bins.count) > most_binned || size >= widest_window) {
         correlate_many_bins(a, b, phi, grid, radius, bins, threads, out);
     } else if (size < narrow_window) {
-        const auto made = std::make_unique_for_overwrite<std::uint32_t[]>(grid.rows() * grid.nx);
-        narrow_windows(a, grid, radius, bins, threads, made.get());
-        correlate_narrow(made.get(), a == b ? Voxels{} : b, phi, grid, radius, bins, threads,
+        const Box box = window_box(a, grid, radius, bins, threads);
+        const auto made = std::make_unique_for_overwrite<std::uint32_t[]>(box.voxels());
+        narrow_windows(a, grid, radius, bins, box, threads, made.get());
+        correlate_narrow(Crop<std::uint32_t>{made.get(), box}, a == b ? Voxels{} : b, phi, grid, radius, bins, threads,
                          ScoreImage{out, grid.nx});
     } else if (size < usual_window) {
         correlate<std::uint16_t, std::uint64_t>(a, b, phi, grid, radius, bins, threads, out);

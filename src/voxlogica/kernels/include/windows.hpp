@@ -8,7 +8,7 @@
 // "Median filtering in constant time", IEEE Trans. Image Processing 16(9), 2007.)
 //
 // Where a window holds one bin only, that of the image's first voxel (the background, in most images), the sums follow
-// from its size: `Backdrop`.
+// from its size: `Backdrop`. Windows are kept for a box outside which that is so: `window_box`.
 
 #pragma once
 
@@ -16,6 +16,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <tuple>
 #include <type_traits>
 #include <vector>
 
@@ -71,22 +73,54 @@ struct Radius {
     std::size_t x, y, z;
 };
 
-/// Half-open ranges of y and x; those that hold nothing are empty.
-struct Rectangle {
-    std::size_t y0, y1, x0, x1;
+/// Half-open ranges of z, y and x; those that hold nothing are empty.
+struct Box {
+    std::size_t z0, z1, y0, y1, x0, x1;
 
-    bool empty() const { return y0 >= y1 || x0 >= x1; }
+    bool empty() const { return z0 >= z1 || y0 >= y1 || x0 >= x1; }
 
-    void include(const Rectangle& other) {
+    bool has_row(std::size_t z, std::size_t y) const { return z0 <= z && z < z1 && y0 <= y && y < y1; }
+
+    void include(const Box& other) {
+        z0 = std::min(z0, other.z0);
+        z1 = std::max(z1, other.z1);
         y0 = std::min(y0, other.y0);
         y1 = std::max(y1, other.y1);
         x0 = std::min(x0, other.x0);
         x1 = std::max(x1, other.x1);
     }
+
+    Box within(const Box& other) const {
+        return {std::max(z0, other.z0), std::min(z1, other.z1), std::max(y0, other.y0), std::min(y1, other.y1),
+                std::max(x0, other.x0), std::min(x1, other.x1)};
+    }
+
+    std::size_t rows() const { return (z1 - z0) * (y1 - y0); }
+    std::size_t voxels() const { return rows() * (x1 - x0); }
+
+    /// Where a voxel is among those of the box.
+    std::size_t index(std::size_t z, std::size_t y, std::size_t x) const {
+        return ((z - z0) * (y1 - y0) + (y - y0)) * (x1 - x0) + (x - x0);
+    }
 };
 
-struct Tile {
-    std::size_t z0, z1, y0, y1, x0, x1;
+inline Box whole(const Grid& grid) { return {0, grid.nz, 0, grid.ny, 0, grid.nx}; }
+
+/// What includes nothing but what it is told to.
+inline Box nothing(const Grid& grid) { return {grid.nz, 0, grid.ny, 0, grid.nx, 0}; }
+
+/// So far below `at` as the radius says, but not below `least`.
+inline std::size_t lowered(std::size_t at, std::size_t radius, std::size_t least) {
+    return at > least + radius ? at - radius : least;
+}
+
+/// The voxels of a box of an image. All others are in the bin of the first of these.
+template <class Voxel>
+struct Crop {
+    const Voxel* voxels;
+    Box box;
+
+    const Voxel* at(std::size_t z, std::size_t y, std::size_t x) const { return voxels + box.index(z, y, x); }
 };
 
 /// A voxel's bin, of a window or by itself.
@@ -117,57 +151,84 @@ inline bool in_other_bins(const std::uint64_t* voxels, std::size_t n, std::uint8
     return any_other(voxels, n, bin);
 }
 
+/// Make `found` include all voxels of a box that are in other bins; row(z, y, x0, x1) gives the bins of some.
+///
+/// What lies within the bounds found so far is not looked at: it would not change them.
+template <class Row>
+void include_others(const Box& box, std::uint8_t bin, const Row& row, Box& found) {
+    const auto look = [&](std::size_t z, std::size_t y, std::size_t x0, std::size_t x1) {
+        if (x0 >= x1) return;
+        const auto* voxels = row(z, y, x0, x1);
+        if (!in_other_bins(voxels, x1 - x0, bin)) return;
+        std::size_t first = 0, last = x1 - x0;
+        while (bin_of(voxels[first]) == bin) ++first;
+        while (bin_of(voxels[last - 1]) == bin) --last;
+        found.include({z, z + 1, y, y + 1, x0 + first, x0 + last});
+    };
+    for (std::size_t z = box.z0; z < box.z1; ++z) {
+        for (std::size_t y = box.y0; y < box.y1; ++y) {
+            if (found.has_row(z, y)) {
+                look(z, y, box.x0, std::min(found.x0, box.x1));
+                look(z, y, std::max(found.x1, box.x0), box.x1);
+            } else {
+                look(z, y, box.x0, box.x1);
+            }
+        }
+    }
+}
+
 /// The voxels whose windows hold only the bin of the image's first voxel: where they are, and how large the windows.
 class Backdrop {
 public:
     template <class Voxel>
-    Backdrop(const Voxel* voxels, const Grid& grid, Radius radius, int threads)
-        : bin(bin_of(voxels[0])), grid_(grid), radius_(radius), other_(grid.nz, nothing()) {
-        parallel_chunks(grid.nz, 4, threads, [&](std::size_t begin, std::size_t end) {
-            for (std::size_t z = begin; z < end; ++z) find(voxels + z * grid.ny * grid.nx, other_[z]);
+    Backdrop(const Crop<Voxel>& crop, const Grid& grid, Radius radius, int threads)
+        : bin(bin_of(crop.voxels[0])), grid_(grid), radius_(radius), other_(grid.nz, nothing(grid)) {
+        const Box& box = crop.box;
+        const auto row = [&](std::size_t z, std::size_t y, std::size_t x0, std::size_t) { return crop.at(z, y, x0); };
+        parallel_chunks(box.z1 - box.z0, 4, threads, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t z = box.z0 + begin; z < box.z0 + end; ++z) {
+                include_others({z, z + 1, box.y0, box.y1, box.x0, box.x1}, bin, row, other_[z]);
+            }
         });
     }
 
     const std::uint8_t bin;
 
-    /// The voxels of a tile in plane z whose windows may hold other bins.
-    Rectangle busy(std::size_t z, const Tile& tile) const {
-        Rectangle found = nothing();
+    /// The voxels of a box in plane z whose windows may hold other bins.
+    Box busy(std::size_t z, const Box& box) const {
+        Box found = nothing(grid_);
+        if (z < box.z0 || z >= box.z1) return found;
         const std::size_t end = std::min(grid_.nz, z + radius_.z + 1);
-        for (std::size_t w = z - std::min(z, radius_.z); w < end; ++w) found.include(other_[w]);
-        if (found.empty()) return nothing();
-        const Rectangle here{std::max(tile.y0, found.y0 - std::min(found.y0, radius_.y)),
-                             std::min(tile.y1, found.y1 + radius_.y),
-                             std::max(tile.x0, found.x0 - std::min(found.x0, radius_.x)),
-                             std::min(tile.x1, found.x1 + radius_.x)};
-        return here.empty() ? nothing() : here;
+        for (std::size_t w = lowered(z, radius_.z, 0); w < end; ++w) found.include(other_[w]);
+        if (found.empty()) return nothing(grid_);
+        const Box here{z, z + 1,
+                       lowered(found.y0, radius_.y, box.y0), std::min(box.y1, found.y1 + radius_.y),
+                       lowered(found.x0, radius_.x, box.x0), std::min(box.x1, found.x1 + radius_.x)};
+        return here.empty() ? nothing(grid_) : here;
     }
 
     /// And in all its planes.
-    Rectangle busy(const Tile& tile) const {
-        Rectangle found = nothing();
-        for (std::size_t z = tile.z0; z < tile.z1; ++z) found.include(busy(z, tile));
+    Box busy(const Box& box) const {
+        Box found = nothing(grid_);
+        for (std::size_t z = box.z0; z < box.z1; ++z) found.include(busy(z, box));
         return found;
     }
 
-    /// Fill what of a tile's row is not busy by the value for a window's size.
+    /// Fill what of a row of a box is not busy by the value for a window's size. `row` is where the box begins in it.
     template <class Out, class ValueOf>
-    void fill(std::size_t z, std::size_t y, const Tile& tile, const Rectangle& busy, Out* row, const ValueOf& value_of) const {
-        const bool aside = y < busy.y0 || y >= busy.y1;
-        fill_row(z, y, tile.x0, aside ? tile.x1 : busy.x0, row, value_of);
-        if (!aside) fill_row(z, y, busy.x1, tile.x1, row, value_of);
+    void fill(std::size_t z, std::size_t y, const Box& box, const Box& busy, Out* row, const ValueOf& value_of) const {
+        const bool aside = !busy.has_row(z, y);
+        fill_row(z, y, box.x0, aside ? box.x1 : busy.x0, row, value_of);
+        if (!aside) fill_row(z, y, busy.x1, box.x1, row + (busy.x1 - box.x0), value_of);
     }
 
 private:
-    Rectangle nothing() const { return {grid_.ny, 0, grid_.nx, 0}; }
-
     static std::uint64_t extent(std::size_t at, std::size_t radius, std::size_t n) {
-        return std::min(n, at + radius + 1) - (at - std::min(at, radius));
+        return std::min(n, at + radius + 1) - lowered(at, radius, 0);
     }
 
     template <class Out, class ValueOf>
-    void fill_row(std::size_t z, std::size_t y, std::size_t x0, std::size_t x1, Out* row,
-                  const ValueOf& value_of) const {
+    void fill_row(std::size_t z, std::size_t y, std::size_t x0, std::size_t x1, Out* out, const ValueOf& value_of) const {
         const std::uint64_t face = extent(z, radius_.z, grid_.nz) * extent(y, radius_.y, grid_.ny);
         while (x0 < x1) {
             const std::size_t size = extent(x0, radius_.x, grid_.nx);
@@ -176,49 +237,37 @@ private:
                 // Away from the border all are as large; from there on they become smaller.
                 end = size == 2 * radius_.x + 1 ? std::min(x1, grid_.nx - radius_.x) : end + 1;
             }
-            std::fill(row + x0, row + end, value_of(face * size));
+            out = std::fill_n(out, end - x0, value_of(face * size));
             x0 = end;
-        }
-    }
-
-    template <class Voxel>
-    void find(const Voxel* plane, Rectangle& found) const {
-        for (std::size_t y = 0; y < grid_.ny; ++y) {
-            const Voxel* row = plane + y * grid_.nx;
-            if (!in_other_bins(row, grid_.nx, bin)) continue;
-            std::size_t first = 0, last = grid_.nx;
-            while (bin_of(row[first]) == bin) ++first;
-            while (bin_of(row[last - 1]) == bin) --last;
-            found.include({y, y + 1, first, last});
         }
     }
 
     const Grid grid_;
     const Radius radius_;
-    std::vector<Rectangle> other_;  // by plane, the bounds of the voxels in other bins
+    std::vector<Box> other_;  // by plane, the bounds of the voxels in other bins
 };
 
-/// Call body(tile) for tiles of these sizes at most.
+/// Call body(tile) for tiles of a box, of these sizes at most.
 template <class Body>
-void for_tiles(const Grid& grid, std::size_t tz, std::size_t ty, std::size_t tx, int threads, const Body& body) {
+void for_tiles(const Box& box, std::size_t tz, std::size_t ty, std::size_t tx, int threads, const Body& body) {
     const auto pieces = [](std::size_t n, std::size_t size) { return (n + size - 1) / size; };
-    const std::size_t in_x = pieces(grid.nx, tx), in_y = pieces(grid.ny, ty), in_z = pieces(grid.nz, tz);
+    const std::size_t in_x = pieces(box.x1 - box.x0, tx), in_y = pieces(box.y1 - box.y0, ty), in_z = pieces(box.z1 - box.z0, tz);
     parallel_chunks(in_x * in_y * in_z, 1, threads, [&](std::size_t begin, std::size_t end) {
         for (std::size_t t = begin; t < end; ++t) {
-            const std::size_t x0 = t % in_x * tx, y0 = t / in_x % in_y * ty, z0 = t / in_x / in_y * tz;
-            body(Tile{z0, std::min(grid.nz, z0 + tz), y0, std::min(grid.ny, y0 + ty), x0, std::min(grid.nx, x0 + tx)});
+            const std::size_t x = box.x0 + t % in_x * tx, y = box.y0 + t / in_x % in_y * ty, z = box.z0 + t / in_x / in_y * tz;
+            body(Box{z, std::min(box.z1, z + tz), y, std::min(box.y1, y + ty), x, std::min(box.x1, x + tx)});
         }
     });
 }
 
-/// The part of the image that the windows of a rectangle need.
+/// The part of a box that the windows of voxels need.
 struct Around {
     std::size_t left, top, width, height;
 
-    Around(const Rectangle& of, const Grid& grid, const Radius& radius)
-        : left(of.x0 - std::min(of.x0, radius.x)), top(of.y0 - std::min(of.y0, radius.y)),
-          width(of.empty() ? 0 : std::min(grid.nx, of.x1 + radius.x) - left),
-          height(of.empty() ? 0 : std::min(grid.ny, of.y1 + radius.y) - top) {}
+    Around(const Box& of, const Box& box, const Radius& radius)
+        : left(lowered(of.x0, radius.x, box.x0)), top(lowered(of.y0, radius.y, box.y0)),
+          width(of.empty() ? 0 : std::min(box.x1, of.x1 + radius.x) - left),
+          height(of.empty() ? 0 : std::min(box.y1, of.y1 + radius.y) - top) {}
 };
 
 /// A row's counts of each bin for SquareSums, and where they are.
@@ -309,31 +358,31 @@ inline void move_row(const BinRows<std::uint32_t>& rows, std::size_t length, std
     move_and_square(rows, length, n, squares);
 }
 
-/// The buffers for one tile of voxels, and the walk through it.
+/// The buffers for one tile of a box's voxels, and the walk through it.
 template <class Counter, class Window>
 class SquareSums {
 public:
     using Sum = std::conditional_t<sizeof(Counter) == 2, std::uint32_t, std::uint64_t>;
 
-    SquareSums(const std::uint8_t* bins, std::size_t count, const Grid& grid, const Radius& radius,
-               const Backdrop& backdrop, const Tile& tile, Window* out)
-        : bins_(bins), count_(count), grid_(grid), radius_(radius), backdrop_(backdrop), tile_(tile), out_(out),
-          around_(backdrop.busy(tile), grid, radius), length_(tile.x1 - tile.x0 + 2 * radius.x + 2 * slack),
+    SquareSums(const Crop<std::uint8_t>& bins, std::size_t count, const Radius& radius, const Backdrop& backdrop,
+               const Box& tile, Window* out)
+        : bins_(bins), box_(bins.box), count_(count), radius_(radius), backdrop_(backdrop), tile_(tile), out_(out),
+          around_(backdrop.busy(tile), box_, radius), length_(tile.x1 - tile.x0 + 2 * radius.x + 2 * slack),
           stride_(in_vectors<Counter>(around_.width) + slack), columns_((count + 1) * around_.height * stride_),
           sums_(count * length_), scratch_(length_), window_(length_), squares_(length_) {}
 
     void run() {
-        const std::size_t rz = radius_.z, nz = grid_.nz;
+        const std::size_t rz = radius_.z;
         const auto of_size = [this](std::uint64_t size) {
             return static_cast<Window>(backdrop_.bin < count_ ? size * size << bin_bits : 0) | backdrop_.bin;
         };
-        for (std::size_t z = tile_.z0 - std::min(tile_.z0, rz); z < std::min(nz, tile_.z0 + rz); ++z) count(z, 1);
+        for (std::size_t z = lowered(tile_.z0, rz, box_.z0); z < std::min(box_.z1, tile_.z0 + rz); ++z) count(z, 1);
         for (std::size_t z = tile_.z0; z < tile_.z1; ++z) {
-            if (z + rz < nz) count(z + rz, 1);
-            if (z > tile_.z0 && z > rz) count(z - rz - 1, -1);
-            const Rectangle busy = backdrop_.busy(z, tile_);
+            if (z + rz < box_.z1) count(z + rz, 1);
+            if (z > tile_.z0 && z > box_.z0 + rz) count(z - rz - 1, -1);
+            const Box busy = backdrop_.busy(z, tile_);
             for (std::size_t y = tile_.y0; y < tile_.y1; ++y) {
-                backdrop_.fill(z, y, tile_, busy, out_ + (z * grid_.ny + y) * grid_.nx, of_size);
+                backdrop_.fill(z, y, tile_, busy, out_ + box_.index(z, y, tile_.x0), of_size);
             }
             if (!busy.empty()) rectangle(z, busy);
         }
@@ -343,7 +392,7 @@ private:
     /// Add `step` to the count, in its column, of each voxel of plane z. One without bin counts in a bin of its own.
     void count(std::size_t z, int step) {
         for (std::size_t y = 0; y < around_.height; ++y) {
-            const std::uint8_t* bins = bins_ + (z * grid_.ny + around_.top + y) * grid_.nx + around_.left;
+            const std::uint8_t* bins = bins_.at(z, around_.top + y, around_.left);
             Counter* row = columns_.data() + y * stride_;
             for (std::size_t x = 0; x < around_.width; ++x) {
                 Counter& counter = row[bins[x] * around_.height * stride_ + x];
@@ -353,9 +402,9 @@ private:
     }
 
     /// Before its first row, the sums get all rows of the window but the last.
-    void rectangle(std::size_t z, const Rectangle& at) {
-        const std::size_t rx = radius_.x, ry = radius_.y, ny = grid_.ny, nx = grid_.nx, n = at.x1 - at.x0;
-        const std::size_t from = at.x0 - std::min(at.x0, rx), to = std::min(nx, at.x1 + rx);
+    void rectangle(std::size_t z, const Box& at) {
+        const std::size_t rx = radius_.x, ry = radius_.y, n = at.x1 - at.x0;
+        const std::size_t from = lowered(at.x0, rx, box_.x0), to = std::min(box_.x1, at.x1 + rx);
         const auto columns_of = [&](std::size_t y) {
             return columns_.data() + (y - around_.top) * stride_ + (from - around_.left);
         };
@@ -365,24 +414,26 @@ private:
             move_row(rows, 2 * rx + 1, voxels, squares_.data());
         };
         std::fill(sums_.begin(), sums_.end(), Counter{0});
-        for (std::size_t y = at.y0 - std::min(at.y0, ry); y < std::min(ny, at.y0 + ry); ++y) {
+        for (std::size_t y = lowered(at.y0, ry, box_.y0); y < std::min(box_.y1, at.y0 + ry); ++y) {
             move(columns_of(y), nullptr, 0);
         }
         for (std::size_t y = at.y0; y < at.y1; ++y) {
-            move(y + ry < ny ? columns_of(y + ry) : nullptr, y > at.y0 && y > ry ? columns_of(y - ry - 1) : nullptr, n);
-            const std::size_t begin = (z * ny + y) * nx + at.x0;
+            move(y + ry < box_.y1 ? columns_of(y + ry) : nullptr,
+                 y > at.y0 && y > box_.y0 + ry ? columns_of(y - ry - 1) : nullptr, n);
+            const std::uint8_t* bins = bins_.at(z, y, at.x0);
+            Window* out = out_ + box_.index(z, y, at.x0);
             for (std::size_t x = 0; x < n; ++x) {
-                out_[begin + x] = static_cast<Window>(static_cast<Window>(squares_[x]) << bin_bits) | bins_[begin + x];
+                out[x] = static_cast<Window>(static_cast<Window>(squares_[x]) << bin_bits) | bins[x];
             }
         }
     }
 
-    const std::uint8_t* bins_;
+    const Crop<std::uint8_t>& bins_;
+    const Box& box_;
     const std::size_t count_;
-    const Grid& grid_;
     const Radius& radius_;
     const Backdrop& backdrop_;
-    const Tile tile_;
+    const Box tile_;
     Window* out_;
     const Around around_;
     const std::size_t length_, stride_;  // of a row of sums, beyond the image too, and of a row of columns
@@ -392,23 +443,77 @@ private:
 
 inline double window_size(const Radius& r) { return (2.0 * r.x + 1) * (2.0 * r.y + 1) * (2.0 * r.z + 1); }
 
-/// The window of every voxel: its sum of squares, and the bin of the voxel itself in the lowest byte.
+/// Reads the bins of a field's voxels, at most `most` at a time. One for each thread; what it gave is gone at the next.
+class BinReader {
+public:
+    BinReader(const Voxels& field, const Grid& grid, const Bins& bins)
+        : read_(field, grid.nx), grid_(grid), bins_(bins), held_(std::make_unique_for_overwrite<std::uint8_t[]>(grid.nx)) {}
+
+    const std::uint8_t* operator()(std::size_t z, std::size_t y, std::size_t x0, std::size_t x1) const {
+        read(z, y, x0, x1, held_.get());
+        return held_.get();
+    }
+
+    void read(std::size_t z, std::size_t y, std::size_t x0, std::size_t x1, std::uint8_t* out) const {
+        const float* voxels = read_(whole(grid_).index(z, y, x0), x1 - x0);
+        bin_voxels(voxels, x1 - x0, bins_, static_cast<std::uint8_t>(bins_.count), out);
+    }
+
+private:
+    const Reader read_;
+    const Grid& grid_;
+    const Bins& bins_;
+    const std::unique_ptr<std::uint8_t[]> held_;
+};
+
+/// A box of the image outside which windows hold only the bin of the image's first voxel, and so does the box's first.
+///
+/// Also the windows that are at all busy are within it. It is not empty, and at the border of the image, or one voxel
+/// further than the other bins at least.
+inline Box window_box(const Voxels& field, const Grid& grid, const Radius& radius, const Bins& bins, int threads) {
+    const std::uint8_t bin = BinReader(field, grid, bins)(0, 0, 0, 1)[0];
+    Box found = nothing(grid);
+    std::mutex lock;
+    const std::size_t pieces = threads > 1 ? 4 * static_cast<std::size_t>(threads) : 1;
+    for_tiles(whole(grid), grid.nz / pieces + 1, 65536 / grid.nx + grid.ny / pieces + 1, grid.nx, threads, [&](const Box& tile) {
+        const auto known = [&](const Box& more) {
+            const std::lock_guard guard(lock);
+            found.include(more);
+            return found;
+        };
+        Box here = known(nothing(grid));
+        include_others(tile, bin, BinReader(field, grid, bins), here);
+        known(here);
+    });
+    if (found.empty()) found = {0, 1, 0, 1, 0, 1};
+    const auto [mx, my, mz] = std::tuple(std::max<std::size_t>(2 * radius.x, 1), std::max<std::size_t>(2 * radius.y, 1),
+                                         std::max<std::size_t>(2 * radius.z, 1));
+    return {lowered(found.z0, mz, 0), std::min(grid.nz, found.z1 + mz),
+            lowered(found.y0, my, 0), std::min(grid.ny, found.y1 + my),
+            lowered(found.x0, mx, 0), std::min(grid.nx, found.x1 + mx)};
+}
+
+/// The windows of the voxels of that box: sums of squares, and the bin of the voxel itself in the lowest byte.
 ///
 /// Tiles' columns stay in the second-level cache for a few dozen bins; they are larger for large windows, whose margins
 /// are counted again for each tile.
 template <class Counter, class Window>
-void windows(const Voxels& field, const Grid& grid, const Radius& radius, const Bins& bins, int threads, Window* out) {
-    const auto binned = std::make_unique_for_overwrite<std::uint8_t[]>(grid.rows() * grid.nx);
-    parallel_chunks(grid.rows(), 1 + 16384 / grid.nx, threads, [&](std::size_t begin, std::size_t end) {
-        for_parts(field, begin * grid.nx, end * grid.nx, [&](std::size_t at, const float* voxels, std::size_t n) {
-            bin_voxels(voxels, n, bins, static_cast<std::uint8_t>(bins.count), &binned[at]);
-        });
+void windows(const Voxels& field, const Grid& grid, const Radius& radius, const Bins& bins, const Box& box, int threads,
+             Window* out) {
+    const auto held = std::make_unique_for_overwrite<std::uint8_t[]>(box.voxels());
+    const std::size_t height = box.y1 - box.y0, width = box.x1 - box.x0;
+    parallel_chunks(box.rows(), 1 + 16384 / width, threads, [&](std::size_t begin, std::size_t end) {
+        const BinReader read(field, grid, bins);
+        for (std::size_t r = begin; r < end; ++r) {
+            read.read(box.z0 + r / height, box.y0 + r % height, box.x0, box.x1, &held[r * width]);
+        }
     });
-    const Backdrop backdrop(binned.get(), grid, radius, threads);
+    const Crop<std::uint8_t> binned{held.get(), box};
+    const Backdrop backdrop(binned, grid, radius, threads);
     const std::size_t tx = std::max<std::size_t>(256, 8 * radius.x), ty = std::max<std::size_t>(48, 6 * radius.y);
-    for_tiles(grid, std::max<std::size_t>(80, 8 * radius.z), ty, tx, threads, [&](const Tile& tile) {
+    for_tiles(box, std::max<std::size_t>(80, 8 * radius.z), ty, tx, threads, [&](const Box& tile) {
         const auto count = static_cast<std::size_t>(bins.count);
-        SquareSums<Counter, Window>(binned.get(), count, grid, radius, backdrop, tile, out).run();
+        SquareSums<Counter, Window>(binned, count, radius, backdrop, tile, out).run();
     });
 }
 
