@@ -149,7 +149,7 @@ class Meanings:
 
 
 def _within(one: Meaning, other: Meaning) -> bool:
-    """Whether a name means only what another does too: the measures are in `default` and, with more, in `arrays`."""
+    """Whether a name means only what another does too: the measures are in `default` and in `arrays`."""
     mine, its = (each.alternatives if isinstance(each, Overloaded) else (each,) for each in (one, other))
     return all(any(each is known for known in its) for each in mine)
 
