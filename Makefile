@@ -64,7 +64,7 @@ $(DONE)/sources: FORCE | $(HERE)
 
 # Not editable: the tests run what a user gets, and find out what the wheel forgot.
 $(DONE)/package: $(DONE)/build $(DONE)/sources pyproject.toml CMakeLists.txt README.md LICENSE $(SOURCES)
-	@echo 'building and installing voxlogica'
+	@echo 'building and installing voxlogica, which takes a minute the first time'
 	@$(PIP) install --no-build-isolation .
 	@touch $@
 

@@ -195,6 +195,7 @@ def test_the_operators_are_listed_and_explained(voxlogica_: Command) -> None:
         "error[usage]: `fold` is a word of the language, and no operator\n  help: for example   fold + xs\n"
     )
     assert "\n  the word is in percentiles, " in voxlogica_("operators", "rank").err
+    assert "\n  the word is in simpleitk.BinaryFillhole, " in voxlogica_("operators", "hole").err, "and not in whole"
     entries = json.loads(voxlogica_("operators", "--json").out)
     assert len({entry["name"] for entry in entries}) > 90
     assert all(entry["doc"] and entry["signature"] for entry in entries)

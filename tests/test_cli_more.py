@@ -87,6 +87,18 @@ def test_what_is_wrong_on_standard_input_is_said(run: Command, monkeypatch: pyte
     assert run("fmt", "-", "--in-place").err.startswith("error[usage]: --in-place needs a file\n")
 
 
+def test_a_pattern_of_cases_without_quotes_is_told(run: Command) -> None:
+    for name in ("a.nii", "b.nii"):
+        Path(name).touch()
+    said = run("batch", "p.imgql", "--cases", "a.nii", "b.nii")
+    assert (said.status, said.out) == (2, "")
+    assert said.err == (
+        "error[usage]: `b.nii` is one argument too many\n"
+        "  help: a pattern of cases has quotes around it and names in it:   --cases 'data/{case}/{case}_flair.nii.gz'\n"
+    )
+    assert "`voxlogica batch --help` shows" in run("batch", "p.imgql", "--cases", "a.nii", "absent").err
+
+
 def test_an_empty_line_is_between_warnings_and_what_ends_the_run(run: Command) -> None:
     Path("w.imgql").write_text('load scan = "absent.nii"\nlet idle = absent\nprint "max" max(intensity(scan))\n')
     for _ in range(2):

@@ -126,6 +126,10 @@ def largest(run: Run) -> str:
         ("volume(near(intensity(largest.flair) > level) & !border)", "volume(near(F > 4) & !border)"),
         ("volume(border & (intensity(largest.flair) >= 0))", 30),
         ("volume(border(largest.seg))", 30),
+        ("simpleitk.Statistics(intensity(largest.flair))[2]", "simpleitk.Statistics(F)[2]"),
+        ("simpleitk.Statistics(intensity(largest.flair))", "simpleitk.Statistics(F)"),
+        ("mean(simpleitk.MinimumMaximum(intensity(largest.flair))[0:2])", "mean(simpleitk.MinimumMaximum(F))"),
+        ("for c in cases do simpleitk.MinimumMaximum(intensity(resample(c.flair, largest.flair)))[1]", [6, 6, 6]),
         ("let i = intensity(largest.flair) in dice(i > level, intensity(largest.seg) > 0)", "dice(F > 4, F >= 0)"),
         ("confusion_matrix(intensity(largest.flair) > level, intensity(largest.seg) > 0).fn", "volume(!(F > 4))"),
         ("for k in range(3) do volume(intensity(largest.flair) > k)", "for k in range(3) do volume(F > k)"),
@@ -310,6 +314,20 @@ def test_c22_images_of_one_case_of_one_size_say_how_far_they_are_apart(run: Run)
     assert "`and` was given images on different voxel grids, with origins 0.5 mm apart" in err
     assert "if this is rounding, --grid-tolerance 0.6mm; if not, resample(other, image) in the program" in err
     assert run(text, "--grid-tolerance", "0.6mm")[0] == 0
+
+
+def test_grids_that_cases_write_in_different_ways_are_brought_together_without_a_change(run: Run) -> None:
+    for name, code in (("ann", 1), ("bob", 2)):
+        image = nibabel.Nifti1Image((flair("ann") * code).astype(np.int16), np.eye(4))
+        image.set_sform(np.eye(4), code)
+        nibabel.save(image, f"data/{name}/{name}_flair.nii.gz")
+    cases = f"let cases = {DATA}[0:2]\n"
+    status, _, err = run(f'{cases}print "v" max(mean(for c in cases do intensity(c.flair)))')
+    assert status == 1
+    assert "`mean` was given images on voxel grids that lie alike, and are written in different ways\n" in err
+    assert "`resample(image, like)` brings an image onto the grid of another; where both lie alike it changes no" in err
+    together = "for c in cases do resample(intensity(c.flair), cases[0].flair)"
+    assert run(f'{cases}print "v" for m in [mean({together})] do [max(m), min(m)]')[1] == "v=[[9, 0]]\n"
 
 
 def test_a_record_with_several_grids_goes_through_functions_and_lists(run: Run) -> None:

@@ -96,7 +96,7 @@ def test_what_remains_is_measured_against_the_estimates():
 ID = Id(b"\x01" * 32)
 
 
-def event(kind: str, name: str, at: float, **more: float) -> Event:
+def event(kind: str, name: str, at: float, **more: float | str) -> Event:
     source = Source("a.imgql", "print maxvol(x)\n")
     operator = World().operator(name, lambda: 0.0, 0, "")
     formula = Formulas().apply(operator, (), None, Origin(Span(source, 6, 15)))
@@ -147,6 +147,18 @@ load          0     1       0    0.000      0 B    0.000        0
 all           2     1       1    3.250  40.0 MB    4.000        1"""
     )
     assert [row.operator for row in profile.rows] == ["dt", "maxvol", "near", "load"]
+
+
+def test_what_a_rewrite_makes_is_told_by_both_names(tmp_path: Path):
+    profile, path = Profile(), tmp_path / "events.jsonl"
+    made = event("done", "not", 2.0, seconds=1.0, how="compare_distance")
+    profile(made)
+    profile(event("done", "not", 3.0, seconds=0.5))
+    assert [row.operator for row in profile.rows] == ["not as compare_distance", "not"]
+    with EventsFile(path) as events:
+        events(made)
+    line = json.loads(path.read_text().splitlines()[1])
+    assert (line["operator"], line["how"]) == ("not", "compare_distance")
 
 
 def test_the_trace_has_a_span_for_each_kernel(tmp_path: Path):

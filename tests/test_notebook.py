@@ -89,6 +89,11 @@ def test_captions_say_what_it_is() -> None:
     assert caption(run["e"]._repr_html_()).endswith("0 voxels, 0 ml over scan")
 
 
+def test_a_run_that_saves_nothing_shows_its_masks_though_a_name_of_their_paths_has_no_value() -> None:
+    run = vx.program(PROGRAM.replace('"out/low', '"$OUT/low')).run(save=False)
+    assert "$OUT/low.nii.gz (" in caption(run._repr_html_())
+
+
 def test_a_mask_that_no_run_has_made_is_drawn_alone() -> None:
     mask = vx.program(PROGRAM).run(save=False)["block"]
     alone = vx.Mask(mask.space, mask.data)

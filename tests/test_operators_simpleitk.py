@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ast import literal_eval
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.test_operators_names import problem
 
 import voxlogica as vx
 from voxlogica import formula
+from voxlogica.check.manual import foreign
 from voxlogica.operators import named
 from voxlogica.operators.simpleitk import functions
 
@@ -52,6 +54,33 @@ def test_the_list_is_that_of_the_installed_version() -> None:
                 [(p.name, f"axes {p.kind}" if p.axes else p.kind, p.default) for p in way.parameters] for way in ways
             ]
             assert told == [each for each in found if each in told]
+
+
+def test_what_is_meant_without_an_argument_is_shown_as_a_program_writes_it() -> None:
+    """Read back by the language it is SimpleITK's default."""
+    every = [
+        each for ways in functions().values() if not isinstance(ways, str) for way in ways for each in way.parameters
+    ]
+    shown = {each.otherwise: each.default for each in every if each.otherwise not in ("", "…")}
+    assert '"sitkBall"' in shown
+    printed = vx.program("\n".join(f'print "{n}" {text}' for n, text in enumerate(shown))).run().printed
+    for n, default in enumerate(shown.values()):
+        read = printed[str(n)]
+        assert read == default or read == as_here(literal_eval(default)), default
+
+
+def as_here(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def test_the_manual_says_what_a_function_does_in_the_words_of_simpleitk() -> None:
+    found = {entry.name: entry for entry in foreign()}
+    assert found["simpleitk.BinaryFillhole"].summary == "Remove holes not connected to the boundary of the image."
+    assert found["simpleitk.BinaryFillhole"].signature.endswith(
+        "[fullyConnected: bool = false], [foregroundValue: number = 1]) -> mask or labels"
+    )
+    silent = [name for name, entry in found.items() if entry.summary.startswith("The function ")]
+    assert silent == [f"simpleitk.{name}" for name in ("LabelSetDilate", "LabelSetErode", "ReinitializeLevelSet")]
 
 
 @pytest.mark.parametrize(

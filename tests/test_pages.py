@@ -12,7 +12,7 @@ from tests import pages
     ("name", "least"),
     [
         ("tutorial", 15), ("language", 35), ("api", 10), ("versioning", 3), ("core", 19), ("howto/arrays", 6),
-        ("howto/compare", 6), ("howto/operator", 7), ("howto/processes", 4),
+        ("howto/compare", 6), ("howto/operator", 7), ("howto/processes", 4), ("simpleitk", 3),
     ],
 )  # fmt: skip
 def test_the_page_shows_what_comes_out(name: str, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

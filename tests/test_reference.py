@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 
 from tests import pages
@@ -43,15 +44,24 @@ explains them. A test keeps this page so, and runs the examples.
 In the examples, `a="0110"` is a mask of four voxels in a row and `i=[1, 2]` an image of two; `holds` shows a mask
 in the same way, `value` shows any value. *Version* is the number that enters the ids of results
 ([versioning.md](versioning.md)): it is raised when a result changes. What a library defines has no version, it is what
-its definition says."""
+its definition says.
+
+A first program needs few of them: `intensity`, `>.`, `&`, `|`, `!`, `touch`, `grow`, `smoothen`, `maxvol`,
+`percentiles`, `volume_mm3`, `dice`, `hd95`."""
 
 
 def page() -> str:
     """The whole page."""
-    blocks = [HEAD]
-    for section, group in groupby(entries(), key=lambda entry: entry.section):
-        blocks += [f"## {SECTIONS[section]}", *(explained(entry) for entry in group)]
+    sections = [(SECTIONS[name], list(group)) for name, group in groupby(entries(), key=lambda entry: entry.section)]
+    blocks = [HEAD, "\n".join(f"- [{title}](#{anchor(title)})" for title, _ in sections)]
+    for title, group in sections:
+        blocks += [f"## {title}", *(explained(entry) for entry in group)]
     return "\n\n".join(blocks) + "\n"
+
+
+def anchor(title: str) -> str:
+    """Where a link leads to a section."""
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
 def explained(entry: Entry) -> str:

@@ -130,7 +130,7 @@ def test_inputs_are_among_what_can_be_set() -> None:
             program.run(**{name: (array, np.eye(4))})
         said = str(refused.value)
         assert f"{name}=…: the program has no parameter" in said
-        assert "did you mean `flairFile`?   load flairFile\n" in said
+        assert "did you mean `flairFile`?   an input\n" in said
         assert "it can set flairFile, hi" in said
     with pytest.raises(vx.ProgramError, match="hi=…: `hi` is a number, and an array is not"):
         program.run(hi=array)

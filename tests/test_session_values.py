@@ -99,6 +99,14 @@ def test_an_input_that_cases_have_of_their_own_is_not_given_besides() -> None:
 # A program with other values
 
 
+def test_a_saved_mask_that_there_is_not_fails_and_nothing_else_does() -> None:
+    program = vx.program(FLAT + '\nsave "m.nii.gz" [intensity(scan) > 1][k]').replace(CASE="a")
+    with pytest.raises(vx.ComputationError, match="there is no element 60: the sequence has 1") as caught:
+        program.run()
+    assert len(caught.value.diagnostics) == 1
+    assert [path.name for path in program.replace(k=0).run().saved] == ["bright.nii.gz", "m.nii.gz"]
+
+
 def test_replace_makes_another_program() -> None:
     program = vx.program(FLAT)
     other = program.replace(k=100, scan=(VOXELS, AFFINE))

@@ -349,9 +349,11 @@ def test_memory_does_not_depend_on_how_many_cases_there_are(
         peaks.append(peak)
     few, many = peaks
     assert few["Formula"] > 4, "what is counted is there"
-    # One case has up to six `Run`s of several kinds, and the next may be begun; all 16 would have 32 and more.
+    # Two cases may be in hand, the next one being begun. Each has 14 formulas and up to six `Run`s of several kinds;
+    # all 16 would have 200, and 32 and more. How many there are at a look of the few is a matter of chance.
     for name in many:
-        assert many[name] <= 1.5 * few[name] + 12, f"{name}: {few[name]} for 4 cases, {many[name]} for 16"
+        most = 36 if name == "Formula" else 12
+        assert many[name] <= most, f"{name}: {few[name]} for 4 cases, {many[name]} for 16"
 
 
 def test_what_fails_alike_in_all_cells_of_a_case_is_shown_once(voxlogica_: Voxlogica) -> None:

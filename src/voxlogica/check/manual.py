@@ -61,17 +61,20 @@ def _primitives(found: Iterable[Operator]) -> list[Entry]:
 
 
 def foreign() -> tuple[Entry, ...]:
-    """The functions of SimpleITK that programs can use; `entries` leaves them out."""
+    """The functions of SimpleITK that programs can use, with what SimpleITK says of them; `entries` leaves them out."""
     from voxlogica.operators import simpleitk  # long to read
 
     return tuple(
         [
-            Entry(way.symbol, way.signature, way.doc, "simpleitk", version=1, cost="window")
+            Entry(
+                way.symbol, way.signature, f"{simpleitk.told(name)}\n\n{way.doc}".lstrip(), "simpleitk", version=1,
+                cost="window",
+            )
             for name in members("simpleitk")
             if (first := simpleitk.family(f"simpleitk.{name}")) is not None
             for way in (first, *first.others)
         ]
-    )
+    )  # fmt: skip
 
 
 def _families() -> list[Entry]:

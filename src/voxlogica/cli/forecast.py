@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from voxlogica.cli.arguments import Options
-from voxlogica.cli.text import awaited, emit
+from voxlogica.cli.text import awaited, columns, emit
 from voxlogica.formula import Formula
 from voxlogica.identity import Id
 from voxlogica.session import Run
@@ -54,9 +54,8 @@ def _say_why(stream: TextIO, tasks: list[Formula], reasons: Mapping[Id, str]) ->
     for formula in tasks:
         causes.setdefault(reasons.get(formula.id, "no earlier run is known"), []).append(formula)
     for cause, concerned in causes.items():
-        print(f"because {cause}", file=stream)
-        for formula in concerned:
-            print(f"  {formula.id.hex()[:12]}  {formula.label:<18} {_place(formula)}".rstrip(), file=stream)
+        rows = [("  " + each.id.hex()[:12], each.label, _place(each)) for each in concerned]
+        print(f"because {cause}", *columns(rows), sep="\n", file=stream)
 
 
 def _place(formula: Formula) -> str:

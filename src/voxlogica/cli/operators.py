@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from difflib import get_close_matches
 from itertools import groupby
@@ -54,7 +55,8 @@ def _no_such(name: str, known: tuple[Entry, ...]) -> ProgramError:
     meant = f"did you mean `{close[0]}`? " if close else ""
     help = f"{meant}`voxlogica operators` lists all of them"
     word = name.lower()
-    about = dict.fromkeys(entry.name for entry in known if word in f"{entry.name}\n{entry.doc}".lower())
+    begun = re.compile(rf"\b{re.escape(word)}")
+    about = dict.fromkeys(e.name for e in known if word in e.name.lower() or begun.search(e.doc.lower()))
     some = ", ".join(list(about)[:_MOST]) + (", …" if len(about) > _MOST else "")
     details = (f"the word is in {some}",) if about and len(word) > 2 else ()
     return ProgramError(Diagnostic("usage", f"there is no operator `{name}`", details=details, help=help))

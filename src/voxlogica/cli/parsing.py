@@ -131,10 +131,15 @@ def _no_command(name: str) -> ProgramError:
 
 
 def _too_much(name: str, parser: argparse.ArgumentParser, word: str) -> ProgramError:
-    if not word.startswith("-"):
-        return _usage(f"`{word}` is one argument too many", f"`voxlogica {name} --help` shows what it takes")
-    option = word.split("=")[0]
     options = [string for action in parser._actions for string in action.option_strings]
+    if not word.startswith("-"):
+        help = f"`voxlogica {name} --help` shows what it takes"
+        if "--cases" in options and Path(word).exists():  # a shell has made files of a pattern without quotes
+            help = (
+                "a pattern of cases has quotes around it and names in it:   --cases 'data/{case}/{case}_flair.nii.gz'"
+            )
+        return _usage(f"`{word}` is one argument too many", help)
+    option = word.split("=")[0]
     close = close_matches(option, options)
     meant = f"did you mean {close[0]}? " if close else ""
     return _usage(f"there is no option {option}", f"{meant}`voxlogica {name} --help` shows the options")

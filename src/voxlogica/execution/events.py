@@ -46,8 +46,8 @@ class EventsFile:
     """Writes events as JSON lines, each at once, so that what a killed process had written can be read.
 
     The first line is `{"format": 1, "process": PID}`. The others have `event`, `id`, `operator`, `at` and, unless they
-    are nothing, `seconds`, `bytes`, `worker`; a failure has its `position` in the program. Raises `OSError` when it
-    cannot be written.
+    are nothing, `how`, `seconds`, `bytes`, `worker`; a failure has its `position` in the program. Raises `OSError` when
+    it cannot be written.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -58,6 +58,8 @@ class EventsFile:
         line: dict[str, object] = {
             "event": event.kind, "id": event.id.hex(), "operator": event.formula.label, "at": event.at,
         }  # fmt: skip
+        if event.how:
+            line["how"] = event.how
         if event.seconds:
             line["seconds"] = event.seconds
         if event.bytes:
@@ -97,7 +99,7 @@ class Profile:
         self._spans: list[Event] = []
 
     def __call__(self, event: Event) -> None:
-        kind, label = event.kind, event.formula.label
+        kind, label = event.kind, event.label
         row = self._rows.get(label)
         if row is None:
             row = self._rows[label] = Row(label)
@@ -151,7 +153,7 @@ class Profile:
         events: list[dict[str, object]] = []
         for event in self._spans:
             described: dict[str, object] = {
-                "name": event.formula.label, "cat": event.kind, "pid": process, "tid": max(event.worker, 0),
+                "name": event.label, "cat": event.kind, "pid": process, "tid": max(event.worker, 0),
                 "args": {"id": event.id.hex(), "bytes": event.bytes},
             }  # fmt: skip
             begun = (event.at - event.seconds) * 1e6
@@ -161,7 +163,7 @@ class Profile:
             elif event.kind in ("done", "failed", "retried"):
                 events.append(described | {"ph": "X", "ts": begun, "dur": event.seconds * 1e6})
             else:
-                name = f"{event.kind} {event.formula.label}"
+                name = f"{event.kind} {event.label}"
                 events.append(described | {"name": name, "ph": "i", "ts": event.at * 1e6, "s": "p"})
         return {"traceEvents": events, "displayTimeUnit": "ms"}
 

@@ -119,7 +119,9 @@ class Ledger:
                 self._told(run, record, kind, seconds, bytes, at, worker)
 
     def _told(self, run: Run, record: Record, kind: Happened, seconds: float, bytes: int, at: float, on: int) -> None:
-        self._out.append(Tell(run.id, Event(kind, record.id, record.formula, at or self.now, seconds, bytes, on)))
+        how = record.how.label if record.rule else ""
+        event = Event(kind, record.id, record.formula, at or self.now, seconds, bytes, on, how)
+        self._out.append(Tell(run.id, event))
 
     # Values come and go
 

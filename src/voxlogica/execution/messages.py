@@ -33,7 +33,8 @@ class Event(NamedTuple):
     stored, and past its last use; `persisted unstored` of one that the store has taken, or could not.
 
     `at` is when, in seconds of the driver's monotonic clock: of `done` and `failed` the end of the kernel, which took
-    `seconds`. `bytes` is what the value takes in memory. `worker` is the number of the thread, or -1.
+    `seconds`. `bytes` is what the value takes in memory. `worker` is the number of the thread, or -1. `how` is the
+    operator by which a rewrite makes the value, or empty.
     """
 
     kind: Happened
@@ -43,6 +44,12 @@ class Event(NamedTuple):
     seconds: float = 0.0
     bytes: int = 0
     worker: int = -1
+    how: str = ""
+
+    @property
+    def label(self) -> str:
+        """The operator, as a plan shows it: `not as compare_distance` where a rewrite makes it."""
+        return f"{self.formula.label} as {self.how}" if self.how else self.formula.label
 
 
 @dataclass(slots=True)

@@ -134,6 +134,20 @@ def family(symbol: str) -> Family | None:
     return replace(first, others=tuple(others))
 
 
+def told(name: str) -> str:
+    """What SimpleITK itself says that a function does, in its words: the first paragraph about the class behind it.
+
+    Empty where it says nothing.
+    """
+    sitk = simpleitk(f"simpleitk.{name}")
+    classes = [f"{name}ImageFilter", f"{name}Filter", name.replace("Source", "ImageSource")]
+    doc = next(
+        (getattr(sitk, each).__doc__ or "" for each in classes if isinstance(getattr(sitk, each, None), type)), ""
+    )
+    first = " ".join(doc.strip().partition("\n\n")[0].split())
+    return "" if first.startswith("Proxy of C++") else first
+
+
 def _family(symbol: str, way: Function) -> Family:
     results = dict.fromkeys(result for result in way.results if result != "-")
     like = next((n for n, each in enumerate(way.parameters) if each.kind == "like"), None)
@@ -144,7 +158,7 @@ def _family(symbol: str, way: Function) -> Family:
         partial(_operator, symbol, way),
         f"The function {way.name} of SimpleITK.{' Its result lies on a grid of its own.' * (way.name in RULES)}",
         optional=sum(bool(each.default) for each in way.parameters),
-        defaults=tuple([each.default for each in way.parameters]),
+        defaults=tuple([each.otherwise for each in way.parameters]),
         like=like,
         check=lambda number, value: way.parameters[number].checked(value),
     )

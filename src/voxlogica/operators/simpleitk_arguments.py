@@ -6,6 +6,7 @@ A literal is checked with the program, for which SimpleITK is not imported; what
 from __future__ import annotations
 
 import re
+from ast import literal_eval
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +15,7 @@ from voxlogica._dataclass import NamedTuple
 from voxlogica.errors import Refusal
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Type, sequence
 from voxlogica.values import Image, Labels, Mask, Model, Space, Value
+from voxlogica.values import shown as written
 
 IMAGES = (MASK, LABELS, IMAGE, MODEL)
 _NUMBERS = sequence(NUMBER)
@@ -85,6 +87,16 @@ class Parameter(NamedTuple):
     def shown(self) -> str:
         """How a message begins that is about it."""
         return f"`{self.name}` of `simpleitk.{self.function}`"
+
+    @property
+    def otherwise(self) -> str:
+        """What is meant where nothing is given, as a program writes it; `…` for what only SimpleITK can say."""
+        if self.default in ("", "…", "sitkUnknown"):
+            return self.default and "…"
+        if self.kind in ("text", "choice", *_NAMES):
+            return _quoted(self.default)
+        value = literal_eval(self.default)
+        return written(tuple(value) if isinstance(value, list) else value)
 
     def checked(self, value: Value, axes: int = 0) -> Any:
         """A value that is no image, with numbers that are whole where they must be; refuses what can be none.

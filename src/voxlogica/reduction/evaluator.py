@@ -24,7 +24,6 @@ from voxlogica.formula import (
 from voxlogica.identity import Id, Plain
 from voxlogica.images.grids import difference
 from voxlogica.operators.records import fields
-from voxlogica.operators.sequences import component
 from voxlogica.reduction.code import (
     DEFAULT,
     OPEN,
@@ -350,7 +349,7 @@ class _Reducer(Settling):
                 made = self.together(sources, self.turn(code, around, here), around, symbol, here.origin(span))
                 return self.seen(made, step, here)
             case Parts(slot, count, span):
-                return self.parts(slots[slot], count, here.origin(span))
+                return self.components(slots[slot], count, here.origin(span))
         source = slots[step.source]  # type: ignore[union-attr]
         if not isinstance(source, Elements):
             return UNDECIDED if isinstance(source, Formula) else source
@@ -375,15 +374,6 @@ class _Reducer(Settling):
             case Gathered(_, span):
                 return (yield self.whole_sequence(source, here.origin(span)))
         raise TypeError(f"{step} is no step")
-
-    def parts(self, source: Slot, count: int, origin: Origin | None) -> Slot:
-        """The elements of a value that is a sequence of so many."""
-        if not isinstance(source, Formula):
-            return source
-        made = [
-            self.table.apply(component(), (source, self.table.constant(float(n))), None, origin) for n in range(count)
-        ]
-        return listed(made, None)
 
     def whole_sequence(self, source: Elements, origin: Origin | None) -> Process:
         """A sequence as the one value that an operator takes."""

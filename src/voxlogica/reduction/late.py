@@ -187,6 +187,8 @@ class Unfolding(Settling):
         if not isinstance(formula, Late):
             if (why := refused(formula)) is not None:
                 return why
+            if operator.count:
+                return self.components(formula, operator.count, origin)
             assert operator.name == "items", f"{formula} is no sequence that can be looked into"
             return listed(formula.arguments, formula.space)
         parts = formula.parts

@@ -14,7 +14,7 @@ from voxlogica.errors import Refusal
 from voxlogica.formula import NUMBER, Apart, Formula, Formulas, Hole, Operator, Origin, Type
 from voxlogica.images.grids import difference
 from voxlogica.operators.records import field, parts
-from voxlogica.operators.sequences import items, summary
+from voxlogica.operators.sequences import component, items, summary
 from voxlogica.operators.stacks import BEGIN, LAYERS, STREAMS, cuts, joined, quantile
 from voxlogica.operators.stacks import part as part_of
 from voxlogica.reduction.elements import UNDECIDED, Absent, Elements, Process, Slot, done, drawn, listed, part
@@ -156,6 +156,15 @@ class Loops:
         """The sequence of some formulas, all of a type if there is one given."""
         return self.table.apply(items(tuple([each.type for each in found]), element), tuple(found), space, origin)
 
+    def components(self, source: Slot, count: int, origin: Origin | None) -> Slot:
+        """The elements of a value that is a sequence of so many."""
+        if not isinstance(source, Formula):
+            return source
+        made = [
+            self.table.apply(component(), (source, self.table.constant(float(n))), None, origin) for n in range(count)
+        ]
+        return listed(made, None)
+
     def together(
         self, sources: Sequence[Slot], turn: Turn, space: Space | None, word: str, origin: Origin | None
     ) -> Slot:
@@ -281,13 +290,19 @@ class Loops:
 
 
 def apart(symbol: str, spaces: Sequence[Space], origin: Origin | None) -> Absent:
-    """Images on several grids, which are told apart by their sizes or, if these are the same, by where they lie."""
+    """Images on several grids, which are told apart by their sizes or, if these are the same, by where they lie.
+
+    Files of several cases may write one grid in different ways, and are kept apart then.
+    """
     here, there = list(dict.fromkeys([space for space in spaces if space.hole is None]))[:2]
     differ, sizes = difference(here, there), [" x ".join(map(str, space.size)) for space in (here, there)]
     message = f"`{symbol}` was given images on different voxel grids, "
-    if differ is None or here.size != there.size:
-        help = "`resample(image, like)` brings an image onto the grid of another"
+    help = "`resample(image, like)` brings an image onto the grid of another"
+    if here.size != there.size:
         return Absent(f"{message}of {' and '.join(sizes)} voxels", help, origin)
+    if differ is None:
+        message = f"`{symbol}` was given images on voxel grids that lie alike, and are written in different ways"
+        return Absent(message, f"{help}; where both lie alike it changes no number", origin)
     notes = ", ".join([f"with {field}s {note}" for field, note in differ.notes.items()])
     return Absent(message + notes, differ.help("image", "other"), origin)
 

@@ -112,6 +112,8 @@ class Session:
     ) -> None:
         if jobs is not None and jobs < 1:
             raise ValueError(f"jobs is the number of kernels that run at once, at least 1, not {jobs}")
+        if not isinstance(memory, (int, float, type(None))):
+            raise TypeError(f"memory is a number of bytes, not {memory!r}")
         self.jobs = jobs or processors()
         if library_path is None:
             library_path = [each for each in os.environ.get("VOXLOGICA_LIBRARY_PATH", "").split(os.pathsep) if each]

@@ -18,6 +18,7 @@ from voxlogica.execution.messages import Counts, Event
 from voxlogica.formula import BYTES, MASK, MODEL, Formula
 from voxlogica.identity import Id
 from voxlogica.operators import operators
+from voxlogica.reduction.loops import refused as lacking
 from voxlogica.session.binding import Bound, Output, refused
 from voxlogica.session.settings import Settings
 from voxlogica.storage import TaskError
@@ -189,6 +190,12 @@ class Effort:
     retry_failed: bool = False
     token: Token | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(
+            self.timeout, (int, float, type(None))
+        ):  # from Python, where the command's 5m would come to this
+            raise TypeError(f"timeout is a number of seconds, not {self.timeout!r}")
+
 
 EFFORT = Effort()
 """Without limits, taking stored failures for answers."""
@@ -236,6 +243,7 @@ def goals(bound: Bound, checked: Checked, settings: Settings, program: str) -> l
         output = bound.outputs.get(number)
         if output is not None:
             made.output = output
+        if output is not None and lacking(formula) is None:  # of what cannot be had there are no bytes: it fails itself
             origin = provenance(bound, checked, settings, program, formula, _expression(goal))
             made.formula, made.clamped = _encoded(bound, output, formula, origin)
             made.beside = origin + "\n" if output.format in images.WITHOUT_TEXT else ""

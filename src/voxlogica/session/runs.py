@@ -278,7 +278,7 @@ class Run:
     def masks(self) -> Mapping[str, Mask]:
         """The masks that the program saves, by their paths as written, whether or not this run has saved them."""
         goals = [each for each in self.program.checked.goals if each.word == "save" and each.type is MASK]
-        formulas = {self.settings.replace(each.text.value): self.bound.slots[each.slot] for each in goals}
+        formulas = {self.settings.shown(each.text.value): self.bound.slots[each.slot] for each in goals}
         wanted = [formula for formula in formulas.values() if formula is not None]
         outcomes = self._computed(wanted, counted(len(wanted), "mask"))
         found = {path: outcomes[formula] for path, formula in formulas.items() if formula is not None}

@@ -49,6 +49,10 @@ class Settings:
         """A string with its names replaced."""
         return replaced(template, self.names.__getitem__)
 
+    def shown(self, template: str) -> str:
+        """The same for people: a name that has no value, which only an effect may have, stays as it is written."""
+        return replaced(template, lambda name: self.names.get(name, f"${name}"))
+
     def path(self, input: InputSlot) -> str:
         """Where an input is."""
         return self.files.get(input.name) or self.replace(input.path.value)
@@ -153,8 +157,8 @@ def within(inner: Span, outer: Span) -> bool:
 def _typed(parameter: Parameter, value: Scalar) -> Scalar | None:
     """The value as one of the literal's type, None when it is none."""
     kind = parameter.type
-    if getattr(value, "shape", None) == ():  # NumPy's scalars
-        value = value.item()  # type: ignore[union-attr]
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():  # NumPy's scalars
+        value = value.item()
     if kind is NUMBER:
         if isinstance(value, bool):
             return None
@@ -211,13 +215,10 @@ def _unknown(given: Given, checked: Checked, program: Program, in_strings: Seque
     meant: tuple[str, ...] = ()
     if close:
         parameter = checked.parameters.get(close[0])
-        line = (
-            f"load {close[0]}"
-            if close[0] in inputs
-            else f"let {close[0]} = {parameter.literal.span.text}"
-            if parameter
-            else f"in the string {_around(checked, close[0])}"
-        )
+        if parameter:
+            line = f"let {close[0]} = {parameter.literal.span.text}"
+        else:
+            line = "an input" if close[0] in inputs else f"in the string {_around(checked, close[0])}"
         meant = (f"did you mean `{close[0]}`?   {line}",)
     return Diagnostic("parameter", f"{shown}: the program has no parameter `{name}`", details=(*meant, *settable))
 

@@ -37,7 +37,7 @@ from voxlogica.study.fit import Fit, Needs, Setting
 from voxlogica.study.heatmaps import HeatMap, heat_map
 from voxlogica.study.rows import Row, Table
 from voxlogica.study.window import Window
-from voxlogica.values import Printable, columns, shown
+from voxlogica.values import Printable, columns, counted, shown
 
 if TYPE_CHECKING:
     from voxlogica.session import Program
@@ -122,7 +122,8 @@ class Study:
         self._begun = False
 
     def __repr__(self) -> str:
-        return f"<Study of {self.program.source.name}: {len(self.cases)} cases, {len(self._rows)} of {self.total} rows>"
+        cases = counted(len(self.cases), "case")
+        return f"<Study of {self.program.source.name}: {cases}, {len(self._rows)} of {self.total} rows>"
 
     def _check_settings(self) -> None:
         """Finds what is wrong whatever the case, by the first that is whole."""

@@ -156,7 +156,9 @@ class Table:
         return ("case", *self.axes, *self.measures, "error")
 
     def column(self, measure: str) -> list[float]:
-        """The numbers of a measure, rows that have none left out."""
+        """The numbers of a measure, rows that have none left out. Raises `KeyError` for what is no measure."""
+        if measure not in self.measures:
+            raise KeyError(f"there is no measure {measure!r}; there are {', '.join(self.measures)}")
         return [found for row in self.rows if (found := number(row.values.get(measure))) is not None]
 
     @cached_property

@@ -507,7 +507,10 @@ class _Reader:
         cursor.refuse_bad()
         kind, form, span = cursor.kind, level.form, cursor.span(cursor.at)
         if kind == "=":
-            return Fault(messages.second_equals(span))
+            argument = (
+                form == "call" and cursor.kinds[cursor.at - 1] == "name" and cursor.kinds[cursor.at - 2] in ("(", ",")
+            )
+            return Fault(messages.second_equals(span, self.called_name() if argument else ""))
         if form in _BINDERS:
             return Fault(messages.incomplete(cursor.gap, _CLOSER[form], cursor.span(level.opener)))
         opener = cursor.span(level.opener)
@@ -527,6 +530,12 @@ class _Reader:
         if kind in ("in", "do") or (kind in COMMANDS and kind != "let"):
             return Fault(messages.reserved(span))
         return self.two_operands(span)
+
+    def called_name(self) -> str:
+        """What stands before the bracket of the innermost call, with its namespace."""
+        return Span(
+            self.cursor.source, self.cursor.starts[self.level.head], self.cursor.ends[self.level.opener - 1]
+        ).text
 
     def no_comma(self, comma: Span, opener: Span) -> Diagnostic:
         form = self.level.form
@@ -550,7 +559,7 @@ class _Reader:
             return Fault(messages.list_after_operator(cursor.gap, second, level.operators[-1].name))
         call = ""
         if level.form in ("call", "operator"):
-            call = f"{cursor.texts[level.head]}(…, …)"
+            call = f"{self.called_name()}(…, …)"
         elif level.form in ("extra", "list"):
             call = f"{cursor.texts[level.head] if level.form == 'extra' else ''}[…, …]"
         return Fault(messages.missing_operator(cursor.gap, second, call, cursor.texts[cursor.at - 1]))

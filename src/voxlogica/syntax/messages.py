@@ -219,13 +219,13 @@ def missing_operator(gap: Span, value: Span, call: str, before: str) -> Diagnost
     return _error(message, gap, "", Mark(value, label, "~"), help=help)
 
 
-def second_equals(span: Span) -> Diagnostic:
-    """`=` as a comparison."""
-    return _error(
-        "`=` stands only between a name and its definition",
-        span,
-        help="to compare, put a dot on each side that is a number:   image =. 3   or   3 .= image   or   3 .=. 4",
-    )
+def second_equals(span: Span, called: str = "") -> Diagnostic:
+    """`=` as a comparison, or after the name of an argument of what is `called`."""
+    help = "to compare, put a dot on each side that is a number:   image =. 3   or   3 .= image   or   3 .=. 4"
+    if called:
+        shown = f"arguments have no names, only an order, which   voxlogica operators {called}   shows"
+        help = f"{shown}\n{help}"
+    return _error("`=` stands only between a name and its definition", span, help=help)
 
 
 def extra_of_prefix(operator: Span) -> Diagnostic:
