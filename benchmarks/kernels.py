@@ -28,7 +28,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlogica.kernels import balls, fields, masks, memory
+from voxlogica.kernels import arithmetic, balls, fields, masks, memory
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 CASE = "BraTS19_CBICA_AAP_1"
@@ -141,7 +141,7 @@ def _pointwise(v: Volumes) -> Iterator[Contest]:
     )
     yield Contest(
         "image * k",
-        lambda t: fields.multiply_scalar(a, 2.5),
+        lambda t: arithmetic.multiply_scalar(a, 2.5),
         {"NumPy": lambda _: a * np.float32(2.5), **v.itk(lambda s: v.itk_a * 2.5)},
         2 * image,
     )

@@ -24,6 +24,11 @@ def same(*values: object) -> object:
     return values
 
 
+def between(low: float, number: float, *, high: float) -> bool:
+    """Whether a number is between two others."""
+    return low < number < high
+
+
 def rich(space: Space, mask: Mask, image: Image, labels: Labels, model: Model, *, threads: int) -> Image:
     """Checks what came over, and makes an image of it."""
     import numpy as np

@@ -241,6 +241,23 @@ def test_ctrl_c_ends_a_run_with_130_and_leaves_no_file(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.imgql", "scan.nii"]
 
 
+def test_ctrl_c_that_ends_who_reads_our_output_too_ends_a_run_all_the_same(tmp_path: Path) -> None:
+    """As in `voxlogica run p.imgql 2>&1 | tee log`. The kernel never ends, and is not waited for."""
+    nibabel.save(nibabel.Nifti1Image(np.zeros((3, 3, 3), np.float32), np.eye(4)), tmp_path / "scan.nii")
+    (tmp_path / "ops.py").write_text(ENDLESS)
+    (tmp_path / "p.imgql").write_text(f'{SCAN.replace(".gz", "")}print "begun" 1\nprint "n" volume(endless(image))')
+    command = f"exec {shlex.quote(sys.executable)} -m voxlogica run p.imgql --operators ops.py 2>&1"
+    with interruptible(["sh", "-c", command], cwd=tmp_path) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun=1\n"
+            process.stdout.close()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) == 130
+        finally:
+            process.kill()
+
+
 ENDLESS = '''import threading
 import voxlogica as vx
 

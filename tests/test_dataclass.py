@@ -256,6 +256,20 @@ class Pair(_dataclass.NamedTuple):
     y: float = 0.5
 
 
+@pytest.mark.parametrize("base", [_dataclass.NamedTuple, typing.NamedTuple])
+def test_a_named_tuple_s_own_repr_is_its_own(base: Any) -> None:
+    class Shy(base):
+        x: int
+
+        def __repr__(self) -> str:
+            return f"<{self.x}>"
+
+    class Shyer(Shy):
+        pass
+
+    assert (repr(Shy(1)), repr(Shyer(2))) == ("<1>", "<2>")
+
+
 def test_named_tuples_can_be_pickled_and_refuse_what_pythons_refuse() -> None:
     assert pickle.loads(pickle.dumps(Pair(1))) == Pair(1, 0.5)  # noqa: S301
     with pytest.raises(ValueError, match="no fields z"):

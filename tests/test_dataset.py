@@ -270,6 +270,41 @@ def test_images_of_several_cases_do_not_go_together(run: Run) -> None:
     assert "`+` was given images on different voxel grids, of 4 x 3 x 2 and 5 x 2 x 3 voxels" in err
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "print 'v' volume((one > 1) & border(other))",
+        "print 'v' volume((x(one) > 1) & border(other))",
+        "print 'v' volume((one > 1) & border(intensity(cases[1].flair)))",
+        "print 'v' volume((intensity(cases[min(one)].flair) > 1) & border(other))",
+        "print 'v' volume((one > 1) & border(intensity(scan)))",
+        "let edge(i, j) = (i > 1) & border(j)\nprint 'v' volume(edge(one, other))",
+        "let edge(i) = (x(i) > 1) & border(other)\nprint 'v' volume(edge(one))",
+        "print 'v' for c in cases[0:1] do volume((intensity(c.flair) > 1) & border(other))",
+    ],
+)
+def test_the_grid_of_an_image_that_is_named_is_that_image_s(run: Run, text: str) -> None:
+    """C10. Not that of another with which it meets, which would be counted over the wrong voxels."""
+    cases = f"let cases = {DATA}\nlet one = intensity(cases[0].flair)\nlet other = intensity(cases[1].flair)\n"
+    status, out, err = run(f'{cases}load scan = "data/bob/bob_flair.nii.gz"\n' + text.replace("'", '"'))
+    assert (status, out) == (1, "")
+    assert "`and` was given images on different voxel grids, of 4 x 3 x 2 and 5 x 2 x 3 voxels" in err
+    assert run(f'{cases}print "v" volume((other > 4) & border(other))')[:2] == (0, f"v={(flair('bob') > 4).sum()}\n")
+
+
+def test_grids_of_two_cases_that_only_rounding_tells_apart_are_two(run: Run) -> None:
+    """A case's results must not depend on which others there are."""
+    affine = np.eye(4)
+    affine[0, 3] = 1e-6
+    nibabel.save(nibabel.Nifti1Image(flair("ann").astype(np.uint8), affine), "data/bob/bob_flair.nii.gz")
+    cases = f"let cases = {DATA}\nlet one = intensity(cases[0].flair)\nlet other = intensity(cases[1].flair)\n"
+    status, out, err = run(f'{cases}print "v" volume((one > 4) & (other > 4))')
+    assert (status, out) == (1, "")
+    assert "voxel grids that lie alike, and are written in different ways" in err
+    there = "intensity(resample(cases[1].flair, cases[0].flair))"
+    assert run(f'{cases}print "v" volume((one > 4) & ({there} > 4))')[1] == f"v={(flair('ann') > 4).sum()}\n"
+
+
 def test_c22_images_of_one_case_on_grids_of_their_own(run: Run) -> None:
     """Mixing them is an error of that case alone; `resample` is the bridge, a loop's `border` is that of its image."""
     write("bob", "seg", flair("ann") > 3)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from tests.storage_peer import until_waited_for
 
 import isolated
 from voxlogica.execution import wire
+from voxlogica.execution.children import Children
 from voxlogica.execution.engine import Broken, ExecutionEngine
 from voxlogica.formula import IMAGE, LABELS, MASK, MODEL, NUMBER, Formula, Formulas, Operator, Type
 from voxlogica.storage import Claim, Failed, MemoryStorage, TaskError
@@ -128,6 +130,11 @@ def test_all_kinds_of_values_the_space_and_the_threads_get_there(engine: Executi
     total = sum(value.numpy() if value.numpy().ndim == 3 else value.numpy().sum(axis=-1) for value in made.values())
     assert isinstance(image, Image)
     np.testing.assert_array_equal(image.numpy(), total.astype(np.float32))
+
+
+def test_what_a_partial_has_fixed_gets_there():
+    children, body = Children(), partial(isolated.between, 1.0, high=3.0)
+    assert [children.run(n, body, [number], {}) for n, number in enumerate((1.0, 2.0, 3.0))] == [False, True, False]
 
 
 def test_a_failure_comes_back_as_it_was(engine: ExecutionEngine):

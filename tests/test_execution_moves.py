@@ -203,6 +203,20 @@ def test_nothing_starts_before_a_second_attempt_so_that_its_turn_comes():
     assert script.granted("c") == ["Compute c"]
 
 
+def test_what_is_ready_after_a_second_attempt_does_not_pass_it():
+    """There is a worker for c, whose claim came late; if it started, the next would too, and a would wait for ever."""
+    graph = Graph()
+    for name in "abc":
+        graph(name)
+    script = Script(graph, jobs=3)
+    script.begin(1, "a", "b", "c")
+    script.granted("a")
+    script.granted("b")
+    assert script.answer(Compute, "a", Raised, OUT) == []
+    assert script.granted("c") == [], "a comes before it, and waits until no kernel runs"
+    assert script.computed("b") == ["Store b", "Deliver b", "Compute a", "Compute c"]
+
+
 # Lateness
 
 

@@ -18,6 +18,7 @@ from voxlogica.execution.engine import Broken, ExecutionEngine
 from voxlogica.execution.events import all_of
 from voxlogica.execution.messages import Claim, Event, Granted
 from voxlogica.formula import Formulas
+from voxlogica.identity import Id
 from voxlogica.operators import operators
 from voxlogica.storage import Claim as Held
 from voxlogica.storage.conformance import taken, task
@@ -52,6 +53,22 @@ def test_who_looks_around_while_claiming_sees_that_an_equal_run_is_under_way(sto
         assert workers._claim(Claim(1, one, False, 8, looks=True), None) == Granted(1, True, crowded=True)
         elsewhere.release(claim)
         assert workers._claim(Claim(2, other, False, 8, looks=True), None) == Granted(2, True, crowded=False)
+
+
+def test_a_run_may_begin_behind_another_while_somebody_looks_around(storage: EmbeddedStorage):
+    _, formulas, _ = random_graph(5, 20)
+    with ExecutionEngine(storage, jobs=2, cold=True) as engine:
+        workers, looked = engine._workers, []
+
+        def held(id: Id) -> bool:
+            looked.append(id)
+            workers.behind.add(task("begun meanwhile"))
+            return False
+
+        workers.behind.add(task("turn"))
+        workers._held = held
+        assert workers._claim(Claim(1, formulas[-1], False, 8, looks=True), None) == Granted(1, True, crowded=False)
+        assert looked == [task("turn")]
 
 
 def test_formulas_are_stored_like_values(storage: EmbeddedStorage):

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import zlib
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -484,6 +485,20 @@ def test_volumes_of_the_fixtures_are_where_the_corpus_says(here: Path) -> None:
 
 
 # What was decompressed to bind a file is there for who reads it
+
+
+def test_of_many_files_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A data set binds all its files before it reads any. Here there is room for two."""
+    for name, value in (("_all", deque()), ("_bytes", 0), ("TOGETHER", 2 * (352 + 60 * 4))):
+        monkeypatch.setattr(images.files, name, value)
+    path = tmp_path / "kept.nii.gz"
+    path.write_bytes(images.encode("nii.gz", RAMP))
+    leaves = [images.bind(path) for _ in range(7)]
+    assert [bool(leaf.file.kept) for leaf in leaves] == [False] * 5 + [True, True]
+    for leaf in leaves:
+        assert (images.read(leaf.file, leaf.space).array()[..., 0] == RAMP.array()).all()
+    leaves = [images.bind(path), images.bind(path)]  # what was taken, and what nobody has any more, makes room
+    assert [bool(leaf.file.kept) for leaf in leaves] == [True, True]
 
 
 @pytest.mark.parametrize("limit", [1 << 25, 400, 1])

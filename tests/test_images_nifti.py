@@ -128,10 +128,11 @@ def test_integers_lie_where_they_were_decompressed(tmp_path: Path) -> None:
     save(tmp_path / "x.nii.gz", np.arange(60, dtype=np.int16).reshape(5, 4, 3))
     leaf = images.bind(tmp_path / "x.nii.gz")
     assert isinstance(leaf.file, images.files.File)
-    kept = leaf.file.kept[-1]
+    blocks = leaf.file.kept.take()
+    leaf.file.kept.put(blocks)
     held = images.read(leaf.file, leaf.space).held
     assert isinstance(held, Narrow)
-    assert np.shares_memory(held.array(), np.frombuffer(kept, np.int16))
+    assert np.shares_memory(held.array(), np.frombuffer(blocks[-1], np.int16))
 
 
 def test_a_slope_of_0_is_no_scaling(tmp_path: Path) -> None:
@@ -421,7 +422,10 @@ def test_any_space_survives_a_file(
         assert model.space.origin == pytest.approx(space.origin, rel=1e-6, abs=1e-9)
         assert model.space.direction == pytest.approx(space.direction, abs=1e-6)
     forms = nib.load(path)
-    assert np.allclose(forms.get_qform(), forms.get_sform(), rtol=1e-5, atol=1e-5 * max(spacing))
+    # Of a quaternion the first number is not kept: near half a turn it is the root of what rounding has left of 1.
+    rest = 1 - sum(float(forms.header[f"quatern_{part}"]) ** 2 for part in "bcd")
+    near = (1e-5 if rest > 1e-3 else 2e-3) * max(spacing)
+    assert np.allclose(forms.get_qform(), forms.get_sform(), rtol=1e-5, atol=near)
     path.write_bytes(images.encode("nii", model))
     assert images.bind(path).space == model.space
 

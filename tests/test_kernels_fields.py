@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage  # type: ignore[import-untyped]
 
-from voxlogica.kernels import fields, masks
+from voxlogica.kernels import arithmetic, fields, masks
 from voxlogica.kernels.masks import Floats, Shape, Words
 
 Voxels = npt.NDArray[np.bool_]
@@ -486,7 +486,7 @@ def itk(operation: Callable[..., Any], *arguments: Floats | float) -> Floats:
 
 @pytest.mark.parametrize(
     ("ours", "theirs"),
-    [(fields.add, sitk.Add), (fields.subtract, sitk.Subtract), (fields.multiply, sitk.Multiply)],
+    [(arithmetic.add, sitk.Add), (arithmetic.subtract, sitk.Subtract), (arithmetic.multiply, sitk.Multiply)],
 )
 def test_arithmetic_is_that_of_itk(ours: Callable[[Floats, Floats], Floats], theirs: Callable[..., Any]) -> None:
     assert same_bits(ours(LEFT, RIGHT), itk(theirs, LEFT, RIGHT))
@@ -496,56 +496,57 @@ def test_division_is_that_of_itk() -> None:
     """ITK takes a denominator up to a tenth of the float32 epsilon for zero as well; that is not imitated."""
     tiny = np.abs(RIGHT) == np.float32(1e-40)
     denominators = np.where(tiny, np.float32(3), RIGHT)
-    assert same_bits(fields.divide(LEFT, denominators), itk(sitk.Divide, LEFT, denominators))
-    assert same_bits(fields.divide_into(0.1, denominators), itk(sitk.Divide, 0.1, denominators))
-    assert same_bits(fields.divide(row(1), row(1e-9)), row(1 / float(np.float32(1e-9))))
+    assert same_bits(arithmetic.divide(LEFT, denominators), itk(sitk.Divide, LEFT, denominators))
+    assert same_bits(arithmetic.divide_into(0.1, denominators), itk(sitk.Divide, 0.1, denominators))
+    assert same_bits(arithmetic.divide(row(1), row(1e-9)), row(1 / float(np.float32(1e-9))))
 
 
 @pytest.mark.parametrize("k", [0.1, -3.0, 1e-3, 33.33333, 16777217.0, 0.0])
 def test_arithmetic_with_a_number_is_that_of_itk(k: float) -> None:
     field = np.concatenate((random_field((3, 4, 12), "floats", 1), LEFT))
-    assert same_bits(fields.add_scalar(field, k), itk(sitk.Add, field, k))
-    assert same_bits(fields.subtract_scalar(field, k), itk(sitk.Subtract, field, k))
-    assert same_bits(fields.multiply_scalar(field, k), itk(sitk.Multiply, field, k))
-    assert same_bits(fields.subtract_from(k, field), itk(sitk.Subtract, k, field))
-    assert same_bits(fields.divide_scalar(field, k), itk(sitk.Multiply, field, 1 / k if k else INF))
+    assert same_bits(arithmetic.add_scalar(field, k), itk(sitk.Add, field, k))
+    assert same_bits(arithmetic.subtract_scalar(field, k), itk(sitk.Subtract, field, k))
+    assert same_bits(arithmetic.multiply_scalar(field, k), itk(sitk.Multiply, field, k))
+    assert same_bits(arithmetic.subtract_from(k, field), itk(sitk.Subtract, k, field))
+    assert same_bits(arithmetic.divide_scalar(field, k), itk(sitk.Multiply, field, 1 / k if k else INF))
 
 
 def test_divide_scalar_is_no_division() -> None:
     """The reciprocal is rounded once, from double to float32."""
     field = row(*range(1, 1000))
-    got = fields.divide_scalar(field, 1e-3)
+    got = arithmetic.divide_scalar(field, 1e-3)
     assert same_bits(got, field * np.float32(1000))
     assert not same_bits(got, field / np.float32(1e-3))
-    assert same_bits(fields.divide_scalar(row(1, -1, 0), -0.0), row(-INF, INF, NAN))
+    assert same_bits(arithmetic.divide_scalar(row(1, -1, 0), -0.0), row(-INF, INF, NAN))
 
 
 def test_zero_denominators() -> None:
     numerators = row(0, -0.0, 1, -1, INF, NAN)
+    largest = np.full_like(numerators, LARGEST)
     for zero in (0.0, -0.0):
-        assert same_bits(fields.divide(numerators, np.full_like(numerators, zero)), np.full_like(numerators, LARGEST))
-    assert same_bits(fields.divide_into(1, row(0, 2, -2)), row(LARGEST, 0.5, -0.5))
+        assert same_bits(arithmetic.divide(numerators, np.full_like(numerators, zero)), largest)
+    assert same_bits(arithmetic.divide_into(1, row(0, 2, -2)), row(LARGEST, 0.5, -0.5))
 
 
 def test_numbers_too_large_for_float32_are_infinite() -> None:
-    assert same_bits(fields.add_scalar(row(1), 1e39), row(INF))
+    assert same_bits(arithmetic.add_scalar(row(1), 1e39), row(INF))
     assert same_bits(fields.constant((1, 1, 1), -1e300), row(-INF))
 
 
 def test_no_warning_leaks() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for binary in (fields.add, fields.subtract, fields.multiply, fields.divide):
+        for binary in (arithmetic.add, arithmetic.subtract, arithmetic.multiply, arithmetic.divide):
             binary(LEFT, RIGHT)
         for k in (0.0, 1e300, -1e300, 1e-300, NAN, INF):
-            for unary in (fields.add_scalar, fields.multiply_scalar, fields.divide_scalar):
+            for unary in (arithmetic.add_scalar, arithmetic.multiply_scalar, arithmetic.divide_scalar):
                 unary(LEFT, k)
-            fields.divide_into(k, LEFT)
+            arithmetic.divide_into(k, LEFT)
         fields.maximum(LEFT)
 
 
 def test_absolute() -> None:
-    assert same_bits(fields.absolute(row(-1, -0.0, -INF, 2)), row(1, 0, INF, 2))
+    assert same_bits(arithmetic.absolute(row(-1, -0.0, -INF, 2)), row(1, 0, INF, 2))
 
 
 @law
@@ -678,9 +679,9 @@ def test_arguments_may_be_read_only_or_strided_and_are_not_modified() -> None:
     dense = np.ascontiguousarray(field)
     before = dense.tobytes()
     kernels: tuple[Callable[[Floats], Floats], ...] = (
-        lambda i: fields.add(i, i),
-        lambda i: fields.divide_into(2, i),
-        lambda i: fields.absolute(i),
+        lambda i: arithmetic.add(i, i),
+        lambda i: arithmetic.divide_into(2, i),
+        lambda i: arithmetic.absolute(i),
         lambda i: fields.masked(i, words),
         lambda i: fields.percentiles(i, words, 0.5),
         lambda i: fields.correlation(i, i, words, (1, 1, 1), 0, 1, 5),
@@ -699,14 +700,14 @@ W = mask_row(1, 1, 0)
     ("call", "error", "message"),
     [
         (
-            lambda: fields.add(F, cast(Any, F.astype(float))),
+            lambda: arithmetic.add(F, cast(Any, F.astype(float))),
             TypeError,
             "b: expected an array of float32, not of float64",
         ),
-        (lambda: fields.add(F, cast(Any, [1])), TypeError, "b: expected a NumPy array, not list"),
-        (lambda: fields.add(F, row(1, 2)), ValueError, r"one shape, not \(1, 1, 3\) and \(1, 1, 2\)"),
-        (lambda: fields.absolute(F[0]), ValueError, r"expected the axes \(z, y, x\), not shape \(1, 3\)"),
-        (lambda: fields.absolute(F[:, :, :0]), ValueError, "at least one voxel along each axis"),
+        (lambda: arithmetic.add(F, cast(Any, [1])), TypeError, "b: expected a NumPy array, not list"),
+        (lambda: arithmetic.add(F, row(1, 2)), ValueError, r"one shape, not \(1, 1, 3\) and \(1, 1, 2\)"),
+        (lambda: arithmetic.absolute(F[0]), ValueError, r"expected the axes \(z, y, x\), not shape \(1, 3\)"),
+        (lambda: arithmetic.absolute(F[:, :, :0]), ValueError, "at least one voxel along each axis"),
         (lambda: fields.masked(F, cast(Any, W.astype(int))), TypeError, "words: expected an array of uint64"),
         (lambda: fields.masked(F, np.zeros((1, 1, 2), np.uint64)), ValueError, r"words: expected shape \(1, 1, 1\)"),
         (lambda: fields.masked(F, np.full((1, 1, 1), 8, np.uint64)), ValueError, "beyond the 3 voxels of a row"),
@@ -734,6 +735,7 @@ def test_wrong_arguments(call: Callable[[], object], error: type[Exception], mes
 
 
 def test_examples_of_the_documentation_run() -> None:
-    failed, tried = doctest.testmod(sys.modules[fields.__name__])
-    assert failed == 0
-    assert tried >= 20
+    for module, least in ((fields, 20), (arithmetic, 13)):
+        failed, tried = doctest.testmod(sys.modules[module.__name__])
+        assert failed == 0
+        assert tried >= least

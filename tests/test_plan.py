@@ -37,6 +37,7 @@ def test_constants_are_read_as_they_are_kept_and_a_class_without_any_costs_what_
     assert (kept.k, kept.store_call, kept.store_byte) == (2, 1e-3, 0.1 + 0.2)
     assert kept.classes == {**COSTS.classes, "voxels": Cost(1 / 3, 2e-9, 4)}
     assert Costs.read(COSTS.text) == COSTS
+    assert Costs.read(COSTS.text.replace("{", '{"of a later version": 1, ', 1)) == COSTS
 
 
 def test_tasks_come_after_what_they_read_and_priority_is_their_place():

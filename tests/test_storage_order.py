@@ -236,6 +236,18 @@ def test_a_new_store_is_on_the_disk_before_anything_durable_is(tmp_path: Path):
         assert [opened(store.lookup(task(name))) for name in "abc"] == [1.0, 2.0, 3.0]
 
 
+def test_somebody_who_copies_the_log_just_then_is_no_reason_to_refuse_a_result(tmp_path: Path):
+    with EmbeddedStorage(tmp_path / "store") as store:
+        copier = locks.LockFile(tmp_path / "store" / "catalog.db-shm").locks()
+        copier.take(121)  # the byte that SQLite locks for the time of a checkpoint
+        store.store(taken(store.claim(task("b"))), 2.0, MADE, goal=True)
+        assert founded(tmp_path / "store") is None
+        copier.drop(121)
+        store.store(taken(store.claim(task("c"))), 3.0, MADE, goal=True)
+        assert founded(tmp_path / "store") == 1, "all that came before"
+    copier.close()
+
+
 def founded(directory: Path) -> int | None:
     """How many outcomes the database has without its log; None if it has not even a schema."""
     copied = directory.parent / "alone.db"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+from threading import Thread
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from voxlogica import images
+from voxlogica import images, values
 from voxlogica.execution import wire
+from voxlogica.kernels.ranks import Ranks
 from voxlogica.operators import operators
 from voxlogica.plan import fused
 from voxlogica.session import volumes
@@ -57,6 +59,28 @@ def test_float32_is_made_once_for_all_and_takes_the_place_of_the_integers() -> N
     assert np.shares_memory(image.array(), model.array())
     assert np.shares_memory(image.voxels(), model.array())
     assert np.array_equal(before, numbers)  # who has the integers keeps them
+
+
+@pytest.mark.parametrize("kind", ["integers", "ranks"])
+def test_of_several_threads_one_makes_the_float32(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each would take the memory, and have another array."""
+    model, _ = narrow()
+    everywhere = operators()["at_least_constant"].body(-(2.0**15), grey(model))
+    made = grey(model) if kind == "integers" else operators()["percentiles"].body(grey(model), everywhere, 0.5)
+    module, name = (values, "_buffer") if kind == "integers" else (Ranks, "floats")
+    make, other, calls = getattr(module, name), Thread(target=made.held.wide), []
+
+    def making(*arguments: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 1:
+            other.start()
+            other.join(0.1)  # time enough to make it too
+        return make(*arguments)
+
+    monkeypatch.setattr(module, name, making)
+    made.held.wide()
+    other.join()
+    assert len(calls) == 1
 
 
 def test_memory_is_what_it_may_come_to_be() -> None:

@@ -204,9 +204,10 @@ else:
             defaults = {field: body.pop(field) for field in fields if field in body}
             if tuple(defaults) != fields[len(fields) - len(defaults) :]:
                 raise TypeError(f"{name} has a field without a default after one with a default")
+            body = {"__repr__": _repr_fields} | body  # the only one of these that a class may have of its own
             body |= {field: _tuplegetter(place, None) for place, field in enumerate(fields)}
             body |= {"__slots__": (), "_fields": fields, "_field_defaults": defaults, "__match_args__": fields}
-            body |= {"__new__": _compile_new, "__repr__": _repr_fields, "__getnewargs__": _as_tuple}
+            body |= {"__new__": _compile_new, "__getnewargs__": _as_tuple}
             body |= {
                 "_make": _made_of,
                 "_replace": _replaced,

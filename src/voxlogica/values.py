@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from math import isfinite, prod
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, cast
 
 from voxlogica import identity
@@ -115,13 +116,14 @@ class Narrow:
     What is not asked for in float32 never takes that memory; what is, no longer takes that of the integers.
     """
 
-    __slots__ = ("_count", "_now")
+    __slots__ = ("_count", "_now", "_widening")
 
     def __init__(self, data: memoryview, dtype: str) -> None:
         if dtype not in NARROW:
             raise ValueError(f"integers of one or two bytes are {', '.join(NARROW)}, not {dtype}")
         self._now = data.toreadonly(), dtype
         self._count = data.nbytes // int(dtype[-1])
+        self._widening = Lock()
 
     @property
     def count(self) -> int:
@@ -136,11 +138,12 @@ class Narrow:
     def wide(self) -> memoryview:
         import numpy as np
 
-        data, dtype = self._now
-        if dtype != "f4":
-            data = _buffer(np.frombuffer(data, dtype).astype(np.float32), (self.count,), "f4")
-            self._now = data, "f4"  # both at once: another thread may be looking
-        return data
+        with self._widening:
+            data, dtype = self._now
+            if dtype != "f4":
+                data = _buffer(np.frombuffer(data, dtype).astype(np.float32), (self.count,), "f4")
+                self._now = data, "f4"  # both at once: another thread may be looking
+            return data
 
     def part(self, begin: int, end: int) -> memoryview | Narrow:
         data, dtype = self._now

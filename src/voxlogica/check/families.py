@@ -81,4 +81,8 @@ def on_grid_of(checker: Expressions, body: Body, node: Call, operator: Operator,
         return Operand(-1, operator.result)
     if image.slot < 0 or not isinstance(kind, Type):
         return Operand(min(image.slot, 0), operator.result)
-    return Operand(body.emit(Apply(operator, (), image.grid, node.name_span)), operator.result, image.grid)
+    space = image.grid
+    if body.spaces.port(image.grid) is not None:
+        # Its own, whatever else is to lie on that grid: what turns out to lie on another is said where they meet.
+        space = body.on_own_grid(image.slot)
+    return Operand(body.emit(Apply(operator, (), space, node.name_span)), operator.result, image.grid)

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _leave(status)
         return status
     except KeyboardInterrupt:
-        return _interrupted()
+        _interrupted()
     except BrokenPipeError:
         _close_stdout()
         return 1
@@ -103,11 +103,13 @@ def _unheard(error: OSError) -> int:
     return STATUS[MachineError]
 
 
-def _interrupted() -> int:
+def _interrupted() -> NoReturn:
     """Ctrl-C: what is stored stays, and nothing half written is left. A second one ends at once."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    print("interrupted", file=sys.stderr)
-    _leave(INTERRUPTED)
+    text.farewell("interrupted")
+    with suppress(OSError):
+        _flush()
+    os._exit(INTERRUPTED)
 
 
 def _leave(status: int) -> NoReturn:
@@ -116,14 +118,16 @@ def _leave(status: int) -> NoReturn:
     Python would search for cycles and take every module apart first, a tenth of a short run; and kernels that were left
     behind at a limit of time may run on in their threads, which nobody waits for: their claims end with the process.
     """
+    _flush()
+    os._exit(status)
+
+
+def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    os._exit(status)
 
 
 def _close_stdout() -> None:
     """Whoever read our output went away: nothing more can be said, and Python must not try at exit."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,7 +9,7 @@ from voxlogica.cli import STATUS
 from voxlogica.cli.arguments import Options
 from voxlogica.cli.programs import load, session
 from voxlogica.cli.progress import Display, looked_at
-from voxlogica.cli.text import KEPT, complain, emit, sorted_out
+from voxlogica.cli.text import KEPT, complain, emit, farewell, sorted_out
 from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, Diagnostic, InternalError
 from voxlogica.kernels import memory
@@ -56,7 +56,7 @@ def run(options: Options) -> int:
                 except KeyboardInterrupt:
                     display.pause()
                     if not (options.no_store or options.quiet):
-                        print(KEPT, file=sys.stderr)
+                        farewell(KEPT)
                     raise
 
 

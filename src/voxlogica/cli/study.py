@@ -12,7 +12,7 @@ from voxlogica.cli.arguments import Options
 from voxlogica.cli.lines import Lines, width
 from voxlogica.cli.programs import load, session
 from voxlogica.cli.progress import Display, looked_at
-from voxlogica.cli.text import KEPT, coloured, complain, emit, notice
+from voxlogica.cli.text import KEPT, coloured, complain, emit, farewell, notice
 from voxlogica.cli.watching import Watchers
 from voxlogica.errors import ComputationError, ProgramError
 from voxlogica.kernels import memory
@@ -92,7 +92,7 @@ def _follow(study: Study, lines: Lines, options: Options) -> None:
             display.pause()
             done = len(study.so_far)
             what = "" if options.no_store else f"; {KEPT}"
-            print(f"{done} of {study.total} rows done{what}", file=sys.stderr)
+            farewell(f"{done} of {study.total} rows done{what}")
             raise
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from typing import TextIO
 
 from voxlogica.errors import Diagnostic, as_data, render
@@ -47,6 +48,12 @@ def _paint(text: str, severity: str) -> str:
     head, rest = text.split("]", 1)
     colour = _COLOURS[severity]
     return f"{colour}{head}]{_PLAIN}{rest}".replace("\n  help: ", f"\n  {_COLOURS['help']}help:{_PLAIN} ")
+
+
+def farewell(text: str) -> None:
+    """Says something when Ctrl-C ends a command; it may have ended who would have heard that."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def notice(text: str) -> None:

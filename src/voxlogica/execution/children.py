@@ -65,12 +65,11 @@ class Children:
     ) -> Value:
         """What the function returns. Raises `Elsewhere` for what it raises, and when the process does not survive.
 
-        A function of which arguments are fixed already is a `partial` over values.
-
-        The process inherits the descriptors in `lent`.
+        Of a `partial`, what is fixed already are values, and are sent too. The process inherits the descriptors in
+        `lent`.
         """
         if isinstance(body, partial):
-            arguments, body = [*body.args, *arguments], body.func
+            arguments, options, body = [*body.args, *arguments], {**body.keywords, **options}, body.func
         try:
             return self._run(number, importable(body), arguments, options, lent)
         finally:

@@ -21,8 +21,9 @@ from voxlogica.errors import InternalError
 from voxlogica.execution import inside, limits
 from voxlogica.execution.messages import Begin, Cancel, Counts, Delivered, Event, Expire, Over
 from voxlogica.execution.planning import foreseen, planned
+from voxlogica.execution.posts import Collapse, Held, Outbound
 from voxlogica.execution.reporting import too_late
-from voxlogica.execution.threads import Collapse, Held, Operators, Outbound, Workers
+from voxlogica.execution.threads import Operators, Workers
 from voxlogica.formula import Formula, Operator, below
 from voxlogica.identity import Id
 from voxlogica.plan import Workplan

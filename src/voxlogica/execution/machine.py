@@ -12,7 +12,6 @@ and decides nothing. The rules are those of the protocol:
 - A value is freed at its last use.
 - A failure skips what depends on it, with one root cause, and nothing else. A circumstance is tried once more, alone.
 - A task whose outcome is formulas holds nothing while they are computed: it becomes one that reads them.
-
 - A process that has not computed anything yet leaves what is cheaper than its start to the process that is at it, and
   everything as long as others keep the processors busy.
 

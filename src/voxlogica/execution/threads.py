@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
-from itertools import count
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from voxlogica import storage
-from voxlogica._dataclass import NamedTuple
 from voxlogica.execution import inside, limits
 from voxlogica.execution.alarms import Alarms
+from voxlogica.execution.hands import Grown, Hand, Writing
 from voxlogica.execution.machine import Machine
 from voxlogica.execution.messages import (
     Abandoned,
@@ -62,6 +61,7 @@ from voxlogica.execution.messages import (
     Written,
 )
 from voxlogica.execution.planning import planned
+from voxlogica.execution.posts import Collapse, Held, Outbound, Post
 from voxlogica.execution.reporting import DIED, Elsewhere, failure, provenance, too_late
 from voxlogica.formula import FORMULAS, Builder, Formula, Operator, Unreadable, decode, encode, returned
 from voxlogica.identity import Id
@@ -86,9 +86,6 @@ if TYPE_CHECKING:
 Operators: TypeAlias = Callable[[str], Operator | None]
 """Finds an operator by name, to read stored formulas."""
 
-Held: TypeAlias = Value
-"""What is in memory for a task; several values for one that returned several formulas."""
-
 AT_ONCE = 64
 """Small values that are stored in one transaction at most: all their claims last until its end."""
 
@@ -100,65 +97,6 @@ SUSPICIONS = 2
 """So many times a task may be running when its process dies before it runs isolated."""
 DEATHS = 3
 """So many times a task may take its process with it before that is its answer for everybody."""
-
-
-class Outbound(NamedTuple):
-    """A goal's outcome on its way to the run: the value, or the error and the formula it comes from."""
-
-    number: int
-    formula: Formula
-    value: Held | None
-    error: TaskError | None
-    cause: Formula | None
-
-
-class Collapse(NamedTuple):
-    """A bug of ours has stopped the machine; no outcome will come any more."""
-
-    error: BaseException
-
-
-Post: TypeAlias = list[Outbound | Event | Over] | Collapse | None
-"""What a run finds in its box: what happened, in order; None when it was cancelled or the engine closed."""
-
-
-class _Grown(NamedTuple):
-    """The formulas that a task returned, and their canonical bytes."""
-
-    formulas: tuple[Formula, ...]
-    data: bytes
-
-
-class _Writing(NamedTuple):
-    """A `Store` and what is to be stored, which may be freed before its turn comes."""
-
-    order: Store
-    value: Value
-
-    @property
-    def formula(self) -> Formula:
-        return self.order.formula
-
-
-_slots = count()
-
-
-class _Hand:
-    """What one worker is about: instructions to carry out, the one it is at and since when, answers not yet told."""
-
-    __slots__ = ("answers", "apart", "current", "helps", "number", "since", "slot", "source", "todo")
-
-    def __init__(
-        self, number: int, source: Callable[[], Any], helps: bool = False, todo: Iterable[Instruction] = ()
-    ) -> None:
-        self.todo: deque[Any] = deque(todo)
-        self.number, self.source = number, source
-        self.slot = next(_slots)  # of the process's notes: several engines may share a store
-        self.helps = helps  # only posts its answers, and ends when the source gives None
-        self.answers: list[Input] = []
-        self.current: Any = None
-        self.since = 0.0
-        self.apart = False  # stores each value by itself
 
 
 class Workers:
@@ -179,7 +117,7 @@ class Workers:
             self.machine.suspects = {id for id, (times, _) in found.items() if times >= SUSPICIONS}
         self._lock = Lock()  # guards the machine, and with it the boxes; a value's entry is guarded by its references
         self._values: dict[Id, Held] = {}
-        self._grown: dict[Id, _Grown] = {}
+        self._grown: dict[Id, Grown] = {}
         self._claims: dict[Id, storage.Claim] = {}
         self._deaths: dict[Id, int] = {}
         self.behind: set[Id] = set()  # claims of processes that compute what is asked for here
@@ -187,14 +125,14 @@ class Workers:
         self._posted: deque[Input] = deque()
         self._signals: SimpleQueue[str] = SimpleQueue()  # what the desk waits on
         self._kernels: SimpleQueue[Instruction | str] = SimpleQueue()  # what idle workers wait on
-        self._writes: SimpleQueue[_Writing | None] = SimpleQueue()
+        self._writes: SimpleQueue[Writing | None] = SimpleQueue()
         self._waits: deque[Wait] = deque()  # those for which no helper is free
         self._helpers = 0
         self._woken = self._stopped = False
         self._alive = 0
         self._threads: list[Thread] = []
         self._writer: Thread | None = None
-        self._desk = self._start(_Hand(-1, self._signals.get))
+        self._desk = self._start(Hand(-1, self._signals.get))
         for _ in range(jobs):
             self._start_worker()
 
@@ -250,15 +188,15 @@ class Workers:
 
     def _start_worker(self) -> None:
         self._alive += 1
-        self._threads.append(self._start(_Hand(len(self._threads), self._kernels.get)))
+        self._threads.append(self._start(Hand(len(self._threads), self._kernels.get)))
 
-    def _start(self, hand: _Hand) -> Thread:
+    def _start(self, hand: Hand) -> Thread:
         name = "voxlogica-helper" if hand.helps else "voxlogica-desk" if hand.number < 0 else f"voxlogica-{hand.number}"
         thread = Thread(target=self._main, args=(hand,), daemon=True, name=name)
         thread.start()
         return thread
 
-    def _main(self, hand: _Hand) -> None:
+    def _main(self, hand: Hand) -> None:
         """A worker's life. The one place where any exception is caught: what a kernel raises becomes an event."""
         inside.enter()
         while True:
@@ -275,13 +213,13 @@ class Workers:
                 hand.answers.append(self._failure(hand, error))
                 hand.current = None
 
-    def _work(self, hand: _Hand) -> None:
+    def _work(self, hand: Hand) -> None:
         carry_out, todo, answers, clock = _CARRY_OUT, hand.todo, hand.answers, time.perf_counter
         while True:
             while todo:
                 hand.current = instruction = todo.popleft()
                 hand.since = clock()
-                if type(instruction) is _Writing and instruction.order.claimed and not hand.apart:
+                if type(instruction) is Writing and instruction.order.claimed and not hand.apart:
                     answers += self._store_all(instruction, hand)
                     hand.current = None
                     continue
@@ -303,7 +241,7 @@ class Workers:
                     return
             self._turn(hand)
 
-    def _leave(self, order: str, hand: _Hand) -> None:
+    def _leave(self, order: str, hand: Hand) -> None:
         """A worker ends; the last one ends the desk and the writer, which have nothing more to expect."""
         if hand.number < 0:
             return
@@ -315,7 +253,7 @@ class Workers:
                 self._writes.put(None)
                 self._signals.put("end")
 
-    def _help(self, hand: _Hand) -> None:
+    def _help(self, hand: Hand) -> None:
         """The life of a thread that decides nothing: one that writes, or waits."""
         while True:
             while hand.answers:
@@ -334,7 +272,7 @@ class Workers:
             self._helpers -= 1
             return None
 
-    def _turn(self, hand: _Hand) -> None:
+    def _turn(self, hand: Hand) -> None:
         """Tells the machine what has happened and routes what it orders."""
         with self._lock:
             while self._posted:
@@ -342,7 +280,7 @@ class Workers:
             orders = self.machine.handle_all(hand.answers, time.perf_counter())
             hand.answers.clear()
             posts: dict[RunId, list[Outbound | Event | Over]] = {}
-            small: list[_Writing] = []
+            small: list[Writing] = []
             for order in orders:
                 kind = type(order)
                 if kind is Free:
@@ -363,7 +301,7 @@ class Workers:
                 if box is not None:
                     box.put(post)
 
-    def _route(self, order: Any, kind: type, hand: _Hand, small: list[_Writing]) -> None:
+    def _route(self, order: Any, kind: type, hand: Hand, small: list[Writing]) -> None:
         if kind is Compute and not order.tiny:
             if order.isolated:
                 self.children.expect(order.number)
@@ -371,17 +309,17 @@ class Workers:
         elif kind is Store:
             id = order.formula.id
             grown = self._grown.get(id)
-            writing = _Writing(order, grown.data if grown is not None else self._values[id])
+            writing = Writing(order, grown.data if grown is not None else self._values[id])
             if order.bytes < WRITE_BEHIND:
                 small.append(writing)
             else:
                 self._writes.put(writing)
                 if self._writer is None:
-                    self._writer = self._start(_Hand(-1, self._writes.get, helps=True))
+                    self._writer = self._start(Hand(-1, self._writes.get, helps=True))
         elif kind is Wait:
             if self._helpers < HELPERS:
                 self._helpers += 1
-                self._start(_Hand(-1, self._next_wait, helps=True, todo=[order]))
+                self._start(Hand(-1, self._next_wait, helps=True, todo=[order]))
             else:
                 self._waits.append(order)
         elif kind is Alarm:
@@ -412,7 +350,7 @@ class Workers:
 
     # One method per instruction; each returns the event that answers it
 
-    def _claim(self, order: Claim, _: _Hand) -> Answer:
+    def _claim(self, order: Claim, _: Hand) -> Answer:
         id = order.formula.id
         try:
             if not self._backend.accepts(order.bytes):  # whoever waited for the claim would not get the value
@@ -422,9 +360,9 @@ class Workers:
         except StoreFull:
             return Granted(order.number, claimed=False)
         if order.looks and isinstance(answer, (Busy, Granted)) and self._lasting is not None:
-            return answer._replace(
-                crowded=self._lasting.elsewhere() >= limits.processors() or any(map(self._held, self.behind))
-            )
+            behind = tuple(self.behind)  # a run that begins adds to it
+            crowded = self._lasting.elsewhere() >= limits.processors() or any(map(self._held, behind))
+            return answer._replace(crowded=crowded)
         return answer
 
     def _held(self, id: Id) -> bool:
@@ -435,7 +373,7 @@ class Workers:
             return True
         return False
 
-    def _wait(self, order: Wait, _: _Hand) -> Answer:
+    def _wait(self, order: Wait, _: Hand) -> Answer:
         id = order.formula.id
         answer = self._backend.claim(id, timeout=None)
         if isinstance(answer, Failed) and self._could_do_better(answer.error):
@@ -460,7 +398,7 @@ class Workers:
     def _limits(self) -> tuple[tuple[str, float], ...]:
         return (("memory", self.machine.memory), ("jobs", self.machine.jobs))
 
-    def _load(self, order: Load, hand: _Hand) -> Answer:
+    def _load(self, order: Load, hand: Hand) -> Answer:
         formula, unreadable = order.formula, False
         outcome = self._backend.lookup(formula.id)
         if isinstance(outcome, Done):
@@ -478,7 +416,7 @@ class Workers:
         made, failed, _ = planned(self._backend, [formula], without=formula.id, unclaimed=unreadable)
         return Gone(order.number, made, failed)
 
-    def _compute(self, order: Compute, hand: _Hand) -> Answer:
+    def _compute(self, order: Compute, hand: Hand) -> Answer:
         formula = order.formula
         if (wanted := result_bytes(formula)) > self.machine.memory and wanted > (all := limits.memory()):
             raise MemoryError(f"its value alone takes {wanted / 2**30:.0f} GiB, and this machine has {all / 2**30:.0f}")
@@ -556,16 +494,16 @@ class Workers:
 
     def _extended(self, number: int, formula: Formula, formulas: tuple[Formula, ...], data: bytes) -> Extended:
         made, failed, _ = planned(self._backend, formulas)
-        self._grown[formula.id] = _Grown(formulas, data)
+        self._grown[formula.id] = Grown(formulas, data)
         return Extended(number, made, failed, len(data))
 
-    def _gather(self, order: Gather, _: _Hand) -> Answer:
+    def _gather(self, order: Gather, _: Hand) -> Answer:
         id, values = order.formula.id, self._values
         found = [f.value if f.operator is None and f.file is None else values[f.id] for f in self._grown[id].formulas]
         values[id] = cast(Held, tuple(found) if order.formula.type is FORMULAS else found[0])
         return Computed(order.number, 0, 0.0)
 
-    def _store(self, writing: _Writing, hand: _Hand) -> Answer:
+    def _store(self, writing: Writing, hand: Hand) -> Answer:
         order, value = writing
         id = order.formula.id
         made = provenance(order.formula, size(value), order.seconds, order.rule)
@@ -581,10 +519,10 @@ class Workers:
             stored = False
         return Written(order.number, stored, time.perf_counter() - hand.since)
 
-    def _store_all(self, first: _Writing, hand: _Hand) -> Sequence[Answer]:
+    def _store_all(self, first: Writing, hand: Hand) -> Sequence[Answer]:
         """Stores a value, and in the same go those that are to be stored right after it."""
         writings, todo = [first], hand.todo
-        while todo and type(todo[0]) is _Writing and todo[0].order.claimed and len(writings) < AT_ONCE:
+        while todo and type(todo[0]) is Writing and todo[0].order.claimed and len(writings) < AT_ONCE:
             writings.append(todo.popleft())
         try:
             outcomes = self._backend.store_all([self._publication(*each) for each in writings])
@@ -604,19 +542,19 @@ class Workers:
         made = provenance(order.formula, size(value), order.seconds, order.rule)
         return storage.Publication(self._claims[order.formula.id], value, made, order.goal)
 
-    def _mark(self, order: Mark, _: _Hand) -> Answer:
+    def _mark(self, order: Mark, _: Hand) -> Answer:
         with self._claims.pop(order.formula.id) as claim:
             self._backend.mark_failed(claim, order.error)
         return Written(order.number)
 
-    def _release(self, order: Release, _: _Hand) -> Answer:
+    def _release(self, order: Release, _: Hand) -> Answer:
         self._backend.release(self._claims.pop(order.formula.id))
         return Written(order.number)
 
-    def _failure(self, hand: _Hand, error: BaseException) -> Answer:
+    def _failure(self, hand: Hand, error: BaseException) -> Answer:
         """The event for an instruction that raised. What the store does not take is lost to others, not to this run."""
         order = hand.current
-        if isinstance(order, _Writing):
+        if isinstance(order, Writing):
             self.unstored += 1
             return Written(order.order.number, False)
         if isinstance(order, (Mark, Release)):
@@ -626,13 +564,13 @@ class Workers:
         return Raised(order.number, described, at=now, worker=hand.number)
 
 
-_CARRY_OUT: Mapping[type, Callable[[Workers, Any, _Hand], Answer]] = {
+_CARRY_OUT: Mapping[type, Callable[[Workers, Any, Hand], Answer]] = {
     Claim: Workers._claim,
     Wait: Workers._wait,
     Load: Workers._load,
     Compute: Workers._compute,
     Gather: Workers._gather,
-    _Writing: Workers._store,
+    Writing: Workers._store,
     Mark: Workers._mark,
     Release: Workers._release,
 }

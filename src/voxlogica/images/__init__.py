@@ -165,7 +165,7 @@ def _verified(file: File) -> tuple[bytes, Space]:
         if files.status(handle) != file.status:
             raise files.changed(file.name)
     if isinstance(stream, Inflated):
-        file.kept[:] = stream.kept
+        file.kept.put(stream.kept)
     return digest, space
 
 
@@ -187,7 +187,7 @@ def read(file: object, space: Space) -> Model:
         with Path(file.path).open("rb") as handle:
             if files.status(handle) != file.status:
                 raise files.changed(file.name)
-            kept, file.kept[:] = file.kept[:], ()
+            kept = file.kept.take()
             stream = Replayed(handle, file.name, kept) if kept else _stream(handle, file.name, file.format)
             found = _READERS[file.format].voxels(stream)
             if files.status(handle) != file.status:

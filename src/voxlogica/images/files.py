@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from threading import Lock
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
+from weakref import ref
 
 from voxlogica._dataclass import dataclass, field
 from voxlogica.errors import Refusal, close_matches, reason_of
@@ -21,8 +24,48 @@ if TYPE_CHECKING:
 
 AGAIN = "copy or download it again; nothing has been computed"
 KEPT = 1 << 26  # bytes decompressed when a file is bound that are kept till it is read: a head's in float32 are half
+TOGETHER = 1 << 28  # bytes kept of all files: beside the memory that a run may take, and a data set may have thousands
 BLOCK = 1 << 18  # bytes; output of this size stays in the cache until it is converted
 OTHER = ">" if sys.byteorder == "little" else "<"  # the order of bytes that is not this machine's
+
+
+Blocks: TypeAlias = "list[bytes | bytearray]"
+
+
+class Kept:
+    """What was decompressed when a file was bound, if it was not too much: for the first who reads it."""
+
+    __slots__ = ("__weakref__", "_blocks")
+
+    def __init__(self) -> None:
+        self._blocks: Blocks = []
+
+    def __bool__(self) -> bool:
+        return bool(self._blocks)
+
+    def put(self, blocks: Sequence[bytes | bytearray]) -> None:
+        """Keeps it, and if that makes too much of all files together, lets go what has been kept longest."""
+        global _bytes
+        self._blocks = [*blocks]
+        size = sum(map(len, blocks))
+        with _keeping:
+            _bytes += size
+            _all.append((ref(self), size))
+            while _bytes > TOGETHER:
+                oldest, size = _all.popleft()
+                _bytes -= size
+                if (kept := oldest()) is not None:
+                    kept.take()
+
+    def take(self) -> Blocks:
+        """What is kept, and is no more."""
+        blocks, self._blocks = self._blocks, []
+        return blocks
+
+
+_keeping = Lock()
+_all: deque[tuple[ref[Kept], int]] = deque()  # all that was put, and how much; some has been taken since
+_bytes = 0  # of these
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +76,7 @@ class File:
     path: str
     format: str
     status: tuple[int, ...]
-    kept: list[bytes | bytearray] = field(default_factory=list, compare=False, repr=False)
-    """What was decompressed when it was bound, if it was not too much: for the first who reads it."""
+    kept: Kept = field(default_factory=Kept, compare=False, repr=False)
 
 
 def status(handle: BinaryIO) -> tuple[int, ...]:
@@ -202,7 +244,7 @@ class Inflated(Plain):
         self._first = True
         self._decompressor: igzip_lib.IgzipDecompressor | None = None
         self._rest = b""
-        self.kept: list[bytes | bytearray] = []
+        self.kept: Blocks = []
         self._keep = 0
 
     def keep(self) -> None:
@@ -286,7 +328,7 @@ class Inflated(Plain):
 class Replayed(Plain):
     """The bytes that were decompressed when a file was bound, once more."""
 
-    def __init__(self, handle: BinaryIO, name: str, kept: list[bytes | bytearray]) -> None:
+    def __init__(self, handle: BinaryIO, name: str, kept: Blocks) -> None:
         super().__init__(handle, name)
         self._kept: list[bytes | bytearray | memoryview] = [*kept[::-1]]
 

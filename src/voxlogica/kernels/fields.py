@@ -1,4 +1,4 @@
-"""Numeric fields: arithmetic, sums, colours, distances, ranks, local histograms and thresholds.
+"""Numeric fields: sums, colours, distances, ranks, local histograms and thresholds.
 
 A **field** is a float32 array of shape (nz, ny, nx): axis order (z, y, x), x fastest; a 2-D image has nz = 1. What
 takes `Numbers` takes integers of one or two bytes too, and gives what it would for the same numbers in float32, bit for
@@ -17,8 +17,8 @@ A number `k` that meets a field is rounded to float32 first (to infinity if it i
 
 >>> import numpy as np
 >>> field = np.array([[[1.0, 2.0, 4.0]]], np.float32)
->>> multiply_scalar(field, 0.5).tolist()
-[[[0.5, 1.0, 2.0]]]
+>>> masked(field, np.array([[[5]]], np.uint64)).tolist()
+[[[1.0, 0.0, 4.0]]]
 """
 
 import math
@@ -35,14 +35,12 @@ from voxlogica.kernels.masks import Floats, Numbers, Shape, Words, checked_numbe
 
 Triple: TypeAlias = tuple[float, float, float]
 
-# What version 1, through ITK, has for a division by zero.
-LARGEST = np.finfo(np.float32).max
 # The distance to what does not exist: the root, in float32, of the largest float32.
-NOWHERE = np.sqrt(LARGEST)
+NOWHERE = np.sqrt(np.finfo(np.float32).max)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Fields from nothing
+# Fields from nothing, and parts of fields
 # ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -71,137 +69,6 @@ def coordinate(shape: Shape, axis: int) -> Floats:
     along[2 - axis] = -1
     out[:] = np.arange(shape[2 - axis], dtype=np.float32).reshape(along)
     return out
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Arithmetic: NumPy is at the speed of memory, and IEEE arithmetic in float32 leaves it no choice of result.
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def add(a: Floats, b: Floats) -> Floats:
-    """Add two fields, in float32.
-
-    >>> add(np.full((1, 1, 1), 1, np.float32), np.full((1, 1, 1), 2, np.float32)).item()
-    3.0
-    """
-    return _voxelwise(np.add, *_checked_pair(a, b))
-
-
-def subtract(a: Floats, b: Floats) -> Floats:
-    """Subtract b from a, in float32.
-
-    >>> subtract(np.full((1, 1, 1), 1, np.float32), np.full((1, 1, 1), 2, np.float32)).item()
-    -1.0
-    """
-    return _voxelwise(np.subtract, *_checked_pair(a, b))
-
-
-def multiply(a: Floats, b: Floats) -> Floats:
-    """Multiply two fields, in float32.
-
-    >>> multiply(np.full((1, 1, 1), 3, np.float32), np.full((1, 1, 1), 2, np.float32)).item()
-    6.0
-    """
-    return _voxelwise(np.multiply, *_checked_pair(a, b))
-
-
-def divide(a: Floats, b: Floats) -> Floats:
-    """Divide a by b, in float32; 3.4028235e38, the largest float32, where b is 0 or -0, whatever a is, NaN included.
-
-    ITK, on which version 1 rests, gives this value also where 0 < |b| <= 1.1920929e-08; here that is a quotient.
-
-    >>> divide(np.array([[[1, -1, 0]]], np.float32), np.array([[[4, 0, 0]]], np.float32)).tolist()
-    [[[0.25, 3.4028234663852886e+38, 3.4028234663852886e+38]]]
-    """
-    a, b = _checked_pair(a, b)
-    return _largest_where_zero(_voxelwise(np.divide, a, b), b)
-
-
-def add_scalar(i: Floats, k: float) -> Floats:
-    """Add k to every voxel.
-
-    >>> add_scalar(np.array([[[1, 2]]], np.float32), 0.5).tolist()
-    [[[1.5, 2.5]]]
-    """
-    return _voxelwise(np.add, _checked(i, "i"), float32(k))
-
-
-def subtract_scalar(i: Floats, k: float) -> Floats:
-    """Subtract k from every voxel.
-
-    >>> subtract_scalar(np.array([[[1, 2]]], np.float32), 0.5).tolist()
-    [[[0.5, 1.5]]]
-    """
-    return _voxelwise(np.subtract, _checked(i, "i"), float32(k))
-
-
-def multiply_scalar(i: Floats, k: float) -> Floats:
-    """Multiply every voxel by k.
-
-    >>> multiply_scalar(np.array([[[1, 2]]], np.float32), 0.5).tolist()
-    [[[0.5, 1.0]]]
-    """
-    return _voxelwise(np.multiply, _checked(i, "i"), float32(k))
-
-
-def divide_scalar(i: Floats, k: float) -> Floats:
-    """Multiply every voxel by 1/k: computed in double, then rounded to float32. This is the operator `/.`.
-
-    That is not the voxel divided by k: the last bit may differ, as in version 1. 1/0 is infinite with the sign of the
-    zero, so that k = 0 makes voxels infinite, and zeros NaN.
-
-    >>> divide_scalar(np.array([[[3, -1, 0]]], np.float32), 0).tolist()
-    [[[inf, -inf, nan]]]
-    """
-    with np.errstate(all="ignore"):
-        inverse = np.float64(1) / np.float64(k)
-    return _voxelwise(np.multiply, _checked(i, "i"), float32(inverse))
-
-
-def subtract_from(k: float, i: Floats) -> Floats:
-    """Subtract every voxel from k.
-
-    >>> subtract_from(1, np.array([[[1, 2]]], np.float32)).tolist()
-    [[[0.0, -1.0]]]
-    """
-    return _voxelwise(np.subtract, float32(k), _checked(i, "i"))
-
-
-def divide_into(k: float, i: Floats) -> Floats:
-    """Divide k by every voxel; 3.4028235e38 where that is 0 or -0, as in `divide`.
-
-    >>> divide_into(1, np.array([[[0, 2, -2]]], np.float32)).tolist()
-    [[[3.4028234663852886e+38, 0.5, -0.5]]]
-    """
-    i = _checked(i, "i")
-    return _largest_where_zero(_voxelwise(np.divide, float32(k), i), i)
-
-
-def larger(a: Floats, b: Floats) -> Floats:
-    """The larger of two fields at every voxel; NaN where one of them is.
-
-    >>> larger(np.full((1, 1, 1), 1, np.float32), np.full((1, 1, 1), 2, np.float32)).item()
-    2.0
-    """
-    return _voxelwise(np.maximum, *_checked_pair(a, b))
-
-
-def smaller(a: Floats, b: Floats) -> Floats:
-    """The smaller of two fields at every voxel; NaN where one of them is.
-
-    >>> smaller(np.full((1, 1, 1), 1, np.float32), np.full((1, 1, 1), 2, np.float32)).item()
-    1.0
-    """
-    return _voxelwise(np.minimum, *_checked_pair(a, b))
-
-
-def absolute(i: Floats) -> Floats:
-    """Drop the sign of every voxel.
-
-    >>> absolute(np.array([[[-1, 2]]], np.float32)).tolist()
-    [[[1.0, 2.0]]]
-    """
-    return np.absolute(_checked(i, "i"))
 
 
 def masked(i: Numbers, words: Words, *, threads: int = 1) -> Floats:
@@ -338,7 +205,7 @@ def intensity(components: Floats) -> Floats:
     >>> intensity(np.array([[[[100, 100, 100]]]], np.float32)).tolist()
     [[[100.0]]]
     """
-    held = _checked(components, "components", "z, y, x, component")
+    held = checked(components, "components", "z, y, x, component")
     nz, ny, nx, c = held.shape
     if c == 1:
         return held[..., 0].copy()
@@ -463,7 +330,7 @@ def correlation(
     [[[1.0, 1.0, -1.0, -1.0, -1.0]]]
     """
     a, b = checked_numbers(a, "a"), checked_numbers(b, "b")
-    _check_alike(a, b)
+    check_alike(a, b)
     phi_words = _checked_mask(phi_words, a.shape)
     k, cut = _checked_window(a.shape, radius, bins)
     out = np.empty(a.shape, np.float32)
@@ -647,22 +514,11 @@ def otsu(field: Numbers, words: Words, bins: int) -> Words:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _voxelwise(function: np.ufunc, a: Floats | np.float32, b: Floats | np.float32) -> Floats:
-    with np.errstate(all="ignore"):
-        out: Floats = function(a, b)
-    return out
-
-
 def _total(planes: Iterable[npt.NDArray[np.float64]]) -> float:
     """The sum of all numbers of planes (y, x)."""
     columns = [plane.sum(axis=0) for plane in planes]
     total: float = sum(sum(columns).tolist())
     return total
-
-
-def _largest_where_zero(out: Floats, denominators: Floats) -> Floats:
-    np.copyto(out, LARGEST, where=denominators == 0)
-    return out
 
 
 def _bounds(met: tuple[int, float, float, bool]) -> tuple[float, float]:
@@ -679,7 +535,7 @@ def float32(k: float) -> np.float32:
         return np.float32(np.float64(k))
 
 
-def _checked(array: object, name: str, axes: str = "z, y, x") -> Floats:
+def checked(array: object, name: str, axes: str = "z, y, x") -> Floats:
     """The array itself if it can be read as it lies in memory, otherwise a copy that can."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, not {type(array).__name__}")
@@ -692,14 +548,8 @@ def _checked(array: object, name: str, axes: str = "z, y, x") -> Floats:
     return np.require(array, requirements=("C", "A"))
 
 
-def _checked_pair(a: object, b: object) -> tuple[Floats, Floats]:
-    """Check two fields of the same shape."""
-    held_a, held_b = _checked(a, "a"), _checked(b, "b")
-    _check_alike(held_a, held_b)
-    return held_a, held_b
-
-
-def _check_alike(a: Numbers, b: Numbers) -> None:
+def check_alike(a: Numbers, b: Numbers) -> None:
+    """Check that two fields have one shape."""
     if a.shape != b.shape:
         raise ValueError(f"expected two fields of one shape, not {a.shape} and {b.shape}")
 

@@ -13,9 +13,9 @@ def add(a: Image, b: Image) -> Image:
     >>> value("a + b", a=[1, 2], b=[10, 20])
     [11.0, 22.0]
     """
-    from voxlogica.kernels import fields
+    from voxlogica.kernels import arithmetic
 
-    return Image.of(a.space, fields.add(a.array(), b.array()))
+    return Image.of(a.space, arithmetic.add(a.array(), b.array()))
 
 
 @operator(symbol="-")
@@ -25,9 +25,9 @@ def subtract(a: Image, b: Image) -> Image:
     >>> value("a - b", a=[1, 2], b=[10, 20])
     [-9.0, -18.0]
     """
-    from voxlogica.kernels import fields
+    from voxlogica.kernels import arithmetic
 
-    return Image.of(a.space, fields.subtract(a.array(), b.array()))
+    return Image.of(a.space, arithmetic.subtract(a.array(), b.array()))
 
 
 @operator(symbol="*")
@@ -37,9 +37,9 @@ def multiply(a: Image, b: Image) -> Image:
     >>> value("a * b", a=[1, 2], b=[10, 20])
     [10.0, 40.0]
     """
-    from voxlogica.kernels import fields
+    from voxlogica.kernels import arithmetic
 
-    return Image.of(a.space, fields.multiply(a.array(), b.array()))
+    return Image.of(a.space, arithmetic.multiply(a.array(), b.array()))
 
 
 @operator(symbol="/")
@@ -49,9 +49,9 @@ def divide(a: Image, b: Image) -> Image:
     >>> value("a / b", a=[1, 2], b=[4, 0])
     [0.25, 3.4028234663852886e+38]
     """
-    from voxlogica.kernels import fields
+    from voxlogica.kernels import arithmetic
 
-    return Image.of(a.space, fields.divide(a.array(), b.array()))
+    return Image.of(a.space, arithmetic.divide(a.array(), b.array()))
 
 
 @operator(symbol="+.", also=("+",))
@@ -61,9 +61,9 @@ def add_constant(a: Image, k: float) -> Image:
     >>> value("a +. 1", a=[1, 2])
     [2.0, 3.0]
     """
-    from voxlogica.kernels import fields
+    from voxlogica.kernels import arithmetic
 
-    return Image.of(a.space, fields.add_scalar(a.array(), k))
+    return Image.of(a.space, arithmetic.add_scalar(a.array(), k))
 
 
 @operator(symbol="-.", also=("-",))
@@ -73,9 +73,9 @@ def subtract_constant(a: Image, k: float) -> Image:
     >>> value("a -. 1", a=[1, 2])
     [0.0, 1.0]
     """
-    from voxlogica.kernels import fields
+    from voxlogica.kernels import arithmetic
 
-    return Image.of(a.space, fields.subtract_scalar(a.array(), k))
+    return Image.of(a.space, arithmetic.subtract_scalar(a.array(), k))
 
 
 @operator(symbol="*.", also=("*",))
@@ -85,9 +85,9 @@ def multiply_constant(a: Image, k: float) -> Image:
     >>> value("a *. 3", a=[1, 2])
     [3.0, 6.0]
     """
-    from voxlogica.kernels import fields
+    from voxlogica.kernels import arithmetic
 
-    return Image.of(a.space, fields.multiply_scalar(a.array(), k))
+    return Image.of(a.space, arithmetic.multiply_scalar(a.array(), k))
 
 
 @operator(symbol="/.", also=("/",))
@@ -97,9 +97,9 @@ def divide_constant(a: Image, k: float) -> Image:
     >>> value("a /. 4", a=[1, 2])
     [0.25, 0.5]
     """
-    from voxlogica.kernels import fields
+    from voxlogica.kernels import arithmetic
 
-    return Image.of(a.space, fields.divide_scalar(a.array(), k))
+    return Image.of(a.space, arithmetic.divide_scalar(a.array(), k))
 
 
 @operator(symbol=".-", also=("-",))
@@ -109,9 +109,9 @@ def subtract_from(k: float, a: Image) -> Image:
     >>> value("10 .- a", a=[1, 2])
     [9.0, 8.0]
     """
-    from voxlogica.kernels import fields
+    from voxlogica.kernels import arithmetic
 
-    return Image.of(a.space, fields.subtract_from(k, a.array()))
+    return Image.of(a.space, arithmetic.subtract_from(k, a.array()))
 
 
 @operator(symbol="./", also=("/",))
@@ -121,9 +121,9 @@ def divide_into(k: float, a: Image) -> Image:
     >>> value("1 ./ a", a=[2, -2])
     [0.5, -0.5]
     """
-    from voxlogica.kernels import fields
+    from voxlogica.kernels import arithmetic
 
-    return Image.of(a.space, fields.divide_into(k, a.array()))
+    return Image.of(a.space, arithmetic.divide_into(k, a.array()))
 
 
 @operator()
@@ -133,9 +133,9 @@ def abs_(a: Image) -> Image:
     >>> value("abs(a)", a=[-1, 2])
     [1.0, 2.0]
     """
-    from voxlogica.kernels import fields
+    from voxlogica.kernels import arithmetic
 
-    return Image.of(a.space, fields.absolute(a.array()))
+    return Image.of(a.space, arithmetic.absolute(a.array()))
 
 
 @operator()
@@ -157,9 +157,9 @@ def larger(a: Image, b: Image) -> Image:
     >>> value("max(a, b)", a=[1, 5], b=[3, 2])
     [3.0, 5.0]
     """
-    from voxlogica.kernels import fields
+    from voxlogica.kernels import arithmetic
 
-    return Image.of(a.space, fields.larger(a.array(), b.array()))
+    return Image.of(a.space, arithmetic.larger(a.array(), b.array()))
 
 
 @operator(symbol="min")
@@ -169,6 +169,6 @@ def smaller(a: Image, b: Image) -> Image:
     >>> value("min(a, b)", a=[1, 5], b=[3, 2])
     [1.0, 2.0]
     """
-    from voxlogica.kernels import fields
+    from voxlogica.kernels import arithmetic
 
-    return Image.of(a.space, fields.smaller(a.array(), b.array()))
+    return Image.of(a.space, arithmetic.smaller(a.array(), b.array()))

@@ -106,11 +106,11 @@ def compare_images(a: Image, b: Image) -> Difference:
     >>> value("compare_arrays(a, b).mean", a=[1, 2, 4], b=[1, 2, 1])
     1.0
     """
-    from voxlogica.kernels import fields, masks
+    from voxlogica.kernels import arithmetic, fields, masks
 
     one, two = a.array(), b.array()
     different = masks.count(masks.compare_images(one, "!=", two))
-    apart = fields.absolute(fields.subtract(one, two))
+    apart = arithmetic.absolute(arithmetic.subtract(one, two))
     return Difference(different == 0, float(different), fields.maximum(apart), fields.moments(apart)[1])
 
 

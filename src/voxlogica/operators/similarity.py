@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from voxlogica.errors import Refusal
@@ -22,6 +23,7 @@ class Ranked(Comparable):
     def __init__(self, ranks: Ranks) -> None:
         self._now: Ranks | memoryview = ranks
         self._count = ranks.size
+        self._widening = Lock()
 
     @property
     def count(self) -> int:
@@ -36,10 +38,11 @@ class Ranked(Comparable):
 
     def wide(self) -> memoryview:
         """Their bytes."""
-        now = self._now
-        if not isinstance(now, memoryview):
-            self._now = now = memoryview(now.floats().data).cast("B").toreadonly()
-        return now
+        with self._widening:
+            now = self._now
+            if not isinstance(now, memoryview):
+                self._now = now = memoryview(now.floats().data).cast("B").toreadonly()
+            return now
 
     def part(self, begin: int, end: int) -> memoryview:
         """Those of some voxels."""

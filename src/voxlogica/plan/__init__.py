@@ -74,10 +74,14 @@ class Costs:
     @classmethod
     @cache
     def read(cls, text: str) -> Costs:
-        """The constants that a text keeps; a class that it does not know costs what it costs here."""
+        """The constants that a text keeps; a class that it does not know costs what it costs here.
+
+        What a later version keeps besides is passed over.
+        """
         kept = json.loads(text)
-        classes = {name: Cost(*cost) for name, cost in kept.pop("classes").items()}
-        return cls(**kept, classes=MappingProxyType({**COSTS.classes, **classes}))
+        classes = {name: Cost(*cost) for name, cost in kept["classes"].items()}
+        known = MappingProxyType({**COSTS.classes, **classes})
+        return cls(kept["k"], kept["store_call"], kept["store_byte"], known)
 
     def of(self, formula: Formula) -> Cost:
         """The class of a formula's running time."""

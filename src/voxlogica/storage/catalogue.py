@@ -334,8 +334,11 @@ class Catalogue:
     def _found(self) -> None:
         """Before something is promised to survive a loss of power: flushes the database as it was made, once."""
         if not self._execute("select 1 from facts where name = 'founded'").fetchall():
-            _, copied = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            if copied <= 0:  # somebody is reading what it was before: next time
+            try:
+                _, copied = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except apsw.BusyError:  # somebody is copying
+                copied = 0
+            if copied <= 0:  # or is reading what it was before: next time
                 return
             self._execute("insert or replace into facts values ('founded', 1)")
         self._founded = True

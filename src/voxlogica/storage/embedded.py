@@ -22,13 +22,13 @@ from typing import Any, Literal, TypeAlias
 
 import apsw
 
-from voxlogica._dataclass import asdict, dataclass, replace
+from voxlogica._dataclass import asdict, replace
 from voxlogica.identity import Id
 from voxlogica.storage import collection, outcomes
 from voxlogica.storage.blobs import Blobs, fresh, name_of
 from voxlogica.storage.catalogue import Catalogue, Row, boot_id
 from voxlogica.storage.claims import Claims, Seen
-from voxlogica.storage.codec import Encoded, checksum, decode, digest, encode
+from voxlogica.storage.codec import checksum, decode, digest, encode
 from voxlogica.storage.interface import (
     Claim,
     CleanupReport,
@@ -51,68 +51,14 @@ from voxlogica.storage.live import Live, Process
 from voxlogica.storage.locks import ALL, Gate, Replaced, byte_of, close_registered, forget_in_child, forked
 from voxlogica.storage.protocol import step
 from voxlogica.storage.records import Records
+from voxlogica.storage.telling import Counts, Stats, Voice
 from voxlogica.values import Value
 
 Durability: TypeAlias = Literal["none", "goals", "all"]
 """What survives a loss of power for certain. The rest may be a miss then, never a wrong value."""
 
-INLINE = 4096
-"""Bytes of form and body that still go into the row."""
-
-
-def is_small(encoded: Encoded) -> bool:
-    """Whether a value goes into its row."""
-    return encoded.size + len(encoded.form) <= INLINE
-
-
-def _inline(encoded: Encoded, value: Value) -> Row:
-    """The columns of a value that goes into its row."""
-    body = b"".join(encoded.parts)
-    return fresh(), encoded.form, body, checksum(encoded.form, body), size(value)
-
-
 _LIMIT = 20_000_000_000
 _MANY = 500  # pins that are locks of their own; more are one lock on everything, since the kernel's list is linear
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """What is in a store, and what this process has seen of it."""
-
-    outcomes: int
-    failures: int
-    bytes: int
-    claims: int
-    helpers: int
-    damaged: int
-    collected: int
-    refused: int
-    lost: bool
-
-
-@dataclass(slots=True)
-class _Counts:
-    """What happened in this process."""
-
-    damaged: int = 0
-    collected: int = 0
-    refused: int = 0
-
-
-class _Voice:
-    """Says what the user should know, each kind of thing once."""
-
-    def __init__(self, tell: Callable[[str], None] | None, directory: Path) -> None:
-        self._tell, self._directory, self._told = tell, directory, set[str]()
-
-    def __call__(self, kind: str, text: str) -> None:
-        if self._tell is not None and kind not in self._told:
-            self._told.add(kind)
-            self._tell(text)
-
-    def late(self, pid: int) -> None:
-        """Who waits at the gate is told whom for."""
-        self("gate", f"process {pid} has been writing to the store {self._directory} for long; is it stopped?")
 
 
 class EmbeddedRef:
@@ -156,10 +102,10 @@ class EmbeddedStorage:
     ) -> None:
         self.directory = Path(directory).expanduser().absolute()
         self.durability = durability
-        self._say = _Voice(tell, self.directory)
+        self._say = Voice(tell, self.directory)
         self._closed = self._lost = False
         self._idle = False  # closed or lost
-        self._counts = _Counts()
+        self._counts = Counts()
         self._verified: set[str] = set()
         self._full: int | None = None  # bytes the disk refused
         self._writable = found(self.directory, anywhere, flock)
@@ -376,8 +322,8 @@ class EmbeddedStorage:
         for each in publications:
             self._claims.held(each.claim)
             encoded = encode(each.value)
-            if is_small(encoded) and self.accepts(encoded.size):
-                small.append((each, _inline(encoded, each.value), encoded.size))
+            if outcomes.is_small(encoded) and self.accepts(encoded.size):
+                small.append((each, outcomes.inline(encoded, each.value), encoded.size))
         with suppress(StoreFull):  # then each is told by itself
             for (each, row, _), inserted in zip(small, self._insert_all(small), strict=True):
                 if inserted:
@@ -436,8 +382,8 @@ class EmbeddedStorage:
         self._refuse_unless_accepted(bytes)
         level = self._room.level
         try:
-            if is_small(encoded):
-                row = _inline(encoded, value)
+            if outcomes.is_small(encoded):
+                row = outcomes.inline(encoded, value)
                 inserted = self._insert(outcomes.success(id, row, bytes, made, level), durable)
             else:
                 with self._using(id):
@@ -596,20 +542,9 @@ class EmbeddedStorage:
         """Forgets failures, so that they are tried again; removes what writers that died have left behind."""
         self.bury()
         report = collection.sweep(self._uses, self._catalogue, self._blobs, self._living)
-        wanted = None if ids is None else list(ids)
-        sql = "delete from outcomes where kind = coalesce(?, kind) and kind <> 0 and made <= ?"
         until = time.time() - older_than if older_than is not None else float("inf")
-
-        def delete(cursor: apsw.Cursor) -> int:
-            parameters = (outcomes.KINDS[kind] if kind else None, until)
-            if wanted is None:
-                cursor.execute(sql, parameters)
-                return cursor.connection.changes()
-            before = cursor.connection.total_changes()
-            cursor.executemany(sql + " and id = ?", [(*parameters, id) for id in wanted])
-            return cursor.connection.total_changes() - before
-
-        return replace(report, failures=int(self._write(delete)))
+        forget = partial(outcomes.forget_failures, None if ids is None else list(ids), kind, until)
+        return replace(report, failures=int(self._write(forget)))
 
     def _living(self) -> frozenset[str]:
         return frozenset(path.name for path in (self.directory / "live").iterdir())

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from functools import lru_cache
+
+import apsw
 
 from voxlogica.identity import Id
 from voxlogica.storage.blobs import fresh
 from voxlogica.storage.catalogue import Row, as_json
-from voxlogica.storage.codec import checksum
-from voxlogica.storage.interface import Provenance, TaskError
+from voxlogica.storage.codec import Encoded, checksum
+from voxlogica.storage.interface import Kind, Provenance, TaskError, size
 from voxlogica.storage.records import failure_from_json, failure_to_json, split
+from voxlogica.values import Value
 
 _COLUMNS = "suffix, form, body, digest, memory"
 LOOK = f"select {_COLUMNS} from outcomes where id = ?"
@@ -36,6 +40,19 @@ DELETE = "delete from outcomes where id = ? and suffix = ?"
 """Of the value that was seen: what has been computed again since has another suffix."""
 KINDS: dict[str, int] = {"definite": 1, "circumstance": 2}
 """Failures, as they stand in the column `kind`; there a success is 0. Their `form` is the word itself."""
+INLINE = 4096
+"""Bytes of form and body that still go into the row."""
+
+
+def is_small(encoded: Encoded) -> bool:
+    """Whether a value goes into its row."""
+    return encoded.size + len(encoded.form) <= INLINE
+
+
+def inline(encoded: Encoded, value: Value) -> Row:
+    """The columns of a value that goes into its row."""
+    body = b"".join(encoded.parts)
+    return fresh(), encoded.form, body, checksum(encoded.form, body), size(value)
 
 
 def success(id: Id, value: Row, bytes: int, made: Provenance, level: float) -> Row:
@@ -61,6 +78,18 @@ def error_of(row: Row) -> TaskError | None:
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
     return None
+
+
+def forget_failures(ids: Sequence[Id] | None, kind: Kind | None, until: float, cursor: apsw.Cursor) -> int:
+    """Deletes failures: of these ids, or all; of a kind, or any; of those made until then. How many there were."""
+    sql = "delete from outcomes where kind = coalesce(?, kind) and kind <> 0 and made <= ?"
+    parameters = (KINDS[kind] if kind else None, until)
+    before = cursor.connection.total_changes()
+    if ids is None:
+        cursor.execute(sql, parameters)
+    else:
+        cursor.executemany(sql + " and id = ?", [(*parameters, id) for id in ids])
+    return cursor.connection.total_changes() - before
 
 
 def provenance(row: Row) -> Provenance:
