@@ -242,3 +242,14 @@ def test_lines_may_end_as_they_once_did(tmp_path: Path) -> None:
     assert read_text(tmp_path / "old.imgql", "old") == '// a comment\nprint "v" 1\n'
     (tmp_path / "new.imgql").write_bytes(b'print "v" 1\r\n')
     assert read_text(tmp_path / "new.imgql", "new") == 'print "v" 1\r\n'
+
+
+@pytest.mark.parametrize("names", ["a, b", "b, a", "a, c, b"])
+@pytest.mark.parametrize(
+    "turn", ["dice(k .= a, k .= b)", "max(mask(a, k .= b))", "for j in range(2) do volume((k .= a) & (j .= b))"]
+)
+def test_a_loop_in_a_function_sees_several_of_its_images(names: str, turn: str) -> None:
+    """Checked for arguments that are not known yet, as every function is first."""
+    given = ", ".join("i" for _ in names.split(", "))
+    written = ids(f'{IMAGE}let f({names}) = for k in range(2) do {turn} print "v" f({given})')
+    assert written == ids(f'{IMAGE}let a = i let b = i print "v" for k in range(2) do {turn}')

@@ -396,14 +396,14 @@ def test_the_command_line_outdoes_the_environment_and_that_the_file(
 def test_every_setting_in_a_file(options: Options, tmp_path: Path) -> None:
     Path("voxlogica.toml").write_text(
         'store = "s"\nno-store = false\njobs = 2\nmemory = "4GB"\ndialect = 1\ngrid-tolerance = 0.5\n'
-        'output-dir = "/out"\ntimeout = "2m"\ntask-timeout = 7\nretry-failed = true\nquiet = true\n'
+        'output-dir = "/out"\ntimeout = "2m"\ntask-timeout = 7\nretry-failed = true\nquiet = true\nprogress = "json"\n'
         f'library-path = "lib{os.pathsep}/data"\n'
     )
     found = options("run", "p.imgql")
     expected = {
         "store": tmp_path / "s", "no_store": False, "jobs": 2, "memory": 4_000_000_000, "dialect": "1",
         "grid_tolerance": 0.5, "output_dir": Path("/out"), "timeout": 120.0, "task_timeout": 7.0, "retry_failed": True,
-        "quiet": True, "library_path": (tmp_path / "lib", Path("/data")),
+        "quiet": True, "progress": "json", "library_path": (tmp_path / "lib", Path("/data")),
     }  # fmt: skip
     assert {name: found[name] for name in expected} == expected
     assert expected.keys() == {key.replace("-", "_") for key in SETTINGS}

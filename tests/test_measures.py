@@ -210,3 +210,17 @@ def test_a_field_is_a_formula_of_its_own_and_goes_wherever_a_number_goes() -> No
     dice = arrays("dice(a, b)", a=a, b=b)[0]
     assert found[:7] == (dice, dice + 1, (1, 0), (dice, dice), 2, 2, 1)
     assert [r.tp for r in found[7]] == [1, 1]
+
+
+@pytest.mark.parametrize("voxel", [np.inf, -np.inf, np.nan, 3e38])
+def test_what_would_end_the_process_in_simpleitk_is_refused(voxel: float) -> None:
+    """Its SLIC writes outside its memory where no distance can be compared; a weight can do that too."""
+    field = np.ones((4, 4, 4), np.float32)
+    field[1, 2, 3] = voxel
+    for what in ("slic(a, 2, 1)", "n4(a, tt)"):
+        with pytest.raises(Failure, match="was given voxels that are infinite, huge or not numbers"):
+            arrays(what, a=field)
+    assert value("max(n4(a, a =. 1)) .>. 0", a=field) in (True, False)  # outside the mask they do no harm
+    for weight in ("1e30", "1 ./. 0", "0 ./. 0", "-1"):
+        with pytest.raises(Failure, match=r"needs a weight from 0 to 1e\+09"):
+            arrays(f"slic(a, 2, {weight})", a=np.ones((4, 4, 4), np.float32))

@@ -28,8 +28,9 @@ THERE = {
         intensity(m)  red(m)  green(m)  blue(m)  alpha(m)  volume(b)  vol(b)  extract(i, [2, 2], [0, 0])  maxvol(b)
         percentiles(i, b, 0.5)  rgb(i, i, i)  rgba(i, i, i, i)  lcc(b)  Lcc(b)  otsu(i, b, 10)  n4(i, b)
         slic(i, 2, 1)  label_mean(lcc(b), i)  hd95(b, b)  nsd(b, b, 1)""",
-    "arrays": """pixel_accuracy(b, b)  confusion_matrix(b, b)  dice_score(b, b)  dice_score(i, i, 1)
-        jaccard_index(b, b)  count_pixels(i, 1)  threshold_equal(i, 1)  threshold_equal(i, 1, 2, 3)
+    "arrays": """pixel_accuracy(b, b)  confusion_matrix(b, b)  dice_score(b, b)
+        dice_score(i, i, 1)
+        jaccard_index(b, b)  count_pixels(i, 1)  count_pixels(b)  threshold_equal(i, 1)  threshold_equal(i, 1, 2, 3)
         array_stats(i)  compare_arrays(i, i)
         compare_arrays(b, b)  vector_uint32([1])  vector_double([1])""",
     "strings": """concat("a", 1)  format_string("{}", 1)""",
@@ -104,6 +105,7 @@ def test_the_namespace_of_networks_cannot_be_imported(name: str) -> None:
 def test_images_compared() -> None:
     a, b = [1, 2, 4, 8], [1, 2.5, 3, 8]
     fields = ("equal", "different", "largest", "mean")
+    assert value("compare_arrays(a, b).different", a=a, b=b, imports=("arrays",)) == 2
     assert [value(f"compare_arrays(a, b).{each}", a=a, b=b) for each in fields] == [False, 2, 1, 0.375]
     assert [value(f"compare_arrays(a, a).{each}", a=a) for each in fields] == [True, 0, 0, 0]
     assert [value(f"compare_arrays(a, b).{each}", a="0110", b="0011") for each in fields] == [False, 2, 1, 0.5]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from argparse import Namespace
+from threading import Event as Signal
+
 import numpy as np
 import pytest
 
 import voxlogica as vx
+from voxlogica.cli import progress as shown
 from voxlogica.cli.progress import Display
 from voxlogica.execution.messages import Counts, Event, Usage
 from voxlogica.formula import Formula
@@ -114,3 +119,52 @@ def test_a_narrow_terminal_has_a_short_bar_and_the_most_important_words() -> Non
     display = Display(progress)
     assert str(display._drawn(80)) == "a.imgql   4 cases\n ██░░░░░░░░   rows 1/4   1 reused   0 s so far"
     assert "█" * 6 + "░" * 18 in str(display._drawn(120))
+
+
+class Steps:
+    """A progress that has got one further whenever it is asked; `asked` is set when it was three times."""
+
+    def __init__(self) -> None:
+        self.count, self.asked = 0, Signal()
+
+    def figures(self) -> Figures:
+        self.count = min(3, self.count + 1)
+        if self.count == 3:
+            self.asked.set()
+        return Figures("a.imgql   1 goal", self.count, 3, (f"tasks {self.count}/3", "é"))
+
+    def outcome(self) -> str:
+        return ""
+
+
+@pytest.mark.parametrize("how", ["plain", "json"])
+def test_lines_say_how_far_it_is_where_no_terminal_is(
+    how: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shown, "PATIENCE", 0.001)
+    progress = Steps()
+    with Display(progress, how):
+        assert progress.asked.wait(30)
+    lines = capsys.readouterr().err.splitlines()
+    if how == "plain":
+        wanted = [f"a.imgql   1 goal   tasks {n}/3   é" for n in (1, 2, 3)]
+        assert lines in (wanted, wanted[:2])  # the last may come too late to be said
+    else:
+        said = [json.loads(line) for line in lines]
+        assert said[0] == {"progress": "a.imgql   1 goal", "ended": 1, "total": 3, "words": ["tasks 1/3", "é"]}
+        assert [each["ended"] for each in said] in ([1, 2, 3], [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("progress", "quiet", "json_", "terminal", "seen"),
+    [
+        ("auto", False, False, True, True), ("auto", False, False, False, False), ("auto", True, False, True, False),
+        ("auto", False, True, True, False), ("plain", False, False, False, True), ("json", False, True, False, True),
+        ("plain", True, False, True, False), ("none", False, False, True, False),
+    ],
+)  # fmt: skip
+def test_who_asks_for_lines_gets_them(
+    progress: str, quiet: bool, json_: bool, terminal: bool, seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    assert shown.looked_at(Namespace(progress=progress, quiet=quiet, json=json_)) is seen

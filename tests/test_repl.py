@@ -54,6 +54,16 @@ def test_an_expression_shows_its_value(talk: Talk) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("line", ["1 .+.", "[1,", "volume(", "1 2", "for k in range(3) do", "(", '"a'])
+def test_errors_show_what_was_typed_and_nothing_else(talk: Talk, line: str) -> None:
+    """A line is put into a program in order to be understood; none of that program's own lines is shown."""
+    answers, err = talk("let a = 1", line, f":type {line}", "a")
+    assert answers == ["1"]
+    assert "error[syntax]" in err
+    assert "print" not in err
+    assert f"| {line}\n" in err
+
+
 def test_what_is_wrong_is_said_and_not_kept(talk: Talk) -> None:
     answers, err = talk("let a = absent", "a", "let a = 2", "a", ":nonsense", "volume(3)")
     assert answers == ["2"]

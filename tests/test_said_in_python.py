@@ -119,3 +119,19 @@ def test_no_option_is_left_in_what_python_reads() -> None:
             if OPTION.search(in_python(Diagnostic("usage", text)).message):
                 left[name] += 1
     assert left == OF_THE_COMMAND
+
+
+def test_inputs_are_among_what_can_be_set() -> None:
+    """From Python an input is set by its name as a parameter is; of an array no more is shown than that it is one."""
+    program = vx.program('load flairFile = "x.nii"\nlet hi = 3\nprint "v" volume(intensity(flairFile) >. hi)')
+    array = np.arange(27.0).reshape(3, 3, 3)
+    for name in ("flair_file", "flair"):
+        with pytest.raises(vx.ProgramError) as refused:
+            program.run(**{name: (array, np.eye(4))})
+        said = str(refused.value)
+        assert f"{name}=…: the program has no parameter" in said
+        assert "did you mean `flairFile`?   an input\n" in said
+        assert "it can set flairFile, hi" in said
+    with pytest.raises(vx.ProgramError, match="hi=…: `hi` is a number, and an array is not"):
+        program.run(hi=array)
+    assert program.replace(hi=np.float32(2.5)).parameters["hi"] == 2.5

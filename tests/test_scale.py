@@ -92,3 +92,10 @@ def test_twice_the_text_is_twice_the_work(shape: str) -> None:
 )
 def test_ten_thousand_levels_are_no_depth(shape: str) -> None:
     assert made(SHAPES[shape](10_000)) == 1
+
+
+def test_deep_sequences_are_refused_where_they_are_printed() -> None:
+    assert made('print "v" ' + "[" * 100 + "1" + "]" * 100) == 1
+    assert made("let xs = " + "[" * 10_000 + "1" + "]" * 10_000 + '\nprint "v" xs' + "[0]" * 10_000) == 1
+    with pytest.raises(ProgramError, match="within sequences 100 deep, and these are 10000 deep"):
+        made('print "v" ' + "[" * 10_000 + "1" + "]" * 10_000)

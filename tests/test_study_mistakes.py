@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tests.command import Command, commands
 
 import voxlogica as vx
 from voxlogica.images import dicom
+from voxlogica.study.report import worst_first
+from voxlogica.study.rows import Row
 
 PROGRAM = """load flair = "$INPUTDIR/$CASE_flair.nii.gz"
 load seg = "$INPUTDIR/$CASE_seg.nii.gz"
@@ -136,3 +139,20 @@ def test_of_a_distance_less_is_better_by_its_name(run: Command, label: str, best
         assert said in sweep.report("r.html").read_text()
     Path("q.imgql").write_text(program)
     assert f"{best}*" in run("sweep", "q.imgql", "-p", "k=1,2,3").out
+
+
+@pytest.mark.parametrize(("label", "best"), [("hd95", 2), ("assd_core", 2), ("nsd", 3), ("ml", 3)])
+def test_of_an_empty_mask_there_is_no_distance(run: Command, label: str, best: int) -> None:
+    """−1 says that a mask was empty: it is not the best of distances, and no part of means and medians."""
+    Path("q.imgql").write_text(f'let k = 1\nprint "{label}" k')
+    least = -1 if label == "ml" else 2
+    with vx.Session() as session:
+        sweep = session.load("q.imgql").sweep(k=[-1, 2, 3])
+        assert sweep.best(label) == {"k": best}
+        assert f", {best}, is at k = {best}." in sweep.report("r.html").read_text()
+    Path("c.csv").write_text("case,k\na,-1\nb,2\nc,4\n")
+    found = json.loads(run("batch", "q.imgql", "--cases", "c.csv", "--json").out)
+    assert [row["values"][label] for row in found["rows"]] == [-1, 2, 4]
+    assert found["summary"][label]["least"] == least
+    worst = worst_first([Row(0, "empty", {}, {label: -1.0}), Row(1, "far", {}, {label: 9.0})], label, label != "nsd")
+    assert [row.case for row in worst] == (["far", "empty"] if label == "ml" else ["empty", "far"])

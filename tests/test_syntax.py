@@ -504,6 +504,8 @@ def test_spans() -> None:
         ("let x = 1_000", ["1:9 `1_000` is neither a number nor a name"]),
         ("let x = -1e999", ["1:9 this number is too large: the largest is about 1.8e308"]),
         ("let FLAIR= 1", ["1:5 `FLAIR=` is one operator here"]),
+        ('load A="b"', ["1:6 `A=` is one operator here"]),
+        ("A=1", ["1:1 `A=` is one operator here"]),
         ("let << = 1", ["1:5 `<<` is the name of an operator, and an operator needs parameters"]),
         ("let 3 = 4", ["1:5 `3` cannot be a name"]),
         ("let", ["1:4 there is no name after `let`"]),

@@ -40,6 +40,14 @@ class Type:
         return its is mine or its is NOTHING or (mine is IMAGE and its is LABELS)
 
     @property
+    def depth(self) -> int:
+        """How many sequences lie one in the other."""
+        inner, depth = self, 0
+        while inner.element is not None:
+            inner, depth = inner.element, depth + 1
+        return depth
+
+    @property
     def plural(self) -> str:
         """Several values of the type."""
         first, _, rest = self.name.partition(" of ")  # a sequence's or a record's says of what

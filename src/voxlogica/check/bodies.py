@@ -87,10 +87,11 @@ class Body:
         return self.code.holes + len(self.code.steps) - 1
 
     def unite(self, a: int, b: int, place: Place) -> None:
-        """Two variables lie on one grid. In the main code that is for later: perhaps nobody needs the definition."""
+        """Two variables lie on one grid. In the main code that is for later: perhaps nobody needs the definition. Of
+        arguments whose types are not known the grids are nobody's concern."""
         if self.main:
             self.edges.append((a, b, place))
-        else:
+        elif not self.general:
             self.spaces.unite(a, b, place)
 
     def make(self, free: Free) -> int:
@@ -166,7 +167,7 @@ class Body:
     def captured(self, outside: Operand) -> Operand:
         """What stands around a loop, seen from its body."""
         if outside.slot < 0 or self.general:
-            return outside
+            return outside._replace(grid=-1)
         operand = self.seen.get((False, outside.slot))
         if operand is None:
             slot, grid = self.emit(Outer(outside.slot)), -1

@@ -367,7 +367,7 @@ def _move(found: list[_Found], kept: list[tuple[int, _Found]], owner: int) -> No
 
 
 def _printable(kind: Type) -> bool:
-    return not kind.spatial
+    return not kind.spatial and kind.depth <= messages.DEEPEST
 
 
 def _savable(kind: Type) -> bool:

@@ -76,8 +76,10 @@ class Meanings:
         for namespace in namespaces:
             whole = f"{namespace}.{name}"
             there = self.scope.find(whole, moment) or built_in(whole)
-            if there is not None and there is not meaning:
-                found[whole] = there
+            if there is None or any(_within(there, other) for other in found.values()):
+                continue
+            found = {here: other for here, other in found.items() if not _within(other, there)}
+            found[whole] = there
         return Ambiguous(name, tuple(found)) if len(found) > 1 else next(iter(found.values()), None)
 
     def wanted(self, meaning: Meaning | None) -> Sequence[tuple[str, Type | None]]:
@@ -144,6 +146,12 @@ class Meanings:
                 for (_, want), kind in zip(self.wanted(each), given, strict=True)
             )
         ]
+
+
+def _within(one: Meaning, other: Meaning) -> bool:
+    """Whether a name means only what another does too: the measures are in `default` and in `arrays`."""
+    mine, its = (each.alternatives if isinstance(each, Overloaded) else (each,) for each in (one, other))
+    return all(any(each is known for known in its) for each in mine)
 
 
 def built_in(name: str) -> Meaning | None:

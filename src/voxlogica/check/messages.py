@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import permutations
 
 from voxlogica.check.names import Kind, known
 from voxlogica.errors import Diagnostic, Mark, Refusal, Span, close_matches
 from voxlogica.formula import BOOL, IMAGE, LABELS, MASK, MODEL, NUMBER, STRING, Type, signature
 from voxlogica.operators.families import Family
-from voxlogica.syntax.ast import Binder, Call, Expression, Field, Fold, List, Name
+from voxlogica.syntax.ast import Binder, Call, Expression, Field, Fold, List, Name, String
 
 _ARTICLES = {LABELS: "labels"}
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
@@ -294,8 +295,22 @@ def wrong_types(
         message = f"`{call.name}` takes {one(wanted)}{place}, and is given {one(kinds[first])}"
         if call.form == "call":
             details = (signature(call.name, parameters, result),)
-    help = _remedy(call, wanted, kinds, first, by_definition, by_parameter, variants)
+    help = _other_order(call, parameters, kinds, wrong)
+    help = help or _remedy(call, wanted, kinds, first, by_definition, by_parameter, variants)
     return Diagnostic("type", message, call.name_span, "", (*operands, *marks), details=details, help=help)
+
+
+def _other_order(call: Call, parameters: Parameters, kinds: Sequence[Kind | None], wrong: Sequence[int]) -> str:
+    """What to write when arguments stand in each other's places: `distleq(mask, 3)`."""
+    if call.form != "call" or not 2 <= len(wrong) <= 4:
+        return ""
+    for places in permutations(wrong):
+        order = list(range(len(kinds)))
+        for place, taken in zip(wrong, places, strict=True):
+            order[place] = taken
+        if _takes(parameters, [kinds[n] for n in order]):
+            return f"in the other order it is   {call.name}({', '.join([text_of(call.arguments[n]) for n in order])})"
+    return ""
 
 
 def no_overload(
@@ -389,6 +404,8 @@ def _remedy(
         return f"a comparison makes a mask of a loaded file, for example   intensity({text}) >. 0.5"
     if given is MASK and wanted is NUMBER and not by_parameter:
         return f"the number of its voxels is   volume({text})"
+    if wanted is NUMBER and isinstance(argument, String) and re.fullmatch(r"-?\d+(\.\d+)?", argument.value):
+        return f"a number stands without quotes:   {argument.value}"
     return ""
 
 
@@ -438,10 +455,17 @@ def wrong_literal(argument: Expression, family: Family, refusal: Refusal) -> Dia
     return Diagnostic("type", refusal.message, argument.span, details=(family.signature,), help=refusal.help)
 
 
+DEEPEST = 100
+"""How deep the sequences may be nested that are printed: readers of JSON give up a little later."""
+
+
 def wrong_goal(word: str, at: Span, value: Expression, kind: Kind | None, target: str, mark: Mark | None) -> Diagnostic:
     """A `print` or `save` of what cannot be printed or saved; `target` is its label or path."""
     text, certain = text_of(value), known(kind)
-    if isinstance(certain, Type) and certain.element is not None:
+    if isinstance(certain, Type) and certain.depth > DEEPEST and not certain.spatial:
+        message = f"`{word}` shows sequences within sequences {DEEPEST} deep, and these are {certain.depth} deep"
+        help = "show what is inside:   xs[0]   is the first element of xs"
+    elif isinstance(certain, Type) and certain.element is not None:
         message, help = _wrong_sequence(word, text, certain, certain.element, target)
     elif isinstance(certain, Type) and certain.fields is not None:
         fields = {name: each for name, each in certain.fields.items() if each.spatial == (word == "save")}

@@ -12,6 +12,8 @@ from voxlogica.cli.readers import choice, count, days, directories, file, millim
 
 Options = argparse.Namespace
 
+PROGRESS = ("auto", "plain", "json", "none")
+
 
 @dataclass(frozen=True)
 class Command:
@@ -113,6 +115,10 @@ def _running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile", type=file("--profile"), nargs="?", const=Path(), metavar="FILE",
         help="say at the end which operators took the time; with FILE, write a trace for Perfetto or Chrome",
+    )  # fmt: skip
+    parser.add_argument(
+        "--progress", type=choice("--progress", *PROGRESS), default="auto", metavar="|".join(PROGRESS),
+        help="how far it is, on stderr: on a terminal only (auto), as lines, as lines of JSON, or not at all",
     )  # fmt: skip
 
 

@@ -171,7 +171,11 @@ class _Talk:
             except ProgramError as error:
                 refused = refused or error
         assert refused is not None
-        raise refused
+        end = len("\n".join([*self._definitions, *let]))  # behind it stands the goal, which nobody typed
+        raise ProgramError(
+            *(replace(each, marks=tuple([mark for mark in each.marks if mark.span.start <= end]))
+              for each in refused.diagnostics)
+        )  # fmt: skip
 
     def _value(self, expression: str) -> None:
         print(described(self._bound(self._of(expression), save=False)["it"]))

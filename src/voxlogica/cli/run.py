@@ -36,7 +36,7 @@ def run(options: Options) -> int:
             complain(said, options.quiet)
         looked = looked_at(options)
         progress = RunProgress(program.source.name, program.asked, opened.jobs) if looked else None
-        with Display(progress) as display:
+        with Display(progress, options.progress) as display:
             effort = Effort(options.timeout, options.task_timeout, options.retry_failed)
             running = Run(prepared, prepared.bind(), effort) if options.dry_run else prepared.begin(effort)
             warnings = running.bound.warnings

@@ -37,6 +37,7 @@ SETTINGS: Mapping[str, Reader] = {
     "timeout": seconds,
     "task-timeout": seconds,
     "retry-failed": yes,
+    "progress": lambda option: choice(option, "auto", "plain", "json", "none"),
     "quiet": yes,
 }
 _PREFIX = "VOXLOGICA_"

@@ -82,7 +82,7 @@ def _study(options: Options, axes: Sequence[Axis]) -> int:
 
 def _follow(study: Study, lines: Lines, options: Options) -> None:
     """Shows the rows as they come. When interrupted, says how to go on."""
-    with Display(study.follow() if looked_at(options) else None) as display:
+    with Display(study.follow() if looked_at(options) else None, options.progress) as display:
         try:
             for row in study:
                 if not options.json:

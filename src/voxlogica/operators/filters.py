@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_LARGEST, _HEAVIEST = 1e15, 1e9
+"""Of voxels and weights: the squares of what is larger leave float32, in which SimpleITK compares them."""
+
+
 @operator(cost="neighbourhood")
 def gradient(a: Image) -> Image:
     """The magnitude of the gradient, per mm: central differences; beyond its ends the image goes on as there.
@@ -43,7 +47,8 @@ def n4(a: Image, b: Mask) -> Image:
     """Takes the slow changes of brightness out of a that a scanner's coils bring in: N4 bias field correction.
 
     The field is estimated over the voxels of b on the image shrunk by 2 along each axis, in 30, 20 and 10 iterations,
-    and a is divided by it. As SimpleITK computes it, on one thread, so that it is the same on every machine.
+    and a is divided by it. As SimpleITK computes it, on one thread, so that it is the same on every machine. Voxels of
+    b where a is infinite, huge or not a number are an error.
     Source: Tustison et al., N4ITK: improved N3 bias correction (2010).
 
     >>> value("max(n4(a, tt)) .>. 0", a=[[5, 6, 5, 6], [6, 5, 6, 5], [5, 6, 5, 6], [6, 5, 6, 5]])
@@ -52,6 +57,7 @@ def n4(a: Image, b: Mask) -> Image:
     from voxlogica.kernels import masks
 
     _inhabited(b, "n4")
+    _finite(a.array()[masks.unpack(b.words(), b.space.size[0]).astype(bool)], "n4")
     sitk = simpleitk("n4")
     image = _exchanged(sitk, a.space, a.array())
     inside = _exchanged(sitk, b.space, masks.unpack(b.words(), b.space.size[0]))
@@ -75,7 +81,7 @@ def n4(a: Image, b: Mask) -> Image:
 def slic(a: Image, grid: float, weight: float) -> Labels:
     """Superpixels: regions of like brightness about `grid` voxels across, numbered from 1.
 
-    A larger weight makes them rounder.
+    A larger weight makes them rounder. Voxels that are infinite, huge or not numbers are an error.
     SLIC with 10 iterations, as SimpleITK computes it, on one thread. Source: Achanta et al., SLIC superpixels (2012).
 
     >>> value("max(slic(a, 4, 1)) .>. 0", a=[[0, 0, 9, 9], [0, 0, 9, 9], [0, 0, 9, 9], [0, 0, 9, 9]])
@@ -85,6 +91,9 @@ def slic(a: Image, grid: float, weight: float) -> Labels:
 
     if not grid.is_integer() or grid < 1:
         raise Refusal(f"`slic` needs a whole number of voxels from 1, not {grid:g}")
+    if not 0 <= weight <= _HEAVIEST:
+        raise Refusal(f"`slic` needs a weight from 0 to {_HEAVIEST:g}, not {weight:g}")
+    _finite(a.array(), "slic")
     sitk = simpleitk("slic")
     image = _exchanged(sitk, a.space, a.array())
     slicer = sitk.SLICImageFilter()
@@ -101,6 +110,15 @@ def _inhabited(b: Mask, name: str) -> None:
 
     if not masks.count(b.words()):
         raise Refusal(f"the mask given to `{name}` is empty", help="nothing can be estimated over no voxel")
+
+
+def _finite(voxels: NDArray[np.float32], name: str) -> None:
+    """SimpleITK's filters end the process, or never end, where numbers cannot be compared."""
+    import numpy as np
+
+    if not (np.abs(voxels) <= _LARGEST).all():
+        help = f"take them out first:   mask(a, (a >=. -{_LARGEST:g}) & (a <=. {_LARGEST:g}))"
+        raise Refusal(f"`{name}` was given voxels that are infinite, huge or not numbers (NaN)", help=help)
 
 
 def simpleitk(name: str) -> Any:

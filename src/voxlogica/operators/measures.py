@@ -64,7 +64,8 @@ def confusion_matrix(prediction: Mask, reference: Mask) -> Confusion:
 
     `tp fp fn tn` count true and false positives and negatives; `accuracy` is (tp+tn) over all voxels, `precision`
     tp/(tp+fp), `recall` tp/(tp+fn), also called sensitivity, `specificity` tn/(tn+fp), `dice`, also called F1, and
-    `jaccard` as the operators of that name. A share of no voxel is not a number (nan).
+    `jaccard` as the operators of that name. A share of no voxel is not a number (nan). Of label maps there is one for
+    each class:   for k in range(1, 4) do confusion_matrix(k .= p, k .= g)
 
     >>> value("confusion_matrix(a, b).fp", a="01110", b="00110"), value("confusion_matrix(a, b).recall", a="01", b="11")
     (1.0, 0.5)

@@ -300,7 +300,8 @@ class Program:
         for name, value in settings.items():
             if name not in self.inputs:
                 written = os.fspath(value) if isinstance(value, os.PathLike) else value
-                given[name] = Given(name, written, f"{name}={value!r}")  # type: ignore[arg-type]
+                shown = repr(value) if isinstance(value, (str, float, int)) else "…"
+                given[name] = Given(name, written, f"{name}={shown}")  # type: ignore[arg-type]
             elif isinstance(value, (str, os.PathLike)):
                 files[name] = os.fspath(value)
             else:

@@ -11,9 +11,9 @@ from voxlogica._version import VERSION
 from voxlogica.errors import MachineError, ProgramError, Refusal
 from voxlogica.formula import MASK
 from voxlogica.session.history import Recorded
-from voxlogica.study.heatmaps import heat_map, less_is_better
+from voxlogica.study.heatmaps import heat_map
 from voxlogica.study.report import Page, page, worst_first
-from voxlogica.study.rows import Row
+from voxlogica.study.rows import Row, less_is_better
 from voxlogica.values import Image, Mask, Model, Scalar, shown
 
 _QUALITY = re.compile("dice|jaccard|nsd|accuracy|overlap|f1", re.IGNORECASE)

@@ -157,7 +157,7 @@ def within(inner: Span, outer: Span) -> bool:
 def _typed(parameter: Parameter, value: Scalar) -> Scalar | None:
     """The value as one of the literal's type, None when it is none."""
     kind = parameter.type
-    if hasattr(value, "item"):  # NumPy's scalars
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():  # NumPy's scalars
         value = value.item()
     if kind is NUMBER:
         if isinstance(value, bool):
@@ -187,9 +187,10 @@ def _ambiguous(shown: str, parameter: Parameter, string: Span) -> Diagnostic:
 def _wrong_type(given: Given, parameter: Parameter) -> Diagnostic:
     name, value, shown = given
     example = shown[: shown.index("=") + 1]
+    what = "an array" if hasattr(value, "shape") else f"`{value}`"
     return Diagnostic(
         "parameter",
-        f"{shown}: `{name}` is {one(parameter.type)}, and `{value}` is not",
+        f"{shown}: `{name}` is {one(parameter.type)}, and {what} is not",
         parameter.literal.span,
         "its value in the program",
         help=f"for example   {example}{parameter.literal.span.text}",
@@ -198,7 +199,7 @@ def _wrong_type(given: Given, parameter: Parameter) -> Diagnostic:
 
 def _unknown(given: Given, checked: Checked, program: Program, in_strings: Sequence[str]) -> Diagnostic:
     name, value, shown = given
-    inputs = [] if shown.startswith("-") else [each.name for each in checked.inputs]  # an argument from Python
+    inputs = [] if shown.startswith(("-", ":")) else [each.name for each in checked.inputs]  # from Python those too
     can = [*inputs, *checked.parameters, *in_strings]
     settable = (f"it can set {', '.join(can)}",) if can else ("the program has nothing that can be set",)
     defined = [c for c in program.commands if isinstance(c, (Let, Load)) and c.name == name]

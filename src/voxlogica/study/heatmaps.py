@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from itertools import product
@@ -11,23 +10,22 @@ from itertools import product
 from voxlogica._dataclass import dataclass
 from voxlogica.errors import ProgramError
 from voxlogica.study.axes import Axis
-from voxlogica.study.rows import Table, brief, mean, number
+from voxlogica.study.rows import Table, brief, less_is_better, mean, score
 from voxlogica.values import Scalar, shown
 
 Cell = tuple[Scalar, ...]
 Colour = tuple[int, int, int]
 Paint = Callable[[str, Colour], str]
 
-_DISTANCE = re.compile(r"(?<![a-z])(?:hd(?:95)?|hausdorff|assd)(?![a-z])", re.IGNORECASE)
-
 
 @dataclass(frozen=True)
 class HeatMap:
     """The mean of a measure over cases, for each cell.
 
-    `counts` says over how many cases each mean is; a cell in which some case failed has fewer than others, and is not
-    compared with them: the best is one of those with the most cases. The best is the highest or, as `lowest` says,
-    the lowest; unless it says so, the name does: of a distance between masks less is better.
+    `counts` says over how many cases each mean is; a cell in which some case failed, or had an empty mask and so no
+    distance, has fewer than others, and is not compared with them: the best is one of those with the most cases. The
+    best is the highest or, as `lowest` says, the lowest; unless it says so, the name does: of a distance between masks
+    less is better.
     """
 
     measure: str
@@ -185,11 +183,6 @@ def _text(x: float, y: float, text: str, style: str) -> str:
     return f'<text x="{x}" y="{y}" class="{style}">{escape(text)}</text>'
 
 
-def less_is_better(measure: str) -> bool:
-    """Whether a measure is called as the distances between masks are: `hd95`, `hausdorff`, `assd`."""
-    return _DISTANCE.search(measure) is not None
-
-
 def heat_map(table: Table, axes: Sequence[Axis], measure: str) -> HeatMap:
     """The map of a measure. Raises `ProgramError` when the study is no sweep or has no such number."""
     if not axes:
@@ -204,8 +197,8 @@ def heat_map(table: Table, axes: Sequence[Axis], measure: str) -> HeatMap:
         )
     numbers: dict[Cell, list[float]] = {}
     for row in table:
-        found = number(row.values.get(measure))
-        if found is not None and not math.isnan(found):
+        found = score(measure, row.values.get(measure))
+        if found is not None:
             numbers.setdefault(tuple(row.parameters[axis.name] for axis in axes), []).append(found)
     means = {cell: mean(found) for cell, found in numbers.items()}
     return HeatMap(measure, tuple(axes), means, {cell: len(found) for cell, found in numbers.items()})

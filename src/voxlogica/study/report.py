@@ -14,7 +14,7 @@ from string import Template
 from voxlogica._dataclass import dataclass, field
 from voxlogica.study.axes import Axis
 from voxlogica.study.heatmaps import Cell, HeatMap
-from voxlogica.study.rows import Row, Summary, Table, brief, number
+from voxlogica.study.rows import Row, Summary, Table, brief, score
 from voxlogica.values import shown
 
 
@@ -44,10 +44,10 @@ def worst_first(rows: Sequence[Row], sort: str, lowest: bool) -> list[Row]:
     """Failed rows first, then from the worst value to the best; what has no value is failed too."""
 
     def key(row: Row) -> tuple[int, float]:
-        value = number(row.values.get(sort))
+        value = score(sort, row.values.get(sort))
         if row.error:
             return (0, 0.0)
-        if value is None or math.isnan(value):
+        if value is None:
             return (1, 0.0)
         return (2, -value if lowest else value)
 
@@ -122,7 +122,7 @@ def _distribution(table: Table, name: str, found: Summary) -> str:
     line = f'<line class="median" x1="{x(found.median):.1f}" x2="{x(found.median):.1f}" y1="14" y2="50"/>'
     dots = []
     for n, row in enumerate(table.rows):
-        value = number(row.values.get(name))
+        value = score(name, row.values.get(name))
         if value is not None and math.isfinite(value):
             words = f"{row.case or 'it'}: {brief(value)}"
             y = 32 + 9 * ((n * 0.618) % 1 - 0.5)  # spread a little, the same every time

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from html import escape
@@ -21,6 +22,8 @@ from voxlogica.values import Printable, Scalar, plain, shown
 
 FORMATS = ("csv", "json", "parquet")
 _MOST = 100  # rows that a notebook shows
+_DISTANCE = re.compile(r"(?<![a-z])(?:hd(?:95)?|hausdorff|assd)(?![a-z])", re.IGNORECASE)
+_SURFACE = re.compile(r"(?<![a-z])nsd(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,20 @@ def number(value: Printable | None) -> float | None:
     return float(value) if isinstance(value, (float, int)) and not isinstance(value, bool) else None
 
 
+def less_is_better(measure: str) -> bool:
+    """Whether a measure is called as the distances between masks are: `hd95`, `hausdorff`, `assd`."""
+    return _DISTANCE.search(measure) is not None
+
+
+def score(measure: str, value: Printable | None) -> float | None:
+    """The value as a number to compare, None if it is none: NaN, and the −1 of `hd95`, `nsd` and their like, which says
+    that a mask was empty, and would be the best distance of all."""
+    found = number(value)
+    if found is None or math.isnan(found):
+        return None
+    return None if found == -1 and (less_is_better(measure) or _SURFACE.search(measure)) else found
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows in the order of cases and cells; `axes` are the parameters that a sweep varies, `measures` the labels."""
@@ -150,8 +167,9 @@ class Table:
         return tuple(measure for measure in self.measures if self.column(measure))
 
     def summary(self, measure: str) -> Summary | None:
-        """How a measure is distributed over the rows that have it."""
-        return Summary.of(self.column(measure))
+        """How a measure is distributed over the rows that have a score."""
+        scores = (score(measure, row.values.get(measure)) for row in self.rows)
+        return Summary.of(found for found in scores if found is not None)
 
     def records(self) -> list[dict[str, Printable | None]]:
         """The table as plain records; what a failed row has no value of is None, sequences are tuples."""

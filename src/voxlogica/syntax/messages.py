@@ -90,8 +90,13 @@ def malformed_number(span: Span, digits: str) -> Diagnostic:
             point,
             help=f"write   {digits}.0   or   {digits}",
         )
-    unit = rest.isalpha() and rest != "e"
-    help = f"a number carries no unit (distances are in mm):   {digits}" if unit else ""
+    help = ""
+    if text[:2] in ("0x", "0X") and text[2:].strip("0123456789abcdefABCDEF") == "" != text[2:]:
+        help = f"numbers are written in decimal:   {int(text, 16)}"
+    elif text.replace("_", "").isdecimal():
+        help = f"digits stand together:   {text.replace('_', '')}"
+    elif rest.isalpha() and rest != "e":
+        help = f"a number carries no unit (distances are in mm):   {digits}"
     return _error(f"`{text}` is neither a number nor a name", span, help=help)
 
 
@@ -394,10 +399,10 @@ def definition_in_line(left: Span) -> Diagnostic:
     )
 
 
-def glued_definition(span: Span) -> Diagnostic:
+def glued_definition(span: Span, command: str = "let") -> Diagnostic:
     """`NAME=`, which is one operator."""
-    name = span.text.rstrip("=")
-    return _error(f"`{span.text}` is one operator here", span, help=f"put a space before the `=`:   let {name} = …")
+    help = f"put a space before the `=`:   {command} {span.text.rstrip('=')} = …"
+    return _error(f"`{span.text}` is one operator here", span, help=help)
 
 
 def comment(span: Span) -> Diagnostic:

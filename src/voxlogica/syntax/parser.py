@@ -224,6 +224,8 @@ class _Parser:
         cursor.refuse_bad()
         if cursor.kind in ("end", "=", ")", ",") or cursor.begins_command(cursor.at):
             raise Fault(messages.no_name(cursor.gap, cursor.texts[cursor.at - 1], example))
+        if cursor.kinds[cursor.at - 1] == "load" and self.glued_equals():
+            raise Fault(messages.glued_definition(cursor.span(cursor.at), "load"))
         if cursor.texts[cursor.at] not in cursor.reserved:
             raise Fault(messages.not_a_name(self.word()))
         cursor.problems.append(messages.reserved(cursor.span(cursor.at)))
@@ -232,7 +234,7 @@ class _Parser:
         """Tell when the operator at the cursor cannot be defined as it is here."""
         cursor, index, word = self.cursor, self.cursor.at, self.word()
         after = cursor.kinds[index + 1]
-        if word.end == cursor.ends[index] - 1 and cursor.texts[index][-1] == "=":
+        if self.glued_equals():
             raise Fault(messages.glued_definition(cursor.span(index)))
         if word.end > cursor.ends[index]:
             cursor.problems.append(messages.not_a_name(word))
@@ -242,6 +244,11 @@ class _Parser:
             cursor.problems.append(messages.operator_as_name(cursor.span(index)))
         elif after != "(":
             raise Fault(messages.operator_as_name(word if word.text.isalpha() else cursor.span(index)))
+
+    def glued_equals(self) -> bool:
+        """Whether the operator at the cursor is a word and a `=`."""
+        cursor = self.cursor
+        return self.word().end == cursor.ends[cursor.at] - 1 and cursor.texts[cursor.at][-1] == "="
 
     def word(self) -> Span:
         """The letters and digits at the cursor: what a person would take for a word; else the token there."""
@@ -263,6 +270,8 @@ class _Parser:
         for sign in _COMMENTS:
             if kind == "operator" and text.startswith(sign):
                 return Fault(messages.comment(span._replace(end=span.start + len(sign))), cursor.next_line())
+        if self.glued_equals():
+            return Fault(messages.glued_definition(span))
         after = cursor.at + 1
         if cursor.texts[after] == ":=":
             return Fault(messages.glued_equals(cursor.span(after)))
