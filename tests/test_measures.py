@@ -196,7 +196,8 @@ def test_statistics_are_numpy_s_in_double_and_simpleitk_s(i: np.ndarray) -> None
     assert found.std == found.variance**0.5
     statistics = sitk.StatisticsImageFilter()
     statistics.Execute(sitk.GetImageFromArray(i))
-    assert found.std == pytest.approx(statistics.GetSigma(), rel=1e-5, abs=1e-3 * (1 + abs(found.mean)))
+    theirs = 0.0 if np.isnan(statistics.GetSigma()) else statistics.GetSigma()  # of a variance just below 0
+    assert found.std == pytest.approx(theirs, rel=1e-5, abs=1e-3 * (1 + abs(found.mean)))
 
 
 def test_a_field_is_a_formula_of_its_own_and_goes_wherever_a_number_goes() -> None:

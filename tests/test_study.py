@@ -318,6 +318,12 @@ def test_what_has_no_value_is_said_with_the_column_that_was_perhaps_meant(voxlog
     assert "the column `imputdir` of t.csv sets nothing in the program\n  help: did you mean `$INPUTDIR`?" in err
 
 
+def alive() -> Counter[str]:
+    """How many objects there are of each class."""
+    gc.collect()
+    return Counter(type(each).__name__ for each in gc.get_objects())
+
+
 @pytest.mark.parametrize("stored", [True, False])
 def test_memory_does_not_depend_on_how_many_cases_there_are(
     stored: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -331,14 +337,14 @@ def test_memory_does_not_depend_on_how_many_cases_there_are(
     peaks = []
     for count in (4, 16):
         peak: Counter[str] = Counter()
+        before = alive()  # other tests may have left some
 
-        def look(done: int, total: int, row: Row, peak: Counter[str] = peak) -> None:
+        def look(done: int, total: int, row: Row, peak: Counter[str] = peak, before: Counter[str] = before) -> None:
             if done % 2:
                 return
-            gc.collect()
-            alive = Counter(type(each).__name__ for each in gc.get_objects())
+            here = alive()
             for name in ("Mask", "Image", "Model", "Formula", "Run", "Bound"):
-                peak[name] = max(peak[name], alive[name])
+                peak[name] = max(peak[name], here[name] - before[name])
 
         storage = None if stored else MemoryStorage(limit=0)
         with vx.Session(store=tmp_path / f"store{count}" if stored else None, storage=storage, jobs=1) as session:
