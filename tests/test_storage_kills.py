@@ -20,6 +20,11 @@ def test_a_hundred_kills_where_bytes_cannot_be_locked(tmp_path: Path, monkeypatc
 
 
 def test_a_thousand_kills(tmp_path: Path):
-    tally = run(tmp_path, kills=1000)
-    assert tally.clean, tally
-    assert set(tally.by_label) == {*LABELS, "at random"}, "some step was never died at"
+    """And more, until somebody has died at each step: on a machine that others keep busy some are rare."""
+    wanted, died = {*LABELS, "at random"}, set[str]()
+    for number, kills in enumerate((1000, 300, 300, 300)):
+        if died != wanted:
+            tally = run(tmp_path / str(number), kills, seed=number)
+            assert tally.clean, tally
+            died |= set(tally.by_label)
+    assert died == wanted, "some step was never died at"
