@@ -63,7 +63,7 @@ class _Begun(NamedTuple):
     parts: int
 
 
-_DEEP = 20
+_DEEP = 20  # calls within calls: Python's stack holds many times as many, and few programs go deeper
 
 
 class Expressions(Meanings):

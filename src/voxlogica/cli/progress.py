@@ -84,7 +84,7 @@ class Display:
         assert self._progress is not None
         figures = self._progress.figures()
         if self._how == "plain":
-            return "   ".join((figures.title, *figures.words))
+            return str(figures)
         said = {"progress": figures.title, "ended": figures.ended, "total": figures.total, "words": figures.words}
         return json.dumps(said, ensure_ascii=False)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from voxlogica._dataclass import NamedTuple, replace
+from voxlogica.cli.arguments import PROGRESS
 from voxlogica.cli.readers import choice, count, directories, millimetres, seconds, size, yes
 from voxlogica.errors import Diagnostic, ProgramError, Source, Span, close_matches, reason_of
 
@@ -37,7 +38,7 @@ SETTINGS: Mapping[str, Reader] = {
     "timeout": seconds,
     "task-timeout": seconds,
     "retry-failed": yes,
-    "progress": lambda option: choice(option, "auto", "plain", "json", "none"),
+    "progress": lambda option: choice(option, *PROGRESS),
     "quiet": yes,
 }
 _PREFIX = "VOXLOGICA_"

@@ -73,6 +73,7 @@ from voxlogica.storage import (
     Lending,
     Missing,
     Outcome,
+    Provenance,
     StorageBackend,
     StoreFull,
     TaskError,
@@ -505,8 +506,7 @@ class Workers:
 
     def _store(self, writing: Writing, hand: Hand) -> Answer:
         order, value = writing
-        id = order.formula.id
-        made = provenance(order.formula, size(value), order.seconds, order.rule)
+        id, made = order.formula.id, _made(order, value)
         stored = True
         try:
             if order.claimed:
@@ -539,8 +539,7 @@ class Workers:
         return answers
 
     def _publication(self, order: Store, value: Value) -> storage.Publication:
-        made = provenance(order.formula, size(value), order.seconds, order.rule)
-        return storage.Publication(self._claims[order.formula.id], value, made, order.goal)
+        return storage.Publication(self._claims[order.formula.id], value, _made(order, value), order.goal)
 
     def _mark(self, order: Mark, _: Hand) -> Answer:
         with self._claims.pop(order.formula.id) as claim:
@@ -562,6 +561,10 @@ class Workers:
         now = time.perf_counter()
         described = failure(order.formula, error, now - hand.since, self._limits)
         return Raised(order.number, described, at=now, worker=hand.number)
+
+
+def _made(order: Store, value: Value) -> Provenance:
+    return provenance(order.formula, size(value), order.seconds, order.rule)
 
 
 _CARRY_OUT: Mapping[type, Callable[[Workers, Any, Hand], Answer]] = {

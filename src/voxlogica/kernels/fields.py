@@ -366,8 +366,7 @@ def windows(a: Numbers, radius: Sequence[int], low: float, high: float, bins: in
     ((0, 0, 3), [[[2304, 1280, 1281, 1280, 2304]]])
     """
     held = checked_numbers(a, "a")
-    k, cut = _checked_window(held.shape, radius, bins)
-    _check_narrow(cut, k)
+    k, cut = _checked_narrow(held.shape, radius, bins)
     low, high, threads = float(low), float(high), thread_count(threads)
     at, shape = _fields.window_box(held, cut, low, high, k, threads)
     out = np.empty(shape, np.uint32)
@@ -397,8 +396,7 @@ def correlation_of(
     """
     at, numbers = _checked_windows(windows, shape)
     other, phi_words = _checked_reference(b, phi_words, shape)
-    k, cut = _checked_window(shape, radius, bins)
-    _check_narrow(cut, k)
+    k, cut = _checked_narrow(shape, radius, bins)
     out = np.empty(shape, np.float32)
     _fields.correlation_of(numbers, at, other, phi_words, cut, float(low), float(high), k, thread_count(threads), out)
     return out
@@ -427,8 +425,7 @@ def compare_correlation(
     """
     at, numbers = _checked_windows(windows, shape)
     other, phi_words = _checked_reference(b, phi_words, shape)
-    k, cut = _checked_window(shape, radius, bins)
-    _check_narrow(cut, k)
+    k, cut = _checked_narrow(shape, radius, bins)
     out, number, nx = np.empty_like(phi_words), float(constant), shape[2]
     _fields.compare_correlation(
         numbers, at, other, phi_words, nx, cut, float(low), float(high), k, op, number, thread_count(threads), out
@@ -463,9 +460,12 @@ def window_voxels(radius: Sequence[int], shape: Sequence[int]) -> int:
     return math.prod(2 * min(r, n - 1) + 1 for r, n in zip(radius, reversed(shape), strict=True))
 
 
-def _check_narrow(cut: tuple[int, int, int], bins: int) -> None:
-    if math.prod(2 * r + 1 for r in cut) > MOST_WINDOW_VOXELS or bins > MOST_WINDOW_BINS:
+def _checked_narrow(shape: tuple[int, ...], radius: Sequence[int], bins: int) -> tuple[int, tuple[int, int, int]]:
+    """`_checked_window` of one whose numbers `windows` can hold."""
+    k, cut = _checked_window(shape, radius, bins)
+    if math.prod(2 * r + 1 for r in cut) > MOST_WINDOW_VOXELS or k > MOST_WINDOW_BINS:
         raise ValueError(f"expected at most {MOST_WINDOW_VOXELS} voxels in a window and {MOST_WINDOW_BINS} bins")
+    return k, cut
 
 
 def _checked_window(shape: tuple[int, ...], radius: Sequence[int], bins: int) -> tuple[int, tuple[int, int, int]]:

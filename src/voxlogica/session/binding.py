@@ -179,8 +179,7 @@ def bind(
     problems = [problem for output in found.values() if (problem := _unwritable(output))]
     problems += _overwritten(checked.inputs, settings, found)
     leaves = _leaves(checked.inputs, settings, options, memo, shared, problems)
-    warnings: list[Diagnostic] = []
-    warnings += _unoriented(checked.inputs, leaves)
+    warnings = [*_unoriented(checked.inputs, leaves)]
     if None not in leaves:
         whole = [leaf for leaf in leaves if leaf is not None]
         if options.dialect == 1:

@@ -81,7 +81,7 @@ class Live:
         delay = PATIENCE
         while not self._ended.wait(delay):
             figures, delay = self._progress.figures(), PERIOD
-            self._publish("   ".join((figures.title, *figures.words)), html(figures))
+            self._publish(str(figures), html(figures))
 
     def _publish(self, text: str, page: str) -> None:
         if page != self._drawn:

@@ -32,6 +32,9 @@ class Figures:
     total: int
     words: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return "   ".join((self.title, *self.words))
+
 
 class Progress(Protocol):
     """What a display shows."""

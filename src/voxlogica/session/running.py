@@ -191,9 +191,8 @@ class Effort:
     token: Token | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(
-            self.timeout, (int, float, type(None))
-        ):  # from Python, where the command's 5m would come to this
+        # From Python, where the command's 5m would come to this.
+        if not isinstance(self.timeout, (int, float, type(None))):
             raise TypeError(f"timeout is a number of seconds, not {self.timeout!r}")
 
 

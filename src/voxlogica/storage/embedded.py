@@ -342,16 +342,8 @@ class EmbeddedStorage:
         """Inserts small values; which of them: not those of which a success is there."""
         level = self._room.level
         rows = [outcomes.success(each.claim.id, row, size, each.made, level) for each, row, size in small]
-
-        def insert(cursor: apsw.Cursor) -> list[bool]:
-            taken: list[bool] = []
-            for row in rows:
-                cursor.execute(outcomes.INSERT, row)
-                taken.append(cursor.connection.changes() > 0)
-            return taken
-
         durable = any(self._is_durable(each.goal) for each, _, _ in small)
-        return list(self._write(insert, durable)) if rows else []
+        return self._insert(rows, durable) if rows else []
 
     def _is_durable(self, goal: bool) -> bool:
         return self.durability == "all" or (goal and self.durability == "goals")
@@ -368,7 +360,7 @@ class EmbeddedStorage:
         failed = Failed(error)
         outcome: Outcome | None = failed
         try:
-            if not self._insert(outcomes.failure(claim.id, error), durable=False):
+            if not self._insert([outcomes.failure(claim.id, error)], durable=False)[0]:
                 outcome = self.lookup(claim.id)
         except StoreFull:
             pass  # those who wait here learn of it all the same; others will try again
@@ -384,7 +376,7 @@ class EmbeddedStorage:
         try:
             if outcomes.is_small(encoded):
                 row = outcomes.inline(encoded, value)
-                inserted = self._insert(outcomes.success(id, row, bytes, made, level), durable)
+                [inserted] = self._insert([outcomes.success(id, row, bytes, made, level)], durable)
             else:
                 with self._using(id):
                     suffix = fresh()
@@ -392,7 +384,7 @@ class EmbeddedStorage:
                     row = (suffix, form, None, self._blobs.write(name, encoded, durable), size(value))
                     inserted = False
                     try:
-                        inserted = self._insert(outcomes.success(id, row, bytes, made, level), durable)
+                        [inserted] = self._insert([outcomes.success(id, row, bytes, made, level)], durable)
                     finally:
                         if not inserted:
                             self._blobs.remove(name)
@@ -415,14 +407,17 @@ class EmbeddedStorage:
         outcome = self.lookup(id)
         return outcome if isinstance(outcome, Done) else self._publish(id, value, made, goal)
 
-    def _insert(self, row: Row, durable: bool) -> bool:
-        """Inserts an outcome; False if a success is there."""
+    def _insert(self, rows: Sequence[Row], durable: bool) -> list[bool]:
+        """Inserts outcomes in one transaction; for each, False if a success is there."""
 
-        def insert(cursor: apsw.Cursor) -> bool:
-            cursor.execute(outcomes.INSERT, row)
-            return cursor.connection.changes() > 0
+        def insert(cursor: apsw.Cursor) -> list[bool]:
+            taken: list[bool] = []
+            for row in rows:
+                cursor.execute(outcomes.INSERT, row)
+                taken.append(cursor.connection.changes() > 0)
+            return taken
 
-        return bool(self._write(insert, durable))
+        return list(self._write(insert, durable))
 
     def _write(self, operation: Callable[[apsw.Cursor], Any], durable: bool = False) -> Any:
         try:
