@@ -135,4 +135,4 @@ def test_unknown_comparison_is_refused() -> None:
 
 
 def test_examples() -> None:
-    assert doctest.testmod(balls).failed == 0
+    assert doctest.testmod(balls, extraglobs={"np": np}).failed == 0

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from scipy import ndimage  # type: ignore[import-untyped]
 
 from voxlogica.kernels import masks
-from voxlogica.kernels.masks import Comparison, Shape, Words
+from voxlogica.kernels.arrays import Shape, Words
+from voxlogica.kernels.masks import Comparison
 
 Voxels = npt.NDArray[np.bool_]
 
@@ -76,7 +77,7 @@ def words_of(voxels: Voxels) -> Words:
     return np.packbits(padded, axis=2, bitorder="little").view(np.dtype("<u8")).astype(np.uint64)
 
 
-def bits(words: Words, nx: int) -> Voxels:
+def bits(words: npt.NDArray[np.uint64], nx: int) -> Voxels:
     """The voxels of a result, after checking what holds for every result: dtype, shape, layout, tail bits zero."""
     assert words.dtype == np.uint64
     assert words.shape[2] == -(-nx // 64)
@@ -252,7 +253,7 @@ def test_a_constant_meets_the_voxels_as_float32() -> None:
 @law
 @given(shapes, st.booleans())
 def test_full(shape: Shape, value: bool) -> None:
-    assert np.array_equal(bits(masks.full(shape, value), shape[2]), np.full(shape, value))
+    assert np.array_equal(bits(np.array(masks.full(shape, value)), shape[2]), np.full(shape, value))
 
 
 @law
@@ -262,8 +263,8 @@ def test_border(shape: Shape) -> None:
     z, y, x = np.indices(shape)
     sides = (x == 0) | (x == nx - 1) | (y == 0) | (y == ny - 1)
     expected = sides | (z == 0) | (z == nz - 1)
-    assert np.array_equal(bits(masks.border(shape, dimensions=3), nx), expected)
-    assert np.array_equal(bits(masks.border((1, ny, nx), dimensions=2), nx), sides[:1])
+    assert np.array_equal(bits(np.array(masks.border(shape, dimensions=3)), nx), expected)
+    assert np.array_equal(bits(np.array(masks.border((1, ny, nx), dimensions=2)), nx), sides[:1])
 
 
 @law
@@ -434,19 +435,19 @@ def test_arguments_may_be_read_only_or_strided_and_are_not_modified() -> None:
     assert np.array_equal(words, words_of(b))
 
 
-W = masks.full((2, 3, 70), True)
+W = np.asarray(masks.full((2, 3, 70), True))
 F = np.zeros((2, 3, 70), np.float32)
 
 
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: masks.near([[[1]]], 1), TypeError, "words: expected a NumPy array, not list"),  # type: ignore[arg-type]
+        (lambda: masks.near([[[1]]], 1), TypeError, "words: expected a NumPy array or a memory view, not list"),  # type: ignore[arg-type]
         (lambda: masks.near(W.astype(np.int64), 70), TypeError, "words: expected an array of uint64, not of int64"),
         (lambda: masks.count(W.astype(">u8")), TypeError, "not of >u8"),
         (lambda: masks.pack(F), TypeError, "voxels: expected an array of uint8, not of float32"),  # type: ignore[arg-type]
         (lambda: masks.compare(F.astype(np.float64), ">", 0), TypeError, "field: expected an array of float32"),
-        (lambda: masks.compare(F[0], ">", 0), ValueError, r"three axes \(z, y, x\), not shape \(3, 70\)"),
+        (lambda: masks.compare(F[0], ">", 0), ValueError, r"the axes \(z, y, x\), not shape \(3, 70\)"),
         (lambda: masks.compare(F[:0], ">", 0), ValueError, "at least one voxel along each axis"),
         (lambda: masks.compare(F, "!=", 0), ValueError, "expected one of =="),  # type: ignore[arg-type]
         (lambda: masks.compare(F, "!=", NAN), ValueError, "expected one of =="),  # type: ignore[arg-type]
@@ -471,6 +472,6 @@ def test_wrong_arguments(call: Callable[[], object], error: type[Exception], mes
 
 
 def test_examples_of_the_documentation_run() -> None:
-    failed, tried = doctest.testmod(sys.modules[masks.__name__])
+    failed, tried = doctest.testmod(sys.modules[masks.__name__], extraglobs={"np": np})
     assert failed == 0
     assert tried >= 20

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxlogica.kernels import fields, masks
-from voxlogica.kernels.masks import Numbers, Shape, Words
+from voxlogica.kernels.arrays import Numbers, Shape, Words
 from voxlogica.kernels.ranks import Ranks
 
 DTYPES = ("u1", "i1", "u2", "i2")

@@ -110,7 +110,7 @@ def test_in_a_sequence_every_volume_is_aligned(items: list[object]):
     start = np.frombuffer(body, np.uint8).ctypes.data
     for item in decode("list list", body):
         if isinstance(item, (Mask, Image)) and item.nbytes >= ALIGNMENT:
-            assert (item.array() if isinstance(item, Image) else item.words()).ctypes.data % 8 == start % 8
+            assert np.asarray(item.array() if isinstance(item, Image) else item.words()).ctypes.data % 8 == start % 8
             assert (np.frombuffer(item.data, np.uint8).ctypes.data - start) % ALIGNMENT == 0
 
 

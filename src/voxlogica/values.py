@@ -1,8 +1,9 @@
 """The values of the logic on plain buffers: spaces, masks, images, labels, models.
 
 No algorithms, and no NumPy until somebody asks for an array. Voxels are stored with x fastest. People index arrays
-`[i, j, k]` (`numpy()`, `__array__`); kernels take `[z, y, x]`, always three axes (`array()`, `words()`). World
-coordinates are LPS millimetres, as in ITK and DICOM: x grows to the patient's left, y to the back, z to the head.
+`[i, j, k]` (`numpy()`, `__array__`); kernels take `[z, y, x]`, always three axes: memory views (`words()`, `voxels()`),
+or NumPy's arrays (`array()`). World coordinates are LPS millimetres, as in ITK and DICOM: x grows to the patient's
+left, y to the back, z to the head.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ from voxlogica.identity import Id, Plain
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import DTypeLike, NDArray
-
-    Numbers = NDArray[np.float32 | np.uint8 | np.int8 | np.uint16 | np.int16]
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,9 @@ class Space:
         return prod(self.size)
 
 
+Numbers: TypeAlias = "memoryview[int] | memoryview[float]"
+
+
 class Form(Protocol):
     """What an image is held as until somebody asks for its float32."""
 
@@ -97,8 +99,8 @@ class Form(Protocol):
         """How many numbers there are."""
         ...
 
-    def array(self) -> Numbers:
-        """The numbers as they lie in memory now, one after the other: float32, or integers of one or two bytes."""
+    def voxels(self, shape: tuple[int, ...]) -> Numbers:
+        """The numbers as they lie in memory now: float32, or integers of one or two bytes."""
         ...
 
     def wide(self) -> memoryview:
@@ -129,11 +131,10 @@ class Narrow:
     def count(self) -> int:
         return self._count
 
-    def array(self) -> Numbers:
-        import numpy as np
-
+    def voxels(self, shape: tuple[int, ...]) -> Numbers:
         data, dtype = self._now
-        return np.frombuffer(data, dtype)
+        found: Numbers = data.cast(_FORMATS[dtype], shape)  # type: ignore[call-overload]
+        return found
 
     def wide(self) -> memoryview:
         import numpy as np
@@ -154,6 +155,8 @@ class Narrow:
 
 NARROW = ("u1", "i1", "u2", "i2")
 """The integers that `Narrow` has, in the byte order of the machine."""
+
+_FORMATS = {"u8": "Q", "f4": "f", "u1": "B", "i1": "b", "u2": "H", "i2": "h"}  # of memory views
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,8 +195,12 @@ class _Volume:
         return view
 
 
-def _buffer(array: NDArray[Any], shape: tuple[int, ...], dtype: str) -> memoryview:
+def _buffer(array: NDArray[Any] | Numbers, shape: tuple[int, ...], dtype: str) -> memoryview:
     """The bytes of an array that must have this shape and type, frozen."""
+    if isinstance(array, memoryview):
+        if array.shape != shape or array.format != _FORMATS[dtype] or not array.c_contiguous:
+            raise ValueError(f"expected a contiguous view of {dtype} {shape}, not {array.format} {array.shape}")
+        return array.cast("B").toreadonly()
     if array.shape != shape or array.dtype.str.lstrip("<|=") != dtype or not array.flags.c_contiguous:
         raise ValueError(f"expected a contiguous array of {dtype} {shape}, not {array.dtype} {array.shape}")
     array.flags.writeable = False
@@ -205,24 +212,22 @@ class Mask(_Volume):
     """A valuation(bool): one bit a voxel, rows padded with zeros to words of 64, bit b of word w is x = 64 w + b."""
 
     @classmethod
-    def of(cls, space: Space, words: NDArray[np.uint64]) -> Mask:
+    def of(cls, space: Space, words: NDArray[np.uint64] | memoryview) -> Mask:
         """A mask from a kernel's words, which it takes over."""
         z, y, x = space.shape
         return cls(space, _buffer(words, (z, y, -(-x // 64)), "u8"))
 
-    def words(self) -> NDArray[np.uint64]:
-        """The words, [z, y, word], read-only."""
-        import numpy as np
-
+    def words(self) -> memoryview:
+        """The words of uint64, [z, y, word], read-only."""
         z, y, x = self.space.shape
-        return np.frombuffer(self.data, np.uint64).reshape(z, y, -(-x // 64))
+        return self.data.cast("Q", (z, y, -(-x // 64)))
 
     def numpy(self) -> NDArray[np.bool_]:
         """A bool array indexed [i, j] or [i, j, k], unpacked anew at each call."""
         import numpy as np
 
         x = self.space.size[0]
-        bits = np.unpackbits(self.words().view(np.uint8), axis=2, count=x, bitorder="little")
+        bits = np.unpackbits(np.asarray(self.words()).view(np.uint8), axis=2, count=x, bitorder="little")
         return self._people(bits.view(np.bool_))
 
 
@@ -231,7 +236,7 @@ class Image(_Volume):
     """A valuation(number): one float32 a voxel."""
 
     @classmethod
-    def of(cls, space: Space, array: NDArray[np.float32]) -> Self:
+    def of(cls, space: Space, array: NDArray[np.float32] | memoryview[float]) -> Self:
         """An image from a kernel's array [z, y, x], which it takes over."""
         return cls(space, _buffer(array, space.shape, "f4"))
 
@@ -243,7 +248,8 @@ class Image(_Volume):
 
     def voxels(self) -> Numbers:
         """The same as they lie in memory: float32, or integers of one or two bytes, for kernels that take these."""
-        return self.array() if isinstance(self.held, memoryview) else self.held.array().reshape(self.space.shape)
+        shape = self.space.shape
+        return self.held.cast("f", shape) if isinstance(self.held, memoryview) else self.held.voxels(shape)
 
     def numpy(self) -> NDArray[np.float32]:
         """A view indexed [i, j] or [i, j, k]."""

@@ -22,7 +22,7 @@ from voxlogica.execution import limits
 from voxlogica.values import counted
 
 if TYPE_CHECKING:
-    from voxlogica.kernels.masks import Words
+    from voxlogica.kernels.arrays import Words
 
 PYTHON = (3, 11)
 PACKAGES: Mapping[str, str] = {

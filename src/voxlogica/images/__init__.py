@@ -68,7 +68,7 @@ __all__ = [
 
 
 class Reader(NamedTuple):
-    """What can be done with files of a format. `voxels` are [voxel, component], x fastest, or integers as they came."""
+    """What can be done with files of a format. `voxels` are [voxel, component], x fastest, or as they came."""
 
     name: str
     version: int  # raised when the same bytes give other voxels
@@ -196,6 +196,8 @@ def read(file: object, space: Space) -> Model:
         raise files.changed(file.name) from None
     except OSError as error:
         raise files.unreadable(file.name, error) from error
+    if isinstance(found, memoryview):
+        return Model(space, found.toreadonly())
     return Model(space, found) if isinstance(found, Narrow) else Model.of(space, found.reshape(*space.shape, -1))
 
 

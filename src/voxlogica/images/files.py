@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Voxels = NDArray[np.float32] | Narrow
+    Voxels = NDArray[np.float32] | memoryview | Narrow
 
 AGAIN = "copy or download it again; nothing has been computed"
 KEPT = 1 << 26  # bytes decompressed when a file is bound that are kept till it is read: a head's in float32 are half
@@ -356,21 +356,15 @@ def filled(
 
     Components are beside each other, or each is a plane of its own. Scaled as ITK scales: integers are rounded to
     float32 first, product and sum are doubles, rounded once. One component of integers of one or two bytes, or of
-    float32, in our order and not scaled, stays where it is.
+    float32, in our order and not scaled, stays where it is, and is no array of NumPy's.
     """
     kind = dtype[-2:]
     unscaled = components == 1 and (slope, inter) == (1, 0) and (dtype[0] != OTHER or kind[1] == "1")
     if unscaled and (kind in NARROW or kind == "f4"):
         whole = stream.whole(count * int(kind[1]))
         stream.finish()
-        return Narrow(memoryview(whole), kind) if kind in NARROW else _float32(whole)
+        return Narrow(memoryview(whole), kind) if kind in NARROW else memoryview(whole)
     return _converted(stream, count, components, dtype, interleaved, slope, inter)
-
-
-def _float32(whole: bytes | bytearray) -> NDArray[np.float32]:
-    import numpy as np
-
-    return np.frombuffer(whole, np.float32).reshape(-1, 1)
 
 
 def _converted(
@@ -396,9 +390,9 @@ def _converted(
 
 def mask_bytes(mask: Mask) -> bytes | memoryview:
     """The voxels of a mask as bytes 0 and 1, x fastest."""
-    from voxlogica.kernels import masks
+    from voxlogica.kernels import arrays, masks
 
-    return masks.unpack(mask.words(), mask.space.size[0]).data.cast("B")
+    return arrays.raw(masks.unpack(mask.words(), mask.space.size[0]))
 
 
 def deflated(parts: Iterable[bytes | memoryview]) -> bytes:

@@ -57,6 +57,16 @@ void same_shape(const A& a, const B& b) {
     }
 }
 
+/// Whether the bits past nx are zero in all rows.
+bool bind_ends_in_zeros(Words words, std::size_t nx) {
+    const Grid grid(words.shape(0), words.shape(1), nx);
+    if (nx == 0 || words.shape(2) != grid.nw) throw std::invalid_argument("the mask has other rows");
+    const Unlocked unlocked;
+    Word beyond = 0;
+    for (std::size_t row = 0; row < grid.rows(); ++row) beyond |= words.data()[(row + 1) * grid.nw - 1] & ~grid.tail();
+    return beyond == 0;
+}
+
 void bind_masked(Numbers field, Words words, int threads, FieldOut out) {
     const Grid grid = grid_of(field, words);
     same_shape(field, out);
@@ -125,8 +135,8 @@ bool bind_percentiles(Numbers field, Words words, double weight, int threads, Fi
     return percentiles(voxels, words.data(), grid, static_cast<float>(weight), threads, out.data());
 }
 
-/// One float for each integer of the field's kind.
-using Table = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+/// One float for each integer of the field's kind, along x.
+using Table = Array<float>;
 
 Voxels integers_with(const Numbers& field, const Table& table) {
     const Voxels voxels = voxels_of(field);
@@ -261,6 +271,7 @@ NB_MODULE(_fields, m) {
     m.doc() = "Compiled kernels on numeric fields; voxlogica.kernels.fields is their face.";
     // noconvert: an array of another dtype or layout is refused, never silently copied and the copy written to.
     const auto array = [](const char* name) { return nb::arg(name).noconvert(); };
+    m.def("ends_in_zeros", &bind_ends_in_zeros, array("words"), nb::arg("nx"));
     m.def("masked", &bind_masked, array("field"), array("words"), nb::arg("threads"), array("out"));
     m.def("luminance", &bind_luminance, array("components"), nb::arg("threads"), array("out"));
     m.def("extremes", &bind_extremes, array("field"), array("words").none());

@@ -2,66 +2,61 @@
 
 from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from voxlogica.kernels.arrays import Floats, Numbers, WindowNumbers, Words
 
-_Floats: TypeAlias = npt.NDArray[np.float32]
-_Numbers: TypeAlias = npt.NDArray[np.float32 | np.uint8 | np.int8 | np.uint16 | np.int16]
-_Words: TypeAlias = npt.NDArray[np.uint64]
 _Place: TypeAlias = tuple[int, int, int]
 
-def masked(field: _Numbers, words: _Words, threads: int, out: _Floats) -> None: ...
-def luminance(components: _Floats, threads: int, out: _Floats) -> None: ...
-def extremes(field: _Numbers, words: _Words | None) -> tuple[int, float, float, bool]: ...
-def summary(field: _Numbers, words: _Words) -> tuple[tuple[int, float, float, bool], float]: ...
-def sum(field: _Numbers, words: _Words) -> float: ...
-def distance(
-    mask: _Words, contour: _Words, spacing: tuple[float, float, float], threads: int, out: _Floats
-) -> None: ...
-def percentiles(field: _Numbers, words: _Words, weight: float, threads: int, out: _Floats) -> bool: ...
-def rank_table(field: _Numbers, words: _Words, weight: float, out: _Floats) -> None: ...
-def ranked(field: _Numbers, words: _Words, table: _Floats, out: _Floats) -> None: ...
+def ends_in_zeros(words: Words, nx: int) -> bool: ...
+def masked(field: Numbers, words: Words, threads: int, out: Floats) -> None: ...
+def luminance(components: Floats, threads: int, out: Floats) -> None: ...
+def extremes(field: Numbers, words: Words | None) -> tuple[int, float, float, bool]: ...
+def summary(field: Numbers, words: Words) -> tuple[tuple[int, float, float, bool], float]: ...
+def sum(field: Numbers, words: Words) -> float: ...
+def distance(mask: Words, contour: Words, spacing: tuple[float, float, float], threads: int, out: Floats) -> None: ...
+def percentiles(field: Numbers, words: Words, weight: float, threads: int, out: Floats) -> bool: ...
+def rank_table(field: Numbers, words: Words, weight: float, out: Floats) -> None: ...
+def ranked(field: Numbers, words: Words, table: Floats, out: Floats) -> None: ...
 def correlation(
-    a: _Numbers,
-    b: _Numbers,
-    phi: _Words,
+    a: Numbers,
+    b: Numbers,
+    phi: Words,
     radius: _Place,
     low: float,
     high: float,
     bins: int,
     threads: int,
-    out: _Floats,
+    out: Floats,
 ) -> None: ...
 def window_box(
-    field: _Numbers, radius: _Place, low: float, high: float, bins: int, threads: int
+    field: Numbers, radius: _Place, low: float, high: float, bins: int, threads: int
 ) -> tuple[_Place, _Place]: ...
 def windows(
-    field: _Numbers,
+    field: Numbers,
     radius: _Place,
     low: float,
     high: float,
     bins: int,
     at: _Place,
     threads: int,
-    out: npt.NDArray[np.uint32],
+    out: WindowNumbers,
 ) -> None: ...
 def correlation_of(
-    windows: npt.NDArray[np.uint32],
+    windows: WindowNumbers,
     at: _Place,
-    b: _Numbers | None,
-    phi: _Words,
+    b: Numbers | None,
+    phi: Words,
     radius: _Place,
     low: float,
     high: float,
     bins: int,
     threads: int,
-    out: _Floats,
+    out: Floats,
 ) -> None: ...
 def compare_correlation(
-    windows: npt.NDArray[np.uint32],
+    windows: WindowNumbers,
     at: _Place,
-    b: _Numbers | None,
-    phi: _Words,
+    b: Numbers | None,
+    phi: Words,
     nx: int,
     radius: _Place,
     low: float,
@@ -70,6 +65,6 @@ def compare_correlation(
     op: str,
     constant: float,
     threads: int,
-    out: _Words,
+    out: Words,
 ) -> None: ...
-def otsu_threshold(field: _Numbers, words: _Words, low: float, high: float, bins: int) -> float: ...
+def otsu_threshold(field: Numbers, words: Words, low: float, high: float, bins: int) -> float: ...

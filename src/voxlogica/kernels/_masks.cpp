@@ -22,6 +22,7 @@
 #include "include/memory.hpp"
 #include "include/near.hpp"
 #include "include/numbers.hpp"
+#include "include/turns.hpp"
 
 namespace nb = nanobind;
 using namespace voxlogica;
@@ -148,6 +149,7 @@ NB_MODULE(_masks, m) {
     // noconvert: an array of another dtype or layout is refused, never silently copied and the copy written to.
     const auto array = [](const char* name) { return nb::arg(name).noconvert(); };
     m.def("keep_freed_memory", &keep_freed_memory);
+    m.def("long_turns", &long_turns, nb::arg("milliseconds"));
     m.def("unwritten", &bind_unwritten, nb::arg("bytes"));
     m.def("pack", &bind_pack, array("voxels"), nb::arg("threads"), array("out"));
     m.def("unpack", &bind_unpack, array("words"), nb::arg("threads"), array("out"));

@@ -8,10 +8,17 @@ NumPy is at the speed of memory, and IEEE arithmetic in float32 leaves it no cho
 [[[0.5, 1.0, 2.0]]]
 """
 
-import numpy as np
+from __future__ import annotations
 
-from voxlogica.kernels.fields import check_alike, checked, float32
-from voxlogica.kernels.masks import Floats
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxlogica.kernels.arrays import checked, float32
+from voxlogica.kernels.fields import check_alike
+
+Floats: TypeAlias = NDArray[np.float32]
 
 # What version 1, through ITK, has for a division by zero.
 LARGEST = np.finfo(np.float32).max
@@ -62,7 +69,7 @@ def add_scalar(i: Floats, k: float) -> Floats:
     >>> add_scalar(np.array([[[1, 2]]], np.float32), 0.5).tolist()
     [[[1.5, 2.5]]]
     """
-    return _voxelwise(np.add, checked(i, "i"), float32(k))
+    return _voxelwise(np.add, _held(i, "i"), _rounded(k))
 
 
 def subtract_scalar(i: Floats, k: float) -> Floats:
@@ -71,7 +78,7 @@ def subtract_scalar(i: Floats, k: float) -> Floats:
     >>> subtract_scalar(np.array([[[1, 2]]], np.float32), 0.5).tolist()
     [[[0.5, 1.5]]]
     """
-    return _voxelwise(np.subtract, checked(i, "i"), float32(k))
+    return _voxelwise(np.subtract, _held(i, "i"), _rounded(k))
 
 
 def multiply_scalar(i: Floats, k: float) -> Floats:
@@ -80,7 +87,7 @@ def multiply_scalar(i: Floats, k: float) -> Floats:
     >>> multiply_scalar(np.array([[[1, 2]]], np.float32), 0.5).tolist()
     [[[0.5, 1.0]]]
     """
-    return _voxelwise(np.multiply, checked(i, "i"), float32(k))
+    return _voxelwise(np.multiply, _held(i, "i"), _rounded(k))
 
 
 def divide_scalar(i: Floats, k: float) -> Floats:
@@ -94,7 +101,7 @@ def divide_scalar(i: Floats, k: float) -> Floats:
     """
     with np.errstate(all="ignore"):
         inverse = np.float64(1) / np.float64(k)
-    return _voxelwise(np.multiply, checked(i, "i"), float32(inverse))
+    return _voxelwise(np.multiply, _held(i, "i"), _rounded(inverse))
 
 
 def subtract_from(k: float, i: Floats) -> Floats:
@@ -103,7 +110,7 @@ def subtract_from(k: float, i: Floats) -> Floats:
     >>> subtract_from(1, np.array([[[1, 2]]], np.float32)).tolist()
     [[[0.0, -1.0]]]
     """
-    return _voxelwise(np.subtract, float32(k), checked(i, "i"))
+    return _voxelwise(np.subtract, _rounded(k), _held(i, "i"))
 
 
 def divide_into(k: float, i: Floats) -> Floats:
@@ -112,8 +119,8 @@ def divide_into(k: float, i: Floats) -> Floats:
     >>> divide_into(1, np.array([[[0, 2, -2]]], np.float32)).tolist()
     [[[3.4028234663852886e+38, 0.5, -0.5]]]
     """
-    i = checked(i, "i")
-    return _largest_where_zero(_voxelwise(np.divide, float32(k), i), i)
+    i = _held(i, "i")
+    return _largest_where_zero(_voxelwise(np.divide, _rounded(k), i), i)
 
 
 def larger(a: Floats, b: Floats) -> Floats:
@@ -140,7 +147,7 @@ def absolute(i: Floats) -> Floats:
     >>> absolute(np.array([[[-1, 2]]], np.float32)).tolist()
     [[[1.0, 2.0]]]
     """
-    return np.absolute(checked(i, "i"))
+    return np.absolute(_held(i, "i"))
 
 
 def _voxelwise(function: np.ufunc, a: Floats | np.float32, b: Floats | np.float32) -> Floats:
@@ -154,8 +161,17 @@ def _largest_where_zero(out: Floats, denominators: Floats) -> Floats:
     return out
 
 
+def _held(field: object, name: str) -> Floats:
+    """Check a field."""
+    return np.asarray(checked(field, ("f4",), name), np.float32)
+
+
+def _rounded(k: float) -> np.float32:
+    return np.float32(float32(k))
+
+
 def _checked_pair(a: object, b: object) -> tuple[Floats, Floats]:
     """Check two fields of the same shape."""
-    held_a, held_b = checked(a, "a"), checked(b, "b")
+    held_a, held_b = _held(a, "a"), _held(b, "b")
     check_alike(held_a, held_b)
     return held_a, held_b

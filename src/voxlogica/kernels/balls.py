@@ -4,13 +4,14 @@ Masks, shapes, spacing, `threads` and errors are as in `fields.py`. Results equa
 `fields.distance` gives; how, and up to which radius that pays, is told in include/ball.hpp.
 """
 
+import math
 import operator
+import struct
 from collections.abc import Sequence
 
-import numpy as np
-
 from voxlogica.kernels import _masks, fields, masks
-from voxlogica.kernels.masks import Comparison, Words
+from voxlogica.kernels.arrays import Words, float32, shape_of, words_like
+from voxlogica.kernels.masks import Comparison
 
 MOST_ROWS = 16_000
 """Segments in a quarter of a ball beyond which the distance transform is quicker: radii of some 100 voxels."""
@@ -26,8 +27,8 @@ def within(words: Words, nx: int, spacing: Sequence[float], limit: float, *, thr
     [[[0, 1, 1, 1, 1, 1]]]
     """
     held, sizes = fields.checked_mask_and_spacing(words, nx, spacing)
-    out = np.empty_like(held)
-    _masks.within(held, operator.index(nx), sizes, float(_float32(limit)), fields.thread_count(threads), out)
+    out = words_like(held, shape_of(held))
+    _masks.within(held, operator.index(nx), sizes, float32(limit), fields.thread_count(threads), out)
     return out
 
 
@@ -50,13 +51,13 @@ def compare_distance(
     [[[0, 1, 1, 1, 1, 1, 0]]]
     """
     held, sizes = fields.checked_mask_and_spacing(words, nx, spacing)
-    shape, key = (*held.shape[:2], nx), _key(_float32(k))
+    shape, key = (*shape_of(held)[:2], nx), _key(k)
     if key is None:
-        return masks.full(shape, False)
-    if rows_of_ball(abs(float(_float32(k))), shape, sizes) > MOST_ROWS:
+        return _full(held, nx, False)
+    if rows_of_ball(abs(float32(k)), shape, sizes) > MOST_ROWS:
         distance = fields.distance(held, nx, sizes, threads=threads)
         if never_negative:
-            np.maximum(distance, 0, out=distance)
+            distance = fields.masked(distance, masks.compare(distance, ">", 0, threads=threads), threads=threads)
         return masks.compare(distance, op, k, threads=threads)
 
     def at_most(limit: int) -> Words:
@@ -84,8 +85,8 @@ def rows_of_ball(radius: float, shape: Sequence[int], spacing: Sequence[float]) 
     >>> rows_of_ball(5, (100, 100, 100), (1, 1, 1))
     36
     """
-    if not radius < np.inf:
-        return float(np.inf)
+    if not radius < math.inf:
+        return math.inf
     (nz, ny, _), (_, sy, sz) = shape, spacing
     return (int(min(radius / sy, ny - 1)) + 1) * (int(min(radius / sz, nz - 1)) + 1)
 
@@ -99,33 +100,34 @@ def _at_most(words: Words, nx: int, spacing: fields.Triple, limit: int, never_ne
     Outside the mask, and for a limit that is not negative, that is a dilation of the mask. Inside, the distance to the
     contour is at least -limit where the contour dilated by all that is less does not reach.
     """
-    shape = (*words.shape[:2], nx)
     if limit >= _INFINITY or limit < ~_INFINITY or (never_negative and limit < -1):
-        return masks.full(shape, limit >= _INFINITY)
+        return _full(words, nx, limit >= _INFINITY)
     value = _of_key(limit)
     if limit >= -1:
-        if not words.any():
-            return masks.full(shape, bool(value >= fields.NOWHERE))
+        if not masks.count(words):
+            return _full(words, nx, value >= fields.NOWHERE)
         return within(words, nx, spacing, abs(value), threads=threads)
     inside = masks.interior(words, nx, threads=threads)
     contour = masks.difference(words, inside)
-    if not contour.any():
-        return masks.full(shape, bool(words.any()) and bool(value >= -fields.NOWHERE))
+    if not masks.count(contour):
+        return _full(words, nx, masks.count(words) > 0 and value >= -fields.NOWHERE)
     return masks.difference(words, within(contour, nx, spacing, _of_key(~limit - 1), threads=threads))
 
 
-def _float32(k: float) -> np.float32:
-    with np.errstate(all="ignore"):
-        return np.float32(k)
+def _full(words: Words, nx: int, value: bool) -> Words:
+    """The mask that is `value` everywhere, of the shape of another and of its sort."""
+    nothing = masks.difference(words, words)
+    return masks.complement(nothing, nx) if value else nothing
 
 
-def _key(k: np.float32) -> int | None:
+def _key(k: float) -> int | None:
     """The integers whose order is that of the floats (include/convert.hpp); none for NaN."""
-    if np.isnan(k):
+    if math.isnan(k):
         return None
-    bits = int(k.view(np.int32))
+    bits: int = struct.unpack("i", struct.pack("f", float32(k)))[0]
     return bits ^ ((bits >> 31) & 0x7FFFFFFF)
 
 
 def _of_key(key: int) -> float:
-    return float(np.int32(key ^ ((key >> 31) & 0x7FFFFFFF)).view(np.float32))
+    number: float = struct.unpack("f", struct.pack("i", key ^ ((key >> 31) & 0x7FFFFFFF)))[0]
+    return number

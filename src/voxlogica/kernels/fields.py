@@ -7,11 +7,12 @@ axis, `spacing` and `radius`, are in the order **(x, y, z)**, not that of the ar
 of a voxel, and distances are in its unit (mm for medical images).
 
 Common to all functions, and not repeated: arguments are never modified and must not be by others meanwhile; results
-are new C-contiguous arrays; an array that is not contiguous is copied first. What is not an array, or has another
-dtype, is a TypeError; another rank, shapes that do not agree, an empty axis, a mask with bits beyond the voxels of a
-row, or fewer than one thread are a ValueError. NaN and infinity are values like others unless said otherwise, and raise
-no NumPy warning. `threads` is how many threads may work on the call; results have the same bytes for any number of
-threads and on any processor. The lock of the interpreter is released in compiled code.
+are new C-contiguous arrays, NumPy's or memory views as the first argument is (`arrays.py`), unless their types say
+which; an array that is not contiguous is copied first. What is not an array, or has another dtype, is a TypeError;
+another rank, shapes that do not agree, an empty axis, a mask with bits beyond the voxels of a row, or fewer than one
+thread are a ValueError. NaN and infinity are values like others unless said otherwise, and raise no NumPy warning.
+`threads` is how many threads may work on the call; results have the same bytes for any number of threads and on any
+processor. The lock of the interpreter is released in compiled code.
 
 A number `k` that meets a field is rounded to float32 first (to infinity if it is too large).
 
@@ -21,22 +22,40 @@ A number `k` that meets a field is rounded to float32 first (to infinity if it i
 [[[1.0, 0.0, 4.0]]]
 """
 
+from __future__ import annotations
+
 import math
 import operator
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from voxlogica._dataclass import NamedTuple
 from voxlogica.kernels import _fields, masks
-from voxlogica.kernels.masks import Floats, Numbers, Shape, Words, checked_numbers
+from voxlogica.kernels.arrays import (
+    Floats,
+    Numbers,
+    Shape,
+    WindowNumbers,
+    Words,
+    checked,
+    checked_numbers,
+    checked_words,
+    filled,
+    float32,
+    floats_like,
+    shape_of,
+    windows_like,
+    words_like,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Triple: TypeAlias = tuple[float, float, float]
 
 # The distance to what does not exist: the root, in float32, of the largest float32.
-NOWHERE = np.sqrt(np.finfo(np.float32).max)
+NOWHERE = float32(math.sqrt((2 - 2**-23) * 2.0**127))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -45,15 +64,15 @@ NOWHERE = np.sqrt(np.finfo(np.float32).max)
 
 
 def constant(shape: Shape, k: float) -> Floats:
-    """Make the field of shape (nz, ny, nx) that is k everywhere.
+    """Make the field of shape (nz, ny, nx) that is k everywhere, as a memory view.
 
     >>> constant((1, 1, 3), 0.5).tolist()
     [[[0.5, 0.5, 0.5]]]
     """
-    return np.full(_checked_shape(shape), float32(k))
+    return filled(memoryview(b""), _checked_shape(shape), k)
 
 
-def coordinate(shape: Shape, axis: int) -> Floats:
+def coordinate(shape: Shape, axis: int) -> NDArray[np.float32]:
     """Make the field of shape (nz, ny, nx) whose voxels are their index along x (axis 0), y (1) or z (2).
 
     Another axis is a ValueError. Indices above 2**24 are rounded to float32.
@@ -64,6 +83,8 @@ def coordinate(shape: Shape, axis: int) -> Floats:
     shape = _checked_shape(shape)
     if axis not in (0, 1, 2):
         raise ValueError(f"axis: expected 0, 1 or 2 for x, y or z, not {axis}")
+    import numpy as np
+
     out = np.empty(shape, np.float32)
     along = [1, 1, 1]
     along[2 - axis] = -1
@@ -78,7 +99,7 @@ def masked(i: Numbers, words: Words, *, threads: int = 1) -> Floats:
     [[[1.0, 0.0, 3.0]]]
     """
     i, words = checked_with_mask(i, words)
-    out = np.empty(i.shape, np.float32)
+    out = floats_like(i, shape_of(i))
     _fields.masked(i, words, thread_count(threads), out)
     return out
 
@@ -96,7 +117,7 @@ def maximum(i: Numbers) -> float:
     >>> maximum(np.array([[[1, 3, 2]]], np.float32))
     3.0
     """
-    return float(np.max(checked_numbers(i, "i"))) + 0.0
+    return extremes(i)[1]
 
 
 def minimum(i: Numbers) -> float:
@@ -105,7 +126,7 @@ def minimum(i: Numbers) -> float:
     >>> minimum(np.array([[[3, 1, 2]]], np.float32))
     1.0
     """
-    return float(np.min(checked_numbers(i, "i"))) + 0.0
+    return extremes(i)[0]
 
 
 def extremes(i: Numbers) -> tuple[float, float]:
@@ -181,12 +202,14 @@ def moments(i: Numbers) -> tuple[float, float, float]:
     >>> moments(np.array([[[1, 2, 6]]], np.float32))
     (9.0, 3.0, 7.0)
     """
-    i = checked_numbers(i, "field")
+    import numpy as np
+
+    planes = np.asarray(checked_numbers(i, "field"))
     with np.errstate(all="ignore"):
-        total = _total(plane.astype(np.float64) for plane in i)
-        mean = total / i.size
-        squares = _total((plane.astype(np.float64) - mean) ** 2 for plane in i)
-    return total, mean, squares / (i.size - 1) if i.size > 1 else math.nan
+        total = _total(plane.astype(np.float64) for plane in planes)
+        mean = total / planes.size
+        squares = _total((plane.astype(np.float64) - mean) ** 2 for plane in planes)
+    return total, mean, squares / (planes.size - 1) if planes.size > 1 else math.nan
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -194,7 +217,7 @@ def moments(i: Numbers) -> tuple[float, float, float]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def intensity(components: Floats) -> Floats:
+def intensity(components: NDArray[np.float32]) -> NDArray[np.float32]:
     """Make a field of an image of 1, 3 or 4 components, float32 of shape (nz, ny, nx, c). Another c is a ValueError.
 
     One component is copied; of three or more (red, green, blue, and alpha, which plays no part) it is the luminance
@@ -205,7 +228,9 @@ def intensity(components: Floats) -> Floats:
     >>> intensity(np.array([[[[100, 100, 100]]]], np.float32)).tolist()
     [[[100.0]]]
     """
-    held = checked(components, "components", "z, y, x, component")
+    import numpy as np
+
+    held = np.asarray(checked(components, ("f4",), "components", "z, y, x, component"), np.float32)
     nz, ny, nx, c = held.shape
     if c == 1:
         return held[..., 0].copy()
@@ -245,12 +270,13 @@ def distance(words: Words, nx: int, spacing: Sequence[float], *, threads: int = 
     """
     threads = thread_count(threads)
     sizes = _checked_spacing(spacing)
+    words = checked_words(words)
     contour = masks.difference(words, masks.interior(words, nx, threads=threads))
-    shape = (*words.shape[:2], operator.index(nx))
+    shape = (*shape_of(words)[:2], operator.index(nx))
     words = _checked_mask(words, shape)
-    if not contour.any():
-        return np.full(shape, -NOWHERE if words.any() else NOWHERE)
-    out = np.empty(shape, np.float32)
+    if not masks.count(contour):
+        return filled(words, shape, -NOWHERE if masks.count(words) else NOWHERE)
+    out = floats_like(words, shape)
     _fields.distance(words, contour, sizes, threads, out)
     return out
 
@@ -274,8 +300,8 @@ def percentiles(field: Numbers, words: Words, c: float, *, threads: int = 1) -> 
     [[[0.125, 0.5, 0.5, 0.875]]]
     """
     field, words = checked_with_mask(field, words)
-    out = np.empty(field.shape, np.float32)
-    if not _fields.percentiles(field, words, float(float32(c)), thread_count(threads), out):
+    out = floats_like(field, shape_of(field))
+    if not _fields.percentiles(field, words, float32(c), thread_count(threads), out):
         raise ValueError("NaN in the population")
     return out
 
@@ -331,9 +357,9 @@ def correlation(
     """
     a, b = checked_numbers(a, "a"), checked_numbers(b, "b")
     check_alike(a, b)
-    phi_words = _checked_mask(phi_words, a.shape)
-    k, cut = _checked_window(a.shape, radius, bins)
-    out = np.empty(a.shape, np.float32)
+    phi_words = _checked_mask(phi_words, shape_of(a))
+    k, cut = _checked_window(shape_of(a), radius, bins)
+    out = floats_like(a, shape_of(a))
     _fields.correlation(a, b, phi_words, cut, float(low), float(high), k, thread_count(threads), out)
     return out
 
@@ -348,7 +374,7 @@ class Windows(NamedTuple):
     """
 
     at: tuple[int, int, int]
-    numbers: npt.NDArray[np.uint32]
+    numbers: WindowNumbers
 
 
 def windows(a: Numbers, radius: Sequence[int], low: float, high: float, bins: int, *, threads: int = 1) -> Windows:
@@ -366,10 +392,10 @@ def windows(a: Numbers, radius: Sequence[int], low: float, high: float, bins: in
     ((0, 0, 3), [[[2304, 1280, 1281, 1280, 2304]]])
     """
     held = checked_numbers(a, "a")
-    k, cut = _checked_narrow(held.shape, radius, bins)
+    k, cut = _checked_narrow(shape_of(held), radius, bins)
     low, high, threads = float(low), float(high), thread_count(threads)
     at, shape = _fields.window_box(held, cut, low, high, k, threads)
-    out = np.empty(shape, np.uint32)
+    out = windows_like(held, shape)
     _fields.windows(held, cut, low, high, k, at, threads, out)
     return Windows(at, out)
 
@@ -397,7 +423,7 @@ def correlation_of(
     at, numbers = _checked_windows(windows, shape)
     other, phi_words = _checked_reference(b, phi_words, shape)
     k, cut = _checked_narrow(shape, radius, bins)
-    out = np.empty(shape, np.float32)
+    out = floats_like(phi_words, shape)
     _fields.correlation_of(numbers, at, other, phi_words, cut, float(low), float(high), k, thread_count(threads), out)
     return out
 
@@ -426,7 +452,7 @@ def compare_correlation(
     at, numbers = _checked_windows(windows, shape)
     other, phi_words = _checked_reference(b, phi_words, shape)
     k, cut = _checked_narrow(shape, radius, bins)
-    out, number, nx = np.empty_like(phi_words), float(constant), shape[2]
+    out, number, nx = words_like(phi_words, shape_of(phi_words)), float(constant), shape[2]
     _fields.compare_correlation(
         numbers, at, other, phi_words, nx, cut, float(low), float(high), k, op, number, thread_count(threads), out
     )
@@ -436,11 +462,10 @@ def compare_correlation(
 def _checked_windows(windows: Windows, shape: Shape) -> Windows:
     """Check what `windows` has made of a field of a shape."""
     at, numbers = windows
-    if not isinstance(numbers, np.ndarray) or numbers.dtype != np.uint32 or numbers.ndim != 3 or 0 in numbers.shape:
-        raise TypeError("windows: expected what the function `windows` returns")
-    if any(begin < 0 or begin + size > n for begin, size, n in zip(at, numbers.shape, shape, strict=True)):
-        raise ValueError(f"windows: those at {at} of shape {numbers.shape} are not within a field of shape {shape}")
-    return Windows(at, np.require(numbers, requirements=("C", "A")))
+    held = cast("WindowNumbers", checked(numbers, ("u4",), "windows"))
+    if any(begin < 0 or begin + size > n for begin, size, n in zip(at, shape_of(held), shape, strict=True)):
+        raise ValueError(f"windows: those at {at} of shape {held.shape} are not within a field of shape {shape}")
+    return Windows(at, held)
 
 
 def _checked_reference(b: object, phi_words: object, shape: Shape) -> tuple[Numbers | None, Words]:
@@ -498,8 +523,8 @@ def otsu(field: Numbers, words: Words, bins: int) -> Words:
     bins = operator.index(bins)
     if bins < 1:
         raise ValueError(f"bins: expected at least one, not {bins}")
-    if not words.any():
-        return words.copy()
+    if not masks.count(words):
+        return masks.conjunction(words, words)
     low, high = extremes_within(field, words)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("a value that is not finite in the population")
@@ -514,7 +539,7 @@ def otsu(field: Numbers, words: Words, bins: int) -> Words:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _total(planes: Iterable[npt.NDArray[np.float64]]) -> float:
+def _total(planes: Iterable[NDArray[np.float64]]) -> float:
     """The sum of all numbers of planes (y, x)."""
     columns = [plane.sum(axis=0) for plane in planes]
     total: float = sum(sum(columns).tolist())
@@ -529,25 +554,6 @@ def _bounds(met: tuple[int, float, float, bool]) -> tuple[float, float]:
     return (math.nan, math.nan) if has_nan else (low + 0.0, high + 0.0)
 
 
-def float32(k: float) -> np.float32:
-    """A number rounded to float32, to infinity if it is too large."""
-    with np.errstate(all="ignore"):
-        return np.float32(np.float64(k))
-
-
-def checked(array: object, name: str, axes: str = "z, y, x") -> Floats:
-    """The array itself if it can be read as it lies in memory, otherwise a copy that can."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name}: expected a NumPy array, not {type(array).__name__}")
-    if array.dtype != np.float32:
-        raise TypeError(f"{name}: expected an array of float32, not of {array.dtype}")
-    if array.ndim != axes.count(",") + 1:
-        raise ValueError(f"{name}: expected the axes ({axes}), not shape {array.shape}")
-    if 0 in array.shape:
-        raise ValueError(f"{name}: expected at least one voxel along each axis, not shape {array.shape}")
-    return np.require(array, requirements=("C", "A"))
-
-
 def check_alike(a: Numbers, b: Numbers) -> None:
     """Check that two fields have one shape."""
     if a.shape != b.shape:
@@ -557,30 +563,24 @@ def check_alike(a: Numbers, b: Numbers) -> None:
 def checked_with_mask(field: object, words: object) -> tuple[Numbers, Words]:
     """Check a field and a mask of its shape."""
     held = checked_numbers(field, "field")
-    return held, _checked_mask(words, held.shape)
+    return held, _checked_mask(words, shape_of(held))
 
 
 def _checked_mask(words: object, shape: tuple[int, ...]) -> Words:
     """Check the words of a mask of a shape (nz, ny, nx)."""
-    if not isinstance(words, np.ndarray):
-        raise TypeError(f"words: expected a NumPy array, not {type(words).__name__}")
-    if words.dtype != np.uint64:
-        raise TypeError(f"words: expected an array of uint64, not of {words.dtype}")
+    held = checked_words(words)
     expected = (shape[0], shape[1], -(-shape[2] // masks.WORD_BITS))
-    if words.shape != expected:
-        raise ValueError(f"words: expected shape {expected} for a field of shape {shape}, not {words.shape}")
-    tail = shape[2] % masks.WORD_BITS
-    if tail and (words[..., -1] >> np.uint64(tail)).any():
+    if held.shape != expected:
+        raise ValueError(f"words: expected shape {expected} for a field of shape {shape}, not {held.shape}")
+    if not _fields.ends_in_zeros(held, shape[2]):
         raise ValueError(f"words: bits beyond the {shape[2]} voxels of a row are not zero")
-    held: npt.NDArray[np.uint64] = np.require(words, requirements=("C", "A"))
     return held
 
 
 def checked_mask_and_spacing(words: object, nx: int, spacing: Sequence[float]) -> tuple[Words, Triple]:
     """Check a mask with rows of nx voxels, and the sizes of a voxel."""
-    if not isinstance(words, np.ndarray) or words.ndim != 3:
-        raise TypeError(f"words: expected a NumPy array with axes (z, y, word), not {type(words).__name__}")
-    return _checked_mask(words, (*words.shape[:2], operator.index(nx))), _checked_spacing(spacing)
+    held = checked_words(words)
+    return _checked_mask(held, (*shape_of(held)[:2], operator.index(nx))), _checked_spacing(spacing)
 
 
 def _checked_shape(shape: Sequence[int]) -> Shape:

@@ -6,9 +6,10 @@ to be zero in every argument (other tails give a mask without meaning, never a w
 tell nx, it is an argument wherever it matters. A 2-D image has nz = 1. Each axis has at least one voxel.
 
 Common to all functions, and not repeated: arguments are never modified and must not be by others meanwhile; results
-are new arrays; an array that is not contiguous is copied first. What is not an array, or has another dtype, is a
-TypeError; another rank, shapes that do not agree, an empty axis or fewer than one thread are a ValueError. `threads`
-is how many threads may work on the call; the result does not depend on it. The lock of the interpreter is released.
+are new arrays, NumPy's or memory views as the first argument is (`arrays.py`); an array that is not contiguous is
+copied first. What is not an array, or has another dtype, is a TypeError; another rank, shapes that do not agree, an
+empty axis or fewer than one thread are a ValueError. `threads` is how many threads may work on the call; the result
+does not depend on it. The lock of the interpreter is released.
 
 Numbers about fields (minimum, mean, percentiles, distances) are in `fields.py`; spacing plays no part here.
 
@@ -20,30 +21,41 @@ Numbers about fields (minimum, mean, percentiles, distances) are in `fields.py`;
 [[[1, 1, 1, 1, 1, 1]]]
 """
 
+from __future__ import annotations
+
 import operator
 from collections.abc import Callable
-from typing import Literal, TypeAlias, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from voxlogica.kernels import _masks
+from voxlogica.kernels.arrays import (
+    Bytes,
+    Floats,
+    Numbers,
+    Shape,
+    Words,
+    bytes_like,
+    checked,
+    checked_numbers,
+    checked_words,
+    float32,
+    floats_like,
+    shape_of,
+    view,
+    words_like,
+    words_of,
+)
 
-Words: TypeAlias = npt.NDArray[np.uint64]
-Bytes: TypeAlias = npt.NDArray[np.uint8]
-Floats: TypeAlias = npt.NDArray[np.float32]
-Numbers: TypeAlias = npt.NDArray[np.float32 | np.uint8 | np.int8 | np.uint16 | np.int16]
-Shape: TypeAlias = tuple[int, int, int]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 Interval: TypeAlias = tuple[int, int]
 Comparison: TypeAlias = Literal["==", ">=", "<=", ">", "<"]
 
 WORD_BITS = 64
 # Integers up to here, and not beyond, are all float32 values.
 MAX_LABEL = 2**24
-# The numbers that kernels read where they lie: float32, and what is float32 without loss.
-NUMBERS = tuple(np.dtype(kind) for kind in ("f4", "u1", "i1", "u2", "i2"))
-
-_T = TypeVar("_T", bound=np.generic)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -51,16 +63,14 @@ _T = TypeVar("_T", bound=np.generic)
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def pack(voxels: Bytes | npt.NDArray[np.bool_], *, threads: int = 1) -> Words:
+def pack(voxels: Bytes | NDArray[np.bool_], *, threads: int = 1) -> Words:
     """Pack voxels, bool or uint8 of shape (nz, ny, nx), into words; every value but zero is true.
 
     >>> pack(np.array([[[True, False, True]]])).tolist()
     [[[5]]]
     """
-    if isinstance(voxels, np.ndarray) and voxels.dtype == np.bool_:
-        voxels = voxels.view(np.uint8)
-    held = _checked(voxels, np.uint8, "voxels")
-    out = np.empty(_words_shape(held.shape), np.uint64)
+    held = cast("Bytes", checked(_without_bool(voxels), ("u1",), "voxels"))
+    out = words_like(held, _words_shape(shape_of(held)))
     _masks.pack(held, _thread_count(threads), out)
     return out
 
@@ -72,7 +82,7 @@ def unpack(words: Words, nx: int, *, threads: int = 1) -> Bytes:
     [[[1, 0, 1]]]
     """
     held, nx = _checked_words(words, nx)
-    out = np.empty((*held.shape[:2], nx), np.uint8)
+    out = bytes_like(held, (*shape_of(held)[:2], nx))
     _masks.unpack(held, _thread_count(threads), out)
     return out
 
@@ -92,27 +102,37 @@ def compare(field: Numbers, op: Comparison, constant: float, *, threads: int = 1
     [[[1, 0, 0, 1]]]
     """
     held = checked_numbers(field, "field")
-    out = np.empty(_words_shape(held.shape), np.uint64)
+    out = words_like(held, _words_shape(shape_of(held)))
     _masks.compare(held, op, float(constant), _thread_count(threads), out)
     return out
 
 
 def compare_images(a: Floats, op: Comparison | Literal["!="], b: Floats) -> Words:
-    """Where `a[v] op b[v]`, for float32 fields of one shape (nz, ny, nx); a NaN makes all false but !=.
+    """Where `a[v] op b[v]`, for float32 fields of one shape (nz, ny, nx); a NaN makes all false but !=. NumPy's speed.
 
     >>> one, two = np.ones((1, 1, 2), np.float32), np.array([[[1, 2]]], np.float32)
     >>> unpack(compare_images(one, "<", two), 2).tolist()
     [[[0, 1]]]
     """
-    held, other = _checked(a, np.float32, "a"), _checked(b, np.float32, "b")
+    import numpy as np
+
+    held, other = np.asarray(checked(a, ("f4",), "a")), np.asarray(checked(b, ("f4",), "b"))
     if held.shape != other.shape:
         raise ValueError(f"fields of the shapes {held.shape} and {other.shape} cannot be compared")
-    return pack(_COMPARE[op](held, other))
+    ufuncs = {
+        "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
+    }  # fmt: skip
+    return pack(ufuncs[op](held, other))
 
 
-_COMPARE: dict[str, np.ufunc] = {
-    "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
-}  # fmt: skip
+def compare_numbers(a: float, op: Comparison, b: float) -> bool:
+    """What `compare` says of a voxel a and the constant b.
+
+    >>> compare_numbers(0.1, "==", 0.10000000149011612), compare_numbers(float("nan"), "<", 1)
+    (True, False)
+    """
+    one, two = float32(a), float32(b)
+    return {"==": one == two, ">=": one >= two, "<=": one <= two, ">": one > two, "<": one < two}[op]
 
 
 def between(field: Numbers, low: float, high: float, *, threads: int = 1) -> Words:
@@ -124,7 +144,7 @@ def between(field: Numbers, low: float, high: float, *, threads: int = 1) -> Wor
     [[[0, 1, 1, 0]]]
     """
     held = checked_numbers(field, "field")
-    out = np.empty(_words_shape(held.shape), np.uint64)
+    out = words_like(held, _words_shape(shape_of(held)))
     _masks.between(held, float(low), float(high), _thread_count(threads), out)
     return out
 
@@ -134,20 +154,19 @@ def between(field: Numbers, low: float, high: float, *, threads: int = 1) -> Wor
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def full(shape: Shape, value: bool) -> Words:
-    """Make the mask of shape (nz, ny, nx) that is `value` everywhere.
+def full(shape: Shape, value: bool) -> memoryview:
+    """Make the mask of shape (nz, ny, nx) that is `value` everywhere, as a memory view.
 
     >>> full((1, 2, 3), True).tolist()
     [[[7], [7]]]
     """
-    out = np.zeros(_words_shape(shape), np.uint64)
-    if value:
-        out[:] = _row_of_ones(shape[2])
-    return out
+    words = _words_shape(shape)
+    nz, ny, nx = shape
+    return view(memoryview(words_of((1 << nx) - 1 if value else 0, nx) * (ny * nz)), words, "u8")
 
 
-def border(shape: Shape, *, dimensions: int) -> Words:
-    """Make the mask of shape (nz, ny, nx) that is true iff some coordinate is 0 or size-1.
+def border(shape: Shape, *, dimensions: int) -> memoryview:
+    """Make the mask of shape (nz, ny, nx) that is true iff some coordinate is 0 or size-1, as a memory view.
 
     Only the first `dimensions` axes of (x, y, z) count, 2 or 3: a 2-D image, nz = 1, has an inside. A 3-D image with
     an axis of size 1 or 2 is all border. Two dimensions with nz > 1 is a ValueError.
@@ -155,17 +174,15 @@ def border(shape: Shape, *, dimensions: int) -> Words:
     >>> unpack(border((1, 3, 4), dimensions=2), 4).tolist()
     [[[1, 1, 1, 1], [1, 0, 0, 1], [1, 1, 1, 1]]]
     """
-    out = np.zeros(_words_shape(shape), np.uint64)
-    nz, _, nx = shape
+    words = _words_shape(shape)
+    nz, ny, nx = shape
     if dimensions not in (2, 3) or (dimensions == 2 and nz != 1):
         raise ValueError(f"an image of shape {shape} (z, y, x) does not have {dimensions} dimensions")
-    ones = _row_of_ones(nx)
-    out[:, :, 0] |= np.uint64(1)
-    out[:, :, -1] |= np.uint64(1 << (nx - 1) % WORD_BITS)
-    out[:, [0, -1]] = ones
-    if dimensions == 3:
-        out[[0, -1]] = ones
-    return out
+    ones, ends = words_of((1 << nx) - 1, nx), words_of(1 | 1 << (nx - 1), nx)
+    inside = ones + ends * (ny - 2) + (ones if ny > 1 else b"")
+    outside = ones * ny if dimensions == 3 else inside
+    planes = outside + inside * (nz - 2) + (outside if nz > 1 else b"")
+    return view(memoryview(planes), words, "u8")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -180,7 +197,7 @@ def complement(words: Words, nx: int, *, threads: int = 1) -> Words:
     [[[2]]]
     """
     held, nx = _checked_words(words, nx)
-    out = np.empty_like(held)
+    out = words_like(held, shape_of(held))
     _masks.complement(held, nx, _thread_count(threads), out)
     return out
 
@@ -223,7 +240,7 @@ def exclusive(a: Words, b: Words, *, threads: int = 1) -> Words:
 
 def _combined(kernel: Callable[[Words, Words, int, Words], None], a: object, b: object, threads: int) -> Words:
     held_a, held_b = _checked_pair(a, b)
-    out = np.empty_like(held_a)
+    out = words_like(held_a, shape_of(held_a))
     kernel(held_a, held_b, _thread_count(threads), out)
     return out
 
@@ -239,7 +256,7 @@ def count(words: Words) -> int:
     >>> count(np.array([[[5]]], np.uint64))
     2
     """
-    return _masks.count(_checked(words, np.uint64, "words"))
+    return _masks.count(checked_words(words))
 
 
 def equal(a: Words, b: Words) -> bool:
@@ -248,7 +265,7 @@ def equal(a: Words, b: Words) -> bool:
     >>> equal(full((1, 2, 3), True), full((1, 2, 3), False))
     False
     """
-    return bool(np.array_equal(*_checked_pair(a, b)))
+    return count(exclusive(a, b)) == 0
 
 
 def bounding_box(words: Words, nx: int) -> tuple[Interval, Interval, Interval] | None:
@@ -281,7 +298,7 @@ def near(words: Words, nx: int, *, threads: int = 1) -> Words:
     [[[0, 1, 1, 1, 0]]]
     """
     held, nx = _checked_words(words, nx)
-    out = np.empty_like(held)
+    out = words_like(held, shape_of(held))
     _masks.near(held, nx, _thread_count(threads), out)
     return out
 
@@ -295,7 +312,7 @@ def interior(words: Words, nx: int, *, threads: int = 1) -> Words:
     [[[1, 1, 0, 0, 0]]]
     """
     held, nx = _checked_words(words, nx)
-    out = np.empty_like(held)
+    out = words_like(held, shape_of(held))
     _masks.interior(held, nx, _thread_count(threads), out)
     return out
 
@@ -318,7 +335,7 @@ def through(a: Words, b: Words, nx: int, *, threads: int = 1) -> Words:
     """
     a, b = _checked_pair(a, b)
     _, nx = _checked_words(b, nx)
-    out = np.empty_like(b)
+    out = words_like(b, shape_of(b))
     _masks.through(a, b, nx, _thread_count(threads), out)
     return out
 
@@ -333,7 +350,7 @@ def components(words: Words, nx: int, *, threads: int = 1) -> Floats:
     [[[1.0, 0.0, 0.0], [0.0, 0.0, 2.0], [3.0, 0.0, 2.0]]]
     """
     held, nx = _checked_words(words, nx)
-    out = np.empty((*held.shape[:2], nx), np.float32)
+    out = floats_like(held, (*shape_of(held)[:2], nx))
     _masks.components(held, _thread_count(threads), MAX_LABEL, out)
     return out
 
@@ -347,7 +364,7 @@ def largest(words: Words, nx: int, *, threads: int = 1) -> Words:
     [[[1, 1, 0, 0, 0, 1, 1]]]
     """
     held, nx = _checked_words(words, nx)
-    out = np.empty_like(held)
+    out = words_like(held, shape_of(held))
     _masks.largest(held, nx, _thread_count(threads), out)
     return out
 
@@ -357,47 +374,18 @@ def largest(words: Words, nx: int, *, threads: int = 1) -> Words:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def checked_numbers(array: object, name: str) -> Numbers:
-    """The array itself if it is a field that can be read as it lies in memory, otherwise a copy that can."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name}: expected a NumPy array, not {type(array).__name__}")
-    if array.dtype not in NUMBERS:
-        raise TypeError(f"{name}: expected an array of float32 or of integers of 8 or 16 bits, not of {array.dtype}")
-    return _readable(array, name)
-
-
-def _checked(array: object, dtype: type[_T], name: str) -> npt.NDArray[_T]:
-    """The array itself if it can be read as it lies in memory, otherwise a copy that can."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name}: expected a NumPy array, not {type(array).__name__}")
-    if array.dtype != np.dtype(dtype):
-        raise TypeError(f"{name}: expected an array of {dtype.__name__}, not of {array.dtype}")
-    return _readable(array, name)
-
-
-def _readable(array: npt.NDArray[_T], name: str) -> npt.NDArray[_T]:
-    if array.ndim != 3:
-        raise ValueError(f"{name}: expected three axes (z, y, x), not shape {array.shape}")
-    if 0 in array.shape:
-        raise ValueError(f"{name}: expected at least one voxel along each axis, not shape {array.shape}")
-    flags = array.flags  # usually there is nothing to do, which `require` takes longer to say than a small kernel runs
-    return (
-        array if flags.c_contiguous and flags.aligned else np.require(array, requirements=("C_CONTIGUOUS", "ALIGNED"))
-    )
-
-
 def _checked_words(words: object, nx: int) -> tuple[Words, int]:
     """Check words and the number of voxels in their rows."""
-    held = _checked(words, np.uint64, "words")
+    held = checked_words(words)
     nx = operator.index(nx)
-    if nx < 1 or _words_per_row(nx) != held.shape[2]:
-        raise ValueError(f"nx: rows of {nx} voxels do not fill {held.shape[2]} words of {WORD_BITS} bits")
+    if nx < 1 or _words_per_row(nx) != shape_of(held)[2]:
+        raise ValueError(f"nx: rows of {nx} voxels do not fill {shape_of(held)[2]} words of {WORD_BITS} bits")
     return held, nx
 
 
 def _checked_pair(a: object, b: object) -> tuple[Words, Words]:
     """Check two masks of the same shape."""
-    held_a, held_b = _checked(a, np.uint64, "a"), _checked(b, np.uint64, "b")
+    held_a, held_b = checked_words(a, "a"), checked_words(b, "b")
     if held_a.shape != held_b.shape:
         raise ValueError(f"expected two masks of one shape, not {held_a.shape} and {held_b.shape} words")
     return held_a, held_b
@@ -423,8 +411,7 @@ def _words_shape(shape: tuple[int, ...]) -> Shape:
     return nz, ny, _words_per_row(nx)
 
 
-def _row_of_ones(nx: int) -> Words:
-    """The words of a row whose nx voxels are all true."""
-    row = np.full(_words_per_row(nx), 2**WORD_BITS - 1, np.uint64)
-    row[-1] >>= np.uint64(row.size * WORD_BITS - nx)
-    return row
+def _without_bool(voxels: object) -> object:
+    """An array of bool as one of bytes."""
+    dtype = getattr(voxels, "dtype", None)
+    return cast("NDArray[np.bool_]", voxels).view("u1") if dtype == "bool" else voxels

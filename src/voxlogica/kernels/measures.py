@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlogica.kernels import fields, masks
+from voxlogica.kernels.arrays import Words
 
-Words = NDArray[np.uint64]
 Distances = NDArray[np.float32]
 
 
@@ -31,13 +31,13 @@ def surface_distances(
         return None
     a, b, nx = near
     surfaces = [masks.difference(mask, masks.interior(mask, nx, threads=threads)) for mask in (a, b)]
-    if not all(surface.any() for surface in surfaces):
+    if not all(masks.count(surface) for surface in surfaces):
         return None
     found = []
     for surface, other in zip(surfaces, (b, a), strict=True):
         # Inside the other mask `distance` is measured to its contour and negative: its surface either way.
         distance = np.abs(fields.distance(other, nx, spacing, threads=threads))
-        found.append(distance[masks.unpack(surface, nx) != 0])
+        found.append(distance[np.asarray(masks.unpack(surface, nx)) != 0])
     return found[0], found[1]
 
 
@@ -47,6 +47,7 @@ def _cropped(a: Words, b: Words, nx: int) -> tuple[Words, Words, int] | None:
     That voxel keeps contours what they are: where the crop ends and the image does not, all is false. None if one of
     them is empty.
     """
+    a, b = np.asarray(a), np.asarray(b)
     boxes = [masks.bounding_box(mask, nx) for mask in (a, b)]
     if boxes[0] is None or boxes[1] is None:
         return None
@@ -55,7 +56,7 @@ def _cropped(a: Words, b: Words, nx: int) -> tuple[Words, Words, int] | None:
         slice(max(min(one[0], two[0]) - 1, 0), min(max(one[1], two[1]) + 1, size))
         for one, two, size in zip(boxes[0], boxes[1], sizes, strict=True)
     )
-    crops = [np.ascontiguousarray(masks.unpack(mask, nx)[parts]) for mask in (a, b)]
+    crops = [np.ascontiguousarray(np.asarray(masks.unpack(mask, nx))[parts]) for mask in (a, b)]
     return masks.pack(crops[0]), masks.pack(crops[1]), crops[0].shape[2]
 
 

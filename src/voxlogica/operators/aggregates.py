@@ -73,7 +73,7 @@ def array_stats(a: Image) -> Statistics:
     array = a.voxels()
     total, mean, variance = fields.moments(array)
     least, most = fields.extremes(array)
-    return Statistics(least, most, mean, variance**0.5, variance, total, float(array.size))
+    return Statistics(least, most, mean, variance**0.5, variance, total, float(a.space.voxels))
 
 
 @operator()

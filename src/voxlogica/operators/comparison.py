@@ -11,7 +11,8 @@ from voxlogica.operators import operator
 from voxlogica.values import Image, Mask
 
 if TYPE_CHECKING:
-    from voxlogica.kernels.masks import Comparison, Words
+    from voxlogica.kernels.arrays import Words
+    from voxlogica.kernels.masks import Comparison
 
 
 class Comparable:

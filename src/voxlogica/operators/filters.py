@@ -54,13 +54,15 @@ def n4(a: Image, b: Mask) -> Image:
     >>> value("max(n4(a, tt)) .>. 0", a=[[5, 6, 5, 6], [6, 5, 6, 5], [5, 6, 5, 6], [6, 5, 6, 5]])
     True
     """
+    import numpy as np
+
     from voxlogica.kernels import masks
 
     _inhabited(b, "n4")
-    _finite(a.array()[masks.unpack(b.words(), b.space.size[0]).astype(bool)], "n4")
+    _finite(a.array()[np.asarray(masks.unpack(b.words(), b.space.size[0]), bool)], "n4")
     sitk = simpleitk("n4")
     image = _exchanged(sitk, a.space, a.array())
-    inside = _exchanged(sitk, b.space, masks.unpack(b.words(), b.space.size[0]))
+    inside = _exchanged(sitk, b.space, np.asarray(masks.unpack(b.words(), b.space.size[0])))
     if min(image.GetSize()) < 4:
         size = " x ".join(map(str, a.space.size))
         raise Refusal(f"`n4` needs at least 4 voxels along each axis, and there are {size}")

@@ -46,7 +46,7 @@ def resample_mask(space: Space, i: Mask) -> Mask:
 
     from voxlogica.kernels import masks
 
-    field = masks.unpack(i.words(), i.space.size[0]).astype(np.float32)[..., None]
+    field = np.asarray(masks.unpack(i.words(), i.space.size[0]), np.float32)[..., None]
     return Mask.of(space, masks.pack(_resampled(space, i.space, field, smooth=False)[..., 0] > 0))
 
 
@@ -158,9 +158,11 @@ def extract_labels(space: Space, i: Labels, size: tuple[float, ...], index: tupl
 @operator(symbol="extract", hidden=True, grid=_part)
 def extract_mask(space: Space, i: Mask, size: tuple[float, ...], index: tuple[float, ...]) -> Mask:
     """A part of a mask."""
+    import numpy as np
+
     from voxlogica.kernels import masks
 
-    return Mask.of(space, masks.pack(_cut(space, masks.unpack(i.words(), i.space.size[0]), index)))
+    return Mask.of(space, masks.pack(_cut(space, np.asarray(masks.unpack(i.words(), i.space.size[0])), index)))
 
 
 @operator(symbol="extract", hidden=True, grid=_part)

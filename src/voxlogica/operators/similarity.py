@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from voxlogica.errors import Refusal
 from voxlogica.operators import operator
 from voxlogica.operators.comparison import Comparable
-from voxlogica.values import Image, Mask, Space
+from voxlogica.values import Image, Mask, Numbers, Space
 
 if TYPE_CHECKING:
-    from voxlogica.kernels.masks import Comparison, Numbers, Words
+    from voxlogica.kernels.arrays import Words
+    from voxlogica.kernels.masks import Comparison
     from voxlogica.kernels.ranks import Ranks
 
 _MOST_BINS = 2**31
@@ -30,18 +31,18 @@ class Ranked(Comparable):
         """How many voxels there are."""
         return self._count
 
-    def array(self) -> Numbers:
+    def voxels(self, shape: tuple[int, ...]) -> Numbers:
         """The ranks of all voxels."""
-        import numpy as np
-
-        return np.frombuffer(self.wide(), np.float32)
+        return self.wide().cast("f", shape)
 
     def wide(self) -> memoryview:
         """Their bytes."""
         with self._widening:
+            from voxlogica.kernels import arrays
+
             now = self._now
             if not isinstance(now, memoryview):
-                self._now = now = memoryview(now.floats().data).cast("B").toreadonly()
+                self._now = now = arrays.raw(now.floats()).toreadonly()
             return now
 
     def part(self, begin: int, end: int) -> memoryview:
@@ -63,13 +64,11 @@ def percentiles(a: Image, b: Mask, c: float, *, threads: int = 1) -> Image:
     >>> value("percentiles(a, tt, 0.5)", a=[1, 2, 2, 5])
     [0.125, 0.5, 0.5, 0.875]
     """
-    import numpy as np
-
     from voxlogica.kernels import fields
     from voxlogica.kernels.ranks import Ranks
 
     voxels = a.voxels()
-    if voxels.dtype != np.float32:
+    if voxels.format != "f":
         return Image(a.space, Ranked(Ranks(voxels, b.words(), c)))
     try:
         return Image.of(a.space, fields.percentiles(voxels, b.words(), c, threads=threads))
@@ -113,15 +112,13 @@ def windows(rho: float, a: Image, low: float, high: float, bins: float, *, threa
     Many regions share it; see `kernels.fields.windows`, whose limits a rewrite has looked at. The image is of a box of
     a: its space has the box's size, and as its origin the indices of the voxel of a where the box begins.
     """
-    import numpy as np
-
-    from voxlogica.kernels import fields
+    from voxlogica.kernels import arrays, fields
 
     radius = fields.window_radius(rho, a.space.spacing3)
     (z, y, x), numbers = fields.windows(a.voxels(), radius, low, high, int(bins), threads=threads)
-    grid = Space.grid(*reversed(numbers.shape))
+    grid = Space.grid(*reversed(arrays.shape_of(numbers)))
     box = Space(grid.size, grid.spacing, (float(x), float(y), float(z)), grid.direction)
-    return Image.of(box, numbers.view(np.float32))
+    return Image(box, arrays.raw(numbers).toreadonly())
 
 
 @operator(cost="histogram")

@@ -203,7 +203,7 @@ def image(
     from voxlogica.kernels import masks
 
     if isinstance(value, Mask):
-        array: Any = masks.unpack(value.words(), value.space.size[0])
+        array: Any = np.asarray(masks.unpack(value.words(), value.space.size[0]))
     elif isinstance(value, Labels):
         array = value.array().astype(np.uint32)
         if not np.array_equal(array, value.array()):

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, cast
 from voxlogica.formula import BOOL, IMAGE, MASK, NUMBER, STRING, Operator, Type
 from voxlogica.operators import documentation, operators
 from voxlogica.operators.comparison import compared
-from voxlogica.values import Image, Mask, Space, Value
+from voxlogica.values import Image, Mask, Numbers, Space, Value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from voxlogica.kernels.arrays import Shape, Words
     from voxlogica.kernels.fields import Windows
-    from voxlogica.kernels.masks import Comparison, Numbers, Shape, Words
-
+    from voxlogica.kernels.masks import Comparison
 
 _TYPES: dict[str, Type] = {"float": NUMBER, "bool": BOOL, "str": STRING, "Image": IMAGE, "Mask": MASK}
 
@@ -45,11 +45,11 @@ def compare(a: Image, relation: str, k: float, *, threads: int = 1) -> Mask:
 
 def compare_masked(a: Image, b: Mask, relation: str, k: float, *, threads: int = 1) -> Mask:
     """`compare` of a where b holds, and of 0 elsewhere."""
-    from voxlogica.kernels import fields, masks
+    from voxlogica.kernels import masks
 
     op, negated = _parts(relation)
     inside = compared(a, op, k, threads)
-    if masks.count(masks.compare(fields.constant((1, 1, 1), 0.0), op, k)):
+    if masks.compare_numbers(0.0, op, k):
         return _mask(a, masks.disjunction(inside, masks.complement(b.words(), a.space.size[0])), negated)
     return _mask(a, masks.conjunction(inside, b.words()), negated)
 
@@ -125,13 +125,11 @@ def _correlated(
     windows: Image, b: Image | None, phi: Mask, rho: float, bins: tuple[float, float, float]
 ) -> _Correlated:
     """The arguments of kernels that correlate; see the operator `windows` for what the space of these says."""
-    import numpy as np
-
     from voxlogica.kernels import fields
 
     low, high, count = bins
     x, y, z = map(int, windows.space.origin)
-    held = fields.Windows((z, y, x), windows.array().view(np.uint32))
+    held = fields.Windows((z, y, x), windows.data.cast("I", windows.space.shape))
     radius, other = fields.window_radius(rho, phi.space.spacing3), b.voxels() if b is not None else None
     return held, phi.space.shape, other, phi.words(), radius, low, high, int(count)
 
@@ -188,7 +186,7 @@ def voxelwise_mask(program: str, *inputs: Value) -> Mask:
     z, y, x = space.shape
     out = np.empty((z, y, -(-x // 64)), np.uint64)
     for rows, slab in _in_slabs(program, inputs, out):
-        rows[:] = cast("Mask", slab).words().reshape(rows.shape)
+        rows[:] = np.asarray(cast("Mask", slab).words()).reshape(rows.shape)
     return Mask.of(space, out)
 
 

@@ -119,7 +119,7 @@ class Session:
             library_path = [each for each in os.environ.get("VOXLOGICA_LIBRARY_PATH", "").split(os.pathsep) if each]
         self.library_path = tuple([Path(each).expanduser() for each in library_path])
         self._closed = self._late = False
-        self.cold = "numpy" not in sys.modules
+        self.cold = "voxlogica.kernels.fields" not in sys.modules
         self._store, self._storage, self._memory, self._tell = store, storage, memory, tell
         self._own: EmbeddedStorage | None = None
         self._engine: ExecutionEngine | None = None

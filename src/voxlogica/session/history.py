@@ -289,5 +289,9 @@ def changed_masks(before: Recorded, after: Recorded, names: tuple[str, ...] = ()
 def _compared(case: str, name: str, a: Mask, b: Mask) -> Masks:
     from voxlogica.kernels import masks
 
-    one, two, both = masks.count(a.words()), masks.count(b.words()), masks.count(a.words() & b.words())
+    one, two, both = (
+        masks.count(a.words()),
+        masks.count(b.words()),
+        masks.count(masks.conjunction(a.words(), b.words())),
+    )
     return Masks(case, name, one - both, two - both, both)
