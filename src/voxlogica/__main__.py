@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from voxlogica._collector import collector_paused
+
 
 def main() -> int:
     """Carries out the command of `sys.argv`; returns its exit status."""
@@ -16,8 +18,8 @@ def main() -> int:
         pass
     else:
         turns.lengthen()
-    from voxlogica import cli
-
+    with collector_paused():
+        from voxlogica import cli
     return cli.main()
 
 

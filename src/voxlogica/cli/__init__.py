@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
+from voxlogica._collector import collector_paused
 from voxlogica.cli import text
 from voxlogica.cli.arguments import COMMANDS
 from voxlogica.cli.parsing import command
@@ -76,7 +77,9 @@ def _main(given: Sequence[str]) -> int:
             from voxlogica.session import own
 
             own.load(path)
-        return COMMANDS[name].function()(options)
+        with collector_paused():
+            function = COMMANDS[name].function()
+        return function(options)
     except VoxLogicAError as error:
         return _refused(error, given)
 
