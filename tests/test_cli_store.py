@@ -155,6 +155,14 @@ def test_the_store_says_what_it_has_and_how_it_was_made(run: Command) -> None:
     tree = run("store", "why", volume["id"]).out.splitlines()
     assert [line.split()[1] for line in tree[:2]] == ["volume", "near"]
     assert any("load" in line and str(Path("scan.nii").absolute()) in line for line in tree)
+    (origin,) = data(run("store", "why", volume["id"][:10], "--json")).values()
+    assert isinstance(origin, list)
+    by_id = {each["id"]: each for each in origin}
+    assert len(by_id) == len(origin)
+    near = by_id[by_id[volume["id"]]["arguments"][0]]
+    assert (near["operator"], near["version"]) == ("near", 1)
+    assert [each["paths"] for each in origin if "sha256" in each] == [[str(Path("scan.nii").absolute())]]
+    assert {argument for each in origin for argument in each.get("arguments", ())} < by_id.keys()
     assert run("store", "list").out.splitlines()[0].split() == ["id", "operator", "size", "seconds", "when", "where"]
 
 

@@ -176,11 +176,11 @@ def _known(store: EmbeddedStorage, id: Id) -> dict[str, object]:
 def why(options: Options) -> int:
     """How results were made, down to the files."""
     with _open(options) as store:
-        found = {text: list(stores.lines(store.records, _id(store, text))) for text in options.ids}
+        ids = [_id(store, text) for text in options.ids]
         if options.json:
-            emit(dict(found))
+            emit({id.hex(): stores.origin(store.records, id) for id in ids})
         else:
-            print("\n\n".join("\n".join(lines) for lines in found.values()))
+            print("\n\n".join("\n".join(stores.lines(store.records, id)) for id in ids))
     return 0
 
 

@@ -14,7 +14,7 @@ from voxlogica.formula import Formula, Hole, below
 from voxlogica.identity import Id
 from voxlogica.storage import Claim, StorageBackend, StoreFull
 from voxlogica.storage.records import FormulaRow, Memo, Records, Stamp
-from voxlogica.values import shown
+from voxlogica.values import plain, shown
 
 VARIABLE = "VOXLOGICA_STORE"
 CONSTANT, LEAF = "constant", "load"
@@ -155,6 +155,29 @@ def constant(row: FormulaRow) -> str:
 def literal(value: bool | float | str) -> str:
     """A constant as a program would write it."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else shown(value)
+
+
+def origin(records: Records, id: Id) -> list[dict[str, object]]:
+    """How a value was made, down to the files: what is noted of its formula and of each below it, each once."""
+    found: list[dict[str, object]] = []
+    seen, stack = {id}, [id]
+    while stack:
+        id = stack.pop()
+        row = records.formula(id)
+        if row is None:
+            found.append({"id": id.hex(), "known": False})
+        elif row.operator == CONSTANT:
+            found.append({"id": id.hex(), "constant": plain(json.loads(row.parameters))})
+        elif row.operator == LEAF:
+            digest = row.parameters
+            found.append({"id": id.hex(), "sha256": digest.hex(), "paths": list(records.paths(digest))})
+        else:
+            arguments = [each.hex() for each in row.arguments]
+            found.append({"id": id.hex(), "operator": row.operator, "version": row.version, "arguments": arguments})
+            new = dict.fromkeys(each for each in row.arguments if each not in seen)
+            seen |= new.keys()
+            stack += reversed(new)
+    return found
 
 
 def lines(records: Records, id: Id) -> Iterator[str]:
