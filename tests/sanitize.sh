@@ -20,4 +20,4 @@ export PYTHONPATH="$build/package" OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECOD
 "$python" -c 'import voxlogica.kernels._masks as m; assert "sanitize" in m.__file__, m.__file__'
 "$python" -m tests.fuzz_kernels "${FUZZ:-20000}"
 "$python" -m pytest -q -p no:cacheprovider tests/test_kernels_masks.py tests/test_kernels_balls.py \
-    tests/test_kernels_fields.py tests/test_kernels_narrow.py -k "not itk and not ITK"
+    tests/test_kernels_fields.py tests/test_kernels_narrow.py tests/test_kernels_views.py -k "not itk and not ITK"

@@ -180,6 +180,33 @@ def test_volumes_turn_into_what_others_have() -> None:
         bright.name = "x"
 
 
+def test_volumes_are_indexed_as_arrays_are() -> None:
+    run = vx.program(FLAT).run(CASE="a", save=False)
+    image, bright = run["image"], run["bright"]
+    assert image.shape == bright.shape == run["scan"].shape == VOXELS.shape
+    for index in (
+        (2, 3, 1), (..., 3), (slice(None), 4, -1), (slice(1, 4), slice(None, None, -2), 2), (..., slice(1, 3)), 5, ...,
+        (None, ..., 2), (slice(None), np.arange(2), 1), VOXELS > 70, (VOXELS[..., 0] > 70, 3),
+    ):  # fmt: skip
+        assert np.array_equal(image[index], VOXELS[index])
+        assert np.array_equal(bright[index], VOXELS[index] > 60)
+    for beyond in ((0, 0, 4), (..., -5), (6, 0, 0)):
+        with pytest.raises(IndexError):
+            bright[beyond]
+    assert not bright[..., 3].flags.writeable
+
+
+def test_a_mask_knows_how_much_it_holds_and_where() -> None:
+    run = vx.program(FLAT).run(CASE="a", save=False)
+    bright, image = run["bright"], run["image"]
+    assert bright.count == 59
+    assert bright.box == (slice(3, 6), slice(0, 5), slice(0, 4))
+    assert np.array_equal(image[bright.box], VOXELS[3:])
+    nothing = run["bright"].plain.words()
+    empty = type(bright)(bright.space, memoryview(bytes(nothing.nbytes)))
+    assert (empty.count, empty.box) == (0, None)
+
+
 def test_pictures_of_a_plane_say_what_they_cannot_hold() -> None:
     run = vx.program('load s = "s"\nlet i = intensity(s)\nprint "m" max(i)').run(s=(VOXELS[..., 0] * 4.0, np.eye(4)))
     with pytest.warns(UserWarning, match=r"i\.jpg holds numbers from 0 to 255, and 14 are outside"):

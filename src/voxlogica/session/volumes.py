@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voxlogica import images, values
@@ -47,6 +49,15 @@ class Volume:
         """Where it comes from: software, program, expression, id, parameters, and the digest of each input."""
         found: dict[str, Any] = json.loads(self.origin or "{}")
         return found
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of `numpy()`: voxels along each axis, then components, if there are several."""
+        raise NotImplementedError
+
+    def __getitem__(self, index: Any) -> Any:
+        """What `numpy()` has there, for instance `image[:, :, 80]` or `image[mask.box]`."""
+        return self.plain.numpy()[index]
 
     @property
     def affine(self) -> NDArray[np.float64]:
@@ -103,6 +114,37 @@ class Mask(Volume, values.Mask):
     def plain(self) -> values.Mask:
         return values.Mask(self.space, self.held)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.space.size
+
+    def __getitem__(self, index: Any) -> Any:
+        """What `numpy()` has there; of `mask[:, :, k]` and `mask[..., k]` only that plane is unpacked."""
+        if isinstance(index, tuple) and len(self.shape) == 3 and type(index[-1]) is int:
+            *others, k = index
+            if [type(each) for each in others] == [EllipsisType] or (
+                len(others) == 2 and all(type(each) in (int, slice) for each in others)
+            ):
+                x, y, z = self.shape
+                size, at = self.data.nbytes // z, range(z)[k]
+                return values.Mask(Space.grid(x, y), self.data[at * size : (at + 1) * size]).numpy()[tuple(others)]
+        return self.numpy()[index]
+
+    @cached_property
+    def count(self) -> int:
+        """How many voxels are true."""
+        from voxlogica.kernels import masks
+
+        return masks.count(self.words())
+
+    @cached_property
+    def box(self) -> tuple[slice, ...] | None:
+        """The least box that holds all true voxels, to index arrays and volumes with; None when there are none."""
+        from voxlogica.kernels import masks
+
+        found = masks.bounding_box(self.words(), self.space.size[0])
+        return None if found is None else tuple([slice(*ends) for ends in found[::-1]])[: len(self.shape)]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Image(Volume, values.Image):
@@ -111,6 +153,10 @@ class Image(Volume, values.Image):
     @property
     def plain(self) -> values.Image:
         return values.Image(self.space, self.held)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.space.size
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -129,6 +175,10 @@ class Model(Volume, values.Model):
     @property
     def plain(self) -> values.Model:
         return values.Model(self.space, self.held, self.components)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.space.size if self.components == 1 else (*self.space.size, self.components)
 
 
 Shown: TypeAlias = "values.Scalar | values.Record | Mask | Image | Model | tuple[Shown, ...]"
