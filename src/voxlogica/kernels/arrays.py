@@ -1,8 +1,8 @@
 """Arrays as kernels take them: NumPy's, or memory views of as many axes, for which NumPy need not be imported.
 
-What a kernel makes is of the kind of its first array. NumPy makes an array of a view with `numpy.asarray`, on the same
-memory. Kinds of numbers are written as NumPy writes them, without the order of their bytes, which is the machine's:
-`u8` is uint64.
+What a kernel makes is of the sort of its first array. NumPy makes an array of a view with `numpy.asarray`, on the same
+memory, which begins where its numbers may begin (at a multiple of their size). Kinds of numbers are written as NumPy
+writes them, without the order of their bytes, which is the machine's: `u8` is uint64.
 
 >>> words = memoryview(bytes(8)).cast("Q", (1, 1, 1))
 >>> floats_like(words, (1, 1, 2)).format
@@ -31,7 +31,6 @@ Floats: TypeAlias = "NDArray[np.float32] | memoryview[float]"
 Numbers: TypeAlias = (
     "NDArray[np.float32 | np.uint8 | np.int8 | np.uint16 | np.int16] | memoryview[int] | memoryview[float]"
 )
-
 WindowNumbers: TypeAlias = "NDArray[np.uint32] | memoryview"
 
 NAMES = {
@@ -153,10 +152,10 @@ def float32(k: float) -> float:
 
 def words_of(row: int, nx: int) -> bytes:
     """The words of a row of nx voxels, of which bit x of a number says whether voxel x is true."""
-    raw = row.to_bytes(-(-nx // 64) * 8, "little")
-    if sys.byteorder == "big":
-        raw = b"".join([raw[at : at + 8][::-1] for at in range(0, len(raw), 8)])
-    return raw
+    little = row.to_bytes(-(-nx // 64) * 8, "little")
+    if sys.byteorder == "little":
+        return little
+    return b"".join([little[at : at + 8][::-1] for at in range(0, len(little), 8)])
 
 
 def _like(array: Array, shape: tuple[int, ...], kind: str) -> Array:
