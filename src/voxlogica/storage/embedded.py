@@ -28,7 +28,7 @@ from voxlogica.storage import collection, outcomes
 from voxlogica.storage.blobs import Blobs, fresh, name_of
 from voxlogica.storage.catalogue import Catalogue, Row, boot_id
 from voxlogica.storage.claims import Claims, Seen
-from voxlogica.storage.codec import checksum, decode, digest, encode
+from voxlogica.storage.codec import decode, decode_checked, digest, encode
 from voxlogica.storage.interface import (
     Claim,
     CleanupReport,
@@ -49,6 +49,7 @@ from voxlogica.storage.layout import Disk, found, lock_files, lockable
 from voxlogica.storage.listing import Listing
 from voxlogica.storage.live import Live, Process
 from voxlogica.storage.locks import ALL, Gate, Replaced, byte_of, close_registered, forget_in_child, forked
+from voxlogica.storage.outcomes import KINDS, LOOK
 from voxlogica.storage.protocol import step
 from voxlogica.storage.records import Records
 from voxlogica.storage.telling import Counts, Stats, Voice
@@ -77,7 +78,16 @@ class EmbeddedRef:
 
     def open(self) -> Value:
         """The value. Raises `Missing` when it was collected or is damaged."""
-        return self._store._open(self._id, self._row)
+        store = self._store
+        if store._room.level:  # something was collected once: what is used now is to outlive what is not
+            store._room.used.add(self._id)
+        suffix, form, body, expected, _ = self._row
+        if body is None:
+            return store._open_blob(self._id, self._row)
+        value = decode_checked(form, body, expected)
+        if value is None:
+            raise store._damage(self._id, suffix, None)
+        return value
 
 
 class EmbeddedStorage:
@@ -163,8 +173,10 @@ class EmbeddedStorage:
         """What became of a task."""
         if self._idle and not self._is_open():
             return None
-        row = self._row(outcomes.LOOK, (id,))
-        return None if row is None else self._outcome(id, row)
+        row = self._row(LOOK, (id,))
+        if row is None:
+            return None
+        return self._failure(row) if row[1] in KINDS else Done(EmbeddedRef(self, id, row))
 
     def known(self, ids: Iterable[TaskId]) -> dict[TaskId, Outcome]:
         """The outcomes there are for these ids."""
@@ -201,8 +213,9 @@ class EmbeddedStorage:
         return not self._lost
 
     def _outcome(self, id: TaskId, row: Row) -> Outcome | None:
-        if row[1] not in outcomes.KINDS:
-            return Done(EmbeddedRef(self, id, row))
+        return self._failure(row) if row[1] in KINDS else Done(EmbeddedRef(self, id, row))
+
+    def _failure(self, row: Row) -> Failed | None:
         error = outcomes.error_of(row)
         if error is None:  # any outcome that comes replaces it
             self._note_damage()
@@ -212,21 +225,11 @@ class EmbeddedStorage:
     def _look(self, id: TaskId) -> Seen | None:
         if self._idle and not self._is_open():
             return None
-        row = self._row(outcomes.LOOK, (id,))
+        row = self._row(LOOK, (id,))
         outcome = None if row is None else self._outcome(id, row)
         return None if row is None or outcome is None else Seen(row[0], outcome)
 
     # Opening
-
-    def _open(self, id: TaskId, row: Row) -> Value:
-        if self._room.level:  # something was collected once: what is used now is to outlive what is not
-            self._room.used.add(id)
-        suffix, form, body, expected, _ = row
-        if body is None:
-            return self._open_blob(id, row)
-        if checksum(form, body) != expected:
-            raise self._damage(id, suffix, None)
-        return decode(form, body)
 
     def _open_blob(self, id: TaskId, row: Row) -> Value:
         while True:
@@ -236,8 +239,8 @@ class EmbeddedStorage:
                 body = self._blobs.map(name)
             except FileNotFoundError:
                 # Collected, and perhaps computed again since the row was read: another name is another file.
-                now = None if self._lost else self._row(outcomes.LOOK, (id,))
-                if now is None or now[1] in outcomes.KINDS:
+                now = None if self._lost else self._row(LOOK, (id,))
+                if now is None or now[1] in KINDS:
                     raise Missing(id.hex()) from None
                 if now[0] == suffix:
                     raise self._damage(id, suffix, None) from None
