@@ -66,7 +66,7 @@ def encode(value: Storable) -> Encoded:
     codec = _ENCODERS.get(type(value))
     if codec is None:
         raise TypeError(f"a {type(value).__name__} cannot be stored")
-    return Encoded(*codec(value))
+    return tuple.__new__(Encoded, codec(value))  # half the price
 
 
 def decode(form: str, body: Bytes) -> Value:

@@ -25,7 +25,7 @@ import apsw
 from voxlogica._dataclass import asdict, replace
 from voxlogica.identity import Id
 from voxlogica.storage import collection, outcomes
-from voxlogica.storage.blobs import Blobs, fresh, name_of
+from voxlogica.storage.blobs import Blobs, fresh, name_of, several_fresh
 from voxlogica.storage.catalogue import Catalogue, Row, boot_id
 from voxlogica.storage.claims import Claims, Seen
 from voxlogica.storage.codec import decode, decode_checked, digest, encode
@@ -314,7 +314,7 @@ class EmbeddedStorage:
         except StoreFull:
             self._claims.release(claim)
             raise
-        self._claims.finish(claim, done)
+        self._claims.finish([(claim, done)])
         return done
 
     def store_all(self, publications: Sequence[Publication]) -> list[Done | StoreFull]:
@@ -322,16 +322,22 @@ class EmbeddedStorage:
         forked()
         found: dict[TaskId, Done | StoreFull] = {}
         small: list[tuple[Publication, Row, int]] = []
-        for each in publications:
+        for each, suffix in zip(publications, several_fresh(len(publications)), strict=True):
             self._claims.held(each.claim)
             encoded = encode(each.value)
-            if outcomes.is_small(encoded) and self.accepts(encoded.size):
-                small.append((each, outcomes.inline(encoded, each.value), encoded.size))
+            bytes = encoded.size
+            # The disk is not asked whether it has room, which would take as long as storing one: it says so if not.
+            if outcomes.is_small(encoded.form, bytes) and self._takes(bytes):
+                small.append((each, outcomes.inline(suffix, encoded, each.value), bytes))
         with suppress(StoreFull):  # then each is told by itself
-            for (each, row, _), inserted in zip(small, self._insert_all(small), strict=True):
-                if inserted:
-                    found[each.claim.id] = done = Done(EmbeddedRef(self, each.claim.id, row))
-                    self._claims.finish(each.claim, done)
+            inserted = self._insert_all(small)
+            done = [
+                (each.claim, Done(EmbeddedRef(self, each.claim.id, row)))
+                for (each, row, _), taken in zip(small, inserted, strict=True)
+                if taken
+            ]
+            self._claims.finish(done)
+            found = {claim.id: outcome for claim, outcome in done}
             self._collect_if_exceeded(sum([size for _, _, size in small]))
         for each in publications:
             if each.claim.id not in found:
@@ -367,7 +373,7 @@ class EmbeddedStorage:
                 outcome = self.lookup(claim.id)
         except StoreFull:
             pass  # those who wait here learn of it all the same; others will try again
-        self._claims.finish(claim, outcome)
+        self._claims.finish([(claim, outcome)])
         return failed
 
     def _publish(self, id: TaskId, value: Value, made: Provenance, goal: bool) -> Done:
@@ -377,12 +383,12 @@ class EmbeddedStorage:
         self._refuse_unless_accepted(bytes)
         level = self._room.level
         try:
-            if outcomes.is_small(encoded):
-                row = outcomes.inline(encoded, value)
+            suffix = fresh()
+            if outcomes.is_small(form, bytes):
+                row = outcomes.inline(suffix, encoded, value)
                 [inserted] = self._insert([outcomes.success(id, row, bytes, made, level)], durable)
             else:
                 with self._using(id):
-                    suffix = fresh()
                     name = name_of(id, suffix)
                     row = (suffix, form, None, self._blobs.write(name, encoded, durable), size(value))
                     inserted = False
@@ -414,11 +420,12 @@ class EmbeddedStorage:
         """Inserts outcomes in one transaction; for each, False if a success is there."""
 
         def insert(cursor: apsw.Cursor) -> list[bool]:
-            taken: list[bool] = []
-            for row in rows:
-                cursor.execute(outcomes.INSERT, row)
-                taken.append(cursor.connection.changes() > 0)
-            return taken
+            changes = cursor.connection.total_changes
+            before = changes()
+            cursor.executemany(outcomes.INSERT, rows)
+            if changes() - before == len(rows):
+                return [True] * len(rows)
+            return [cursor.execute(LOOK, row[:1]).get[0] == row[1] for row in rows]  # by the suffix, which is fresh
 
         return list(self._write(insert, durable))
 
@@ -446,12 +453,16 @@ class EmbeddedStorage:
 
     def accepts(self, bytes: int) -> bool:
         """Whether the store would take a value of this size now; if not, better not claim it."""
-        if self._lost or not self._writable or bytes > self.limit or (self._full is not None and bytes >= self._full):
-            return False
         try:
-            return Disk.of(self.directory).free > bytes
+            return self._takes(bytes) and Disk.of(self.directory).free > bytes
         except OSError:  # removed, or out of reach
             return False
+
+    def _takes(self, bytes: int) -> bool:
+        """Whether nothing is known that speaks against a value of this size."""
+        if self._lost or not self._writable or bytes > self.limit:
+            return False
+        return self._full is None or bytes < self._full
 
     def _refuse_unless_accepted(self, bytes: int) -> None:
         if self._lost:
