@@ -72,7 +72,8 @@ class _Copier:
     connection of their own, outside the gate (20 ms inside it, for which all others waited, was the worst of writing).
 
     SQLite begins the log anew when all of it has been copied. Where nobody ever pauses something is always added
-    meanwhile: of a log that has become long the end, a few ms, is copied in the gate.
+    meanwhile: of a log that has become long the end, a few ms, is copied in the gate. It is then only that SQLite
+    flushes the database, with all that was ever copied; so that is flushed, and what was added copied, right before.
     """
 
     def __init__(self, path: Path, gate: Gate) -> None:
@@ -100,6 +101,8 @@ class _Copier:
                     self.connection.execute("pragma synchronous = normal")
                 self._pass(self.connection)
                 if long:
+                    _flush(self._path)
+                    self._pass(self.connection)
                     with self._gate:
                         self._pass(self.connection)
         finally:
@@ -400,6 +403,18 @@ def _connection(name: Path | str, flags: int) -> apsw.Connection:
     connection.set_busy_timeout(30_000)
     connection.execute("pragma cache_size = -16000")
     return connection
+
+
+def _flush(database: Path) -> None:
+    """Flushes a database by a descriptor that SQLite has open: one of our own would drop its locks when closed. If it
+    is not found, or is another file's by then, nothing is lost but time."""
+    with suppress(OSError):
+        node = database.stat()
+        for name in os.listdir("/dev/fd"):  # noqa: PTH208 - numbers
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(int(name)), node):
+                    os.fsync(int(name))
+                    return
 
 
 def one(connection: apsw.Connection, sql: str) -> Any:
