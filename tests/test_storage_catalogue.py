@@ -157,10 +157,12 @@ def until_copied(store: EmbeddedStorage) -> None:
 @pytest.mark.usefixtures("short_log")
 def test_a_long_log_is_copied_into_the_database_and_begun_anew(store: EmbeddedStorage, steps: list[str]):
     log = store.directory / "catalog.db-wal"
+    longest = 0
     for number in range(400):
         store.offer(task(str(number)), bytes(2000), MADE)
         until_copied(store)
-        assert log.stat().st_size < 150_000
+        assert longest <= log.stat().st_size < 150_000, "never cut: all others would wait for it at the gate"
+        longest = log.stat().st_size
     assert steps.count("checkpointed") >= 3
     assert store.stats().outcomes == 400
 
@@ -190,12 +192,20 @@ def test_nobody_waits_while_the_log_is_copied(store: EmbeddedStorage):
     assert store.stats().outcomes == written + 2
 
 
+def descriptors() -> set[int]:
+    """The open ones, among them that of looking, which is free again."""
+    return {int(each.name) for each in Path("/dev/fd").iterdir()}
+
+
 @pytest.mark.usefixtures("short_log")
 def test_the_end_of_a_log_that_only_grows_is_copied_in_the_gate(
     store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch
 ):
-    """Here somebody reads what was there at the beginning, so that the log cannot be begun anew."""
-    passes, inside = list[tuple[int, bool]](), set[Thread]()
+    """Here somebody reads what was there at the beginning, so that the log cannot be begun anew.
+
+    All wait then, so the database is flushed before, by SQLite's own descriptor: to close another would end its locks.
+    """
+    passes, inside, flushes = list[tuple[int, bool]](), set[Thread](), list[bool]()
     log, enter, leave = store.directory / "catalog.db-wal", Gate.__enter__, Gate.__exit__
 
     def entering(gate: Gate) -> None:
@@ -210,12 +220,23 @@ def test_the_end_of_a_log_that_only_grows_is_copied_in_the_gate(
         if label == "checkpointed":
             passes.append((log.stat().st_size // 100_000, current_thread() in inside))
 
+    def flushing(descriptor: int) -> None:
+        flush(descriptor)
+        assert os.path.samestat(os.fstat(descriptor), database)
+        assert descriptor in open_before
+        flushes.append(current_thread() in inside)
+
     store.offer(task("first"), 1.0, MADE)
     reader = apsw.Connection(str(store.directory / "catalog.db"))
     rows = reader.execute("select id from outcomes union all select id from outcomes")
     next(rows)
+    for number in range(25):  # until the copier has its connection
+        store.offer(task(f"before {number}"), bytes(2000), MADE)
+        until_copied(store)
+    database, open_before, flush = (store.directory / "catalog.db").stat(), descriptors(), os.fsync
     monkeypatch.setattr(Gate, "__enter__", entering)
     monkeypatch.setattr(Gate, "__exit__", leaving)
+    monkeypatch.setattr(os, "fsync", flushing)
     protocol.observe(copying)
     try:
         for number in range(400):
@@ -224,6 +245,9 @@ def test_the_end_of_a_log_that_only_grows_is_copied_in_the_gate(
     finally:
         protocol.observe(None)
         reader.close(True)
+    assert descriptors() <= open_before
+    assert len(flushes) == sum(within for _, within in passes)
+    assert not any(flushes)
     assert {within for length, within in passes if length < 4} == {False}
     assert {within for length, within in passes if length > 4} == {False, True}
 

@@ -18,12 +18,19 @@ from voxlogica.identity import Id
 from voxlogica.storage.codec import Bytes, Encoded, digest
 from voxlogica.storage.protocol import step
 
+_SUFFIX = 6  # bytes
 _BESIDE = 1 << 20  # bytes from which the digest is taken by a second thread while the file is written
 
 
 def fresh() -> str:
     """A suffix nobody else has."""
-    return os.urandom(6).hex()
+    return os.urandom(_SUFFIX).hex()
+
+
+def several_fresh(count: int) -> list[str]:
+    """So many suffixes nobody else has, for the price of asking once."""
+    digits = os.urandom(_SUFFIX * count).hex()
+    return [digits[at : at + 2 * _SUFFIX] for at in range(0, len(digits), 2 * _SUFFIX)]
 
 
 def name_of(id: Id, suffix: str) -> str:

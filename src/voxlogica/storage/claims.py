@@ -9,7 +9,7 @@ helper behind, which lets go when its lock comes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from threading import Lock, Thread
 
 from voxlogica._dataclass import NamedTuple
@@ -321,11 +321,18 @@ class Claims:
             lock = entry.lock if entry is not None and entry.claim is claim else None
             return None if lock is None else lock.lend()
 
-    def finish(self, claim: Claim, outcome: Outcome | None) -> None:
-        """Ends a claim with its outcome, which is in the catalogue by now."""
-        entry = self._entries.get(claim.id)
-        if entry is not None and entry.claim is claim:
-            self._end(entry, outcome)
+    def finish(self, ended: Iterable[tuple[Claim, Outcome | None]]) -> None:
+        """Ends claims, each with its outcome, which is in the catalogue by now."""
+        entries = []
+        for claim, outcome in ended:
+            entry = self._entries.get(claim.id)
+            if entry is not None and entry.claim is claim:
+                self._unlock(entry)  # before the entry goes, as above
+                step("claim-released")
+                entries.append((entry, outcome))
+        with self._mutex:
+            for entry, outcome in entries:
+                self._finish(entry, outcome)
 
     def release(self, claim: Claim) -> None:
         """Ends a claim without outcome: the first who waits here to claim inherits, else the lock is let go."""

@@ -25,10 +25,10 @@ import apsw
 from voxlogica._dataclass import asdict, replace
 from voxlogica.identity import Id
 from voxlogica.storage import collection, outcomes
-from voxlogica.storage.blobs import Blobs, fresh, name_of
+from voxlogica.storage.blobs import Blobs, fresh, name_of, several_fresh
 from voxlogica.storage.catalogue import Catalogue, Row, boot_id
 from voxlogica.storage.claims import Claims, Seen
-from voxlogica.storage.codec import checksum, decode, digest, encode
+from voxlogica.storage.codec import decode, decode_checked, digest, encode
 from voxlogica.storage.interface import (
     Claim,
     CleanupReport,
@@ -49,6 +49,7 @@ from voxlogica.storage.layout import Disk, found, lock_files, lockable
 from voxlogica.storage.listing import Listing
 from voxlogica.storage.live import Live, Process
 from voxlogica.storage.locks import ALL, Gate, Replaced, byte_of, close_registered, forget_in_child, forked
+from voxlogica.storage.outcomes import KINDS, LOOK
 from voxlogica.storage.protocol import step
 from voxlogica.storage.records import Records
 from voxlogica.storage.telling import Counts, Stats, Voice
@@ -77,7 +78,16 @@ class EmbeddedRef:
 
     def open(self) -> Value:
         """The value. Raises `Missing` when it was collected or is damaged."""
-        return self._store._open(self._id, self._row)
+        store = self._store
+        if store._room.level:  # something was collected once: what is used now is to outlive what is not
+            store._room.used.add(self._id)
+        suffix, form, body, expected, _ = self._row
+        if body is None:
+            return store._open_blob(self._id, self._row)
+        value = decode_checked(form, body, expected)
+        if value is None:
+            raise store._damage(self._id, suffix, None)
+        return value
 
 
 class EmbeddedStorage:
@@ -163,8 +173,10 @@ class EmbeddedStorage:
         """What became of a task."""
         if self._idle and not self._is_open():
             return None
-        row = self._row(outcomes.LOOK, (id,))
-        return None if row is None else self._outcome(id, row)
+        row = self._row(LOOK, (id,))
+        if row is None:
+            return None
+        return self._failure(row) if row[1] in KINDS else Done(EmbeddedRef(self, id, row))
 
     def known(self, ids: Iterable[TaskId]) -> dict[TaskId, Outcome]:
         """The outcomes there are for these ids."""
@@ -201,8 +213,9 @@ class EmbeddedStorage:
         return not self._lost
 
     def _outcome(self, id: TaskId, row: Row) -> Outcome | None:
-        if row[1] not in outcomes.KINDS:
-            return Done(EmbeddedRef(self, id, row))
+        return self._failure(row) if row[1] in KINDS else Done(EmbeddedRef(self, id, row))
+
+    def _failure(self, row: Row) -> Failed | None:
         error = outcomes.error_of(row)
         if error is None:  # any outcome that comes replaces it
             self._note_damage()
@@ -212,21 +225,11 @@ class EmbeddedStorage:
     def _look(self, id: TaskId) -> Seen | None:
         if self._idle and not self._is_open():
             return None
-        row = self._row(outcomes.LOOK, (id,))
+        row = self._row(LOOK, (id,))
         outcome = None if row is None else self._outcome(id, row)
         return None if row is None or outcome is None else Seen(row[0], outcome)
 
     # Opening
-
-    def _open(self, id: TaskId, row: Row) -> Value:
-        if self._room.level:  # something was collected once: what is used now is to outlive what is not
-            self._room.used.add(id)
-        suffix, form, body, expected, _ = row
-        if body is None:
-            return self._open_blob(id, row)
-        if checksum(form, body) != expected:
-            raise self._damage(id, suffix, None)
-        return decode(form, body)
 
     def _open_blob(self, id: TaskId, row: Row) -> Value:
         while True:
@@ -236,8 +239,8 @@ class EmbeddedStorage:
                 body = self._blobs.map(name)
             except FileNotFoundError:
                 # Collected, and perhaps computed again since the row was read: another name is another file.
-                now = None if self._lost else self._row(outcomes.LOOK, (id,))
-                if now is None or now[1] in outcomes.KINDS:
+                now = None if self._lost else self._row(LOOK, (id,))
+                if now is None or now[1] in KINDS:
                     raise Missing(id.hex()) from None
                 if now[0] == suffix:
                     raise self._damage(id, suffix, None) from None
@@ -311,7 +314,7 @@ class EmbeddedStorage:
         except StoreFull:
             self._claims.release(claim)
             raise
-        self._claims.finish(claim, done)
+        self._claims.finish([(claim, done)])
         return done
 
     def store_all(self, publications: Sequence[Publication]) -> list[Done | StoreFull]:
@@ -319,16 +322,22 @@ class EmbeddedStorage:
         forked()
         found: dict[TaskId, Done | StoreFull] = {}
         small: list[tuple[Publication, Row, int]] = []
-        for each in publications:
+        for each, suffix in zip(publications, several_fresh(len(publications)), strict=True):
             self._claims.held(each.claim)
             encoded = encode(each.value)
-            if outcomes.is_small(encoded) and self.accepts(encoded.size):
-                small.append((each, outcomes.inline(encoded, each.value), encoded.size))
+            bytes = encoded.size
+            # The disk is not asked whether it has room, which would take as long as storing one: it says so if not.
+            if outcomes.is_small(encoded.form, bytes) and self._takes(bytes):
+                small.append((each, outcomes.inline(suffix, encoded, each.value), bytes))
         with suppress(StoreFull):  # then each is told by itself
-            for (each, row, _), inserted in zip(small, self._insert_all(small), strict=True):
-                if inserted:
-                    found[each.claim.id] = done = Done(EmbeddedRef(self, each.claim.id, row))
-                    self._claims.finish(each.claim, done)
+            inserted = self._insert_all(small)
+            done = [
+                (each.claim, Done(EmbeddedRef(self, each.claim.id, row)))
+                for (each, row, _), taken in zip(small, inserted, strict=True)
+                if taken
+            ]
+            self._claims.finish(done)
+            found = {claim.id: outcome for claim, outcome in done}
             self._collect_if_exceeded(sum([size for _, _, size in small]))
         for each in publications:
             if each.claim.id not in found:
@@ -364,7 +373,7 @@ class EmbeddedStorage:
                 outcome = self.lookup(claim.id)
         except StoreFull:
             pass  # those who wait here learn of it all the same; others will try again
-        self._claims.finish(claim, outcome)
+        self._claims.finish([(claim, outcome)])
         return failed
 
     def _publish(self, id: TaskId, value: Value, made: Provenance, goal: bool) -> Done:
@@ -374,12 +383,12 @@ class EmbeddedStorage:
         self._refuse_unless_accepted(bytes)
         level = self._room.level
         try:
-            if outcomes.is_small(encoded):
-                row = outcomes.inline(encoded, value)
+            suffix = fresh()
+            if outcomes.is_small(form, bytes):
+                row = outcomes.inline(suffix, encoded, value)
                 [inserted] = self._insert([outcomes.success(id, row, bytes, made, level)], durable)
             else:
                 with self._using(id):
-                    suffix = fresh()
                     name = name_of(id, suffix)
                     row = (suffix, form, None, self._blobs.write(name, encoded, durable), size(value))
                     inserted = False
@@ -411,11 +420,12 @@ class EmbeddedStorage:
         """Inserts outcomes in one transaction; for each, False if a success is there."""
 
         def insert(cursor: apsw.Cursor) -> list[bool]:
-            taken: list[bool] = []
-            for row in rows:
-                cursor.execute(outcomes.INSERT, row)
-                taken.append(cursor.connection.changes() > 0)
-            return taken
+            changes = cursor.connection.total_changes
+            before = changes()
+            cursor.executemany(outcomes.INSERT, rows)
+            if changes() - before == len(rows):
+                return [True] * len(rows)
+            return [cursor.execute(LOOK, row[:1]).get[0] == row[1] for row in rows]  # by the suffix, which is fresh
 
         return list(self._write(insert, durable))
 
@@ -443,12 +453,16 @@ class EmbeddedStorage:
 
     def accepts(self, bytes: int) -> bool:
         """Whether the store would take a value of this size now; if not, better not claim it."""
-        if self._lost or not self._writable or bytes > self.limit or (self._full is not None and bytes >= self._full):
-            return False
         try:
-            return Disk.of(self.directory).free > bytes
+            return self._takes(bytes) and Disk.of(self.directory).free > bytes
         except OSError:  # removed, or out of reach
             return False
+
+    def _takes(self, bytes: int) -> bool:
+        """Whether nothing is known that speaks against a value of this size."""
+        if self._lost or not self._writable or bytes > self.limit:
+            return False
+        return self._full is None or bytes < self._full
 
     def _refuse_unless_accepted(self, bytes: int) -> None:
         if self._lost:

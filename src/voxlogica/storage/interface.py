@@ -95,7 +95,7 @@ class Provenance:
     position: str = ""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)  # not frozen, as above
 class Claim:
     """The right to compute `id`, held by whoever has this object; as a context manager it is given back on leaving.
 

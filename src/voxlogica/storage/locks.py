@@ -27,6 +27,8 @@ from voxlogica.errors import MachineError
 OFD = sys.platform == "linux" and hasattr(fcntl, "F_OFD_SETLK")
 _GETLK, _SETLK, _SETLKW = (getattr(fcntl, f"F_OFD_{name}", None) for name in ("GETLK", "SETLK", "SETLKW"))
 _flock = struct.Struct("@hhqqi4x")  # struct flock: type, whence, start, length, pid
+_prefix = struct.Struct(">Q")
+_UNLOCK = _flock.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0)  # length 0: to the end, wherever that is
 
 
 class Forgettable(Protocol):
@@ -119,22 +121,23 @@ class LockFile:
     It is asked after every lock that was obtained: if the file was removed or replaced, there may be two owners.
     """
 
-    __slots__ = ("_name", "_node", "path")
+    __slots__ = ("_device", "_inode", "_name", "path")
 
     def __init__(self, path: Path) -> None:
         self.path, self._name = path, os.fspath(path)
-        self._node = self._named()
+        named = self._named()
+        self._device, self._inode = named.st_dev, named.st_ino
 
-    def _named(self) -> tuple[int, int]:
+    def _named(self) -> os.stat_result:
         try:
-            named = os.stat(self._name)  # noqa: PTH116 - half the price, after every lock
+            return os.stat(self._name)  # noqa: PTH116 - half the price, after every lock
         except OSError:
             raise Replaced(self.path) from None
-        return named.st_dev, named.st_ino
 
     def check(self) -> None:
         """Raises `Replaced` if the name means another file by now, or none."""
-        if self._named() != self._node:
+        named = self._named()
+        if named.st_ino != self._inode or named.st_dev != self._device:
             raise Replaced(self.path)
 
     def open(self, writable: bool = True) -> int:
@@ -216,8 +219,7 @@ class ByteLocks:
         """Lets all go. Never call it while a thread is blocked in `take`."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor in _descriptors:
-            everything = _flock.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0)  # length 0: to the end, wherever that is
-            fcntl.fcntl(descriptor, _SETLK, everything)  # type: ignore[arg-type]
+            fcntl.fcntl(descriptor, _SETLK, _UNLOCK)  # type: ignore[arg-type]
             close_registered(descriptor)
 
 
@@ -227,7 +229,8 @@ ALL = 1 << 62
 
 def byte_of(id: bytes) -> int:
     """The byte that stands for an id in a lock file: its first 62 bits."""
-    return int.from_bytes(id[:8], "big") >> 2
+    first: int = _prefix.unpack_from(id)[0]
+    return first >> 2
 
 
 class Gate:

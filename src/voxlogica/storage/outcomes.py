@@ -44,15 +44,15 @@ INLINE = 4096
 """Bytes of form and body that still go into the row."""
 
 
-def is_small(encoded: Encoded) -> bool:
+def is_small(form: str, bytes: int) -> bool:
     """Whether a value goes into its row."""
-    return encoded.size + len(encoded.form) <= INLINE
+    return bytes + len(form) <= INLINE
 
 
-def inline(encoded: Encoded, value: Value) -> Row:
+def inline(suffix: str, encoded: Encoded, value: Value) -> Row:
     """The columns of a value that goes into its row."""
     body = b"".join(encoded.parts)
-    return fresh(), encoded.form, body, checksum(encoded.form, body), size(value)
+    return suffix, encoded.form, body, checksum(encoded.form, body), size(value)
 
 
 def success(id: Id, value: Row, bytes: int, made: Provenance, level: float) -> Row:
