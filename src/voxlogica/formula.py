@@ -14,38 +14,44 @@ from voxlogica.identity import Id, Plain
 from voxlogica.values import Space, Value
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Type:
     """A type of the logic; each is one object. `spatial` ones have voxels, and so a space.
 
     A sequence has the type of its `element`s, which share a space; a record those of its `fields`, which share one too.
+    `depth` says how many sequences lie one in the other, and `within` what lies in the last of them, so that nothing
+    has to walk there.
     """
 
     name: str
     spatial: bool = False
     element: Type | None = None
     fields: Mapping[str, Type] | None = None
+    depth: int = 0
+    within: Type | None = None
 
     def __str__(self) -> str:
         return self.name
 
+    def __repr__(self) -> str:
+        return f"<type {self.name}>"
+
+    @property
+    def innermost(self) -> Type:
+        """What lies in the innermost sequence; of no sequence the type itself."""
+        return self.within or self
+
     def accepts(self, other: Type) -> bool:
         """Whether a value of type `other` may stand where this type is wanted: labels are number images (C5)."""
-        mine, its = self, other
-        while mine.element is not None and its.element is not None:
-            mine, its = mine.element, its.element
+        if self is other:
+            return True
+        mine, its = self.innermost, other.innermost
+        if self.depth != other.depth:
+            return self.depth > other.depth and its is NOTHING
         if mine.fields is not None and its.fields is not None and mine is not its:
             pairs = zip(mine.fields.values(), its.fields.values(), strict=False)
             return list(mine.fields) == list(its.fields) and all(kind.accepts(given) for kind, given in pairs)
         return its is mine or its is NOTHING or (mine is IMAGE and its is LABELS)
-
-    @property
-    def depth(self) -> int:
-        """How many sequences lie one in the other."""
-        inner, depth = self, 0
-        while inner.element is not None:
-            inner, depth = inner.element, depth + 1
-        return depth
 
     @property
     def plural(self) -> str:
@@ -54,11 +60,22 @@ class Type:
         return self.name if self is LABELS else f"{first}s of {rest}" if rest else f"{self.name}s"
 
 
+_SPELLED = 8
+"""So many sequences one in the other are spelled out; of more the name says how many there are."""
+
+
 @cache
 def sequence(element: Type) -> Type:
     """The type of sequences of such elements."""
-    name = f"sequence of {element.plural}" if element is not NOTHING else "empty sequence"
-    return Type(name, element.spatial, element)
+    depth, within = element.depth + 1, element.innermost
+    if within is NOTHING:  # what is named is the empty sequence
+        levels, what = depth - 1, "empty sequences"
+    else:
+        levels, what = depth, within.plural
+    name = f"sequence of {element.plural}" if levels else "empty sequence"
+    if levels > _SPELLED:
+        name = f"sequence of sequences, {levels} deep, of {what}"
+    return Type(name, element.spatial, element, depth=depth, within=within)
 
 
 @cache

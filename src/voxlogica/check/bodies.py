@@ -53,7 +53,8 @@ class Body:
     """Code being made, and what must be known of it besides.
 
     `parameters` are a function's, or what a loop goes through; `locals` what is bound inside. A loop's body has the
-    body `around` it, whose slots it sees.
+    body `around` it, whose slots it sees. `bound` counts, for all bodies that lie in each other, how often a name is
+    bound in one of them now: of a name that is not, nobody asks them all.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Body:
     ) -> None:
         self.code, self.moment, self.parameters, self.general = code, moment, parameters, general
         self.around = around
+        self.bound: dict[str, int] = around.bound if around is not None else {}
         self.locals: dict[str, Local] = {}
         self.definition: Let | Load | None = around.definition if around is not None else None
         self.recursive = False
@@ -111,10 +113,35 @@ class Body:
         port = self.spaces.port(variable) if variable >= 0 else None
         return port is not None and _own(self, self.outward.get(port, -1))
 
+    def give(self, name: str, operand: Operand) -> None:
+        """Gives a parameter its meaning."""
+        self.parameters[name] = operand
+        self.bound[name] = self.bound.get(name, 0) + 1
+
+    def bind(self, name: str, local: Local) -> Local | None:
+        """Gives a bound name its meaning; what it meant here before."""
+        hidden = self.locals.get(name)
+        self.locals[name] = local
+        self.bound[name] = self.bound.get(name, 0) + 1
+        return hidden
+
+    def unbind(self, name: str, hidden: Local | None) -> None:
+        """Takes it back."""
+        self.bound[name] -= 1
+        if hidden is None:
+            del self.locals[name]
+        else:
+            self.locals[name] = hidden
+
+    def leave(self) -> None:
+        """The end of a loop's body: what is bound in it means nothing around."""
+        for name in (*self.locals, *self.parameters):
+            self.bound[name] -= 1
+
     def local(self, name: str) -> Operand | None:
         """What a name means that a parameter or a binder has given a meaning, here or around."""
-        if self.around is None and name not in self.locals:
-            return self.parameters.get(name)
+        if not self.bound.get(name):
+            return None
         inside: list[Body] = []
         here: Body | None = self
         while here is not None:
@@ -146,7 +173,7 @@ class Body:
 
     def binder(self, name: str) -> Local | None:
         """The binder that gave a name its meaning; None when a function's parameter or nothing inside did."""
-        here: Body | None = self
+        here: Body | None = self if self.bound.get(name) else None
         while here is not None:
             if name in here.locals:
                 return here.locals[name]
@@ -157,6 +184,8 @@ class Body:
 
     def parameter(self, name: str) -> int:
         """The number of a function's parameter; −1 when the name is none."""
+        if not self.bound.get(name):
+            return -1
         here = self
         while here.around is not None:
             if name in here.locals or name in here.parameters:

@@ -243,7 +243,7 @@ class Checker:
         body.definition = definition
         for slot, (formal, kind) in enumerate(zip(definition.parameters, kinds, strict=True)):
             body.outward[body.spaces.new(port=True)] = slot
-            body.parameters[formal.name] = Operand(slot, kind, slot)
+            body.give(formal.name, Operand(slot, kind, slot))
         return body
 
     def general(self, function: Function) -> Instance:

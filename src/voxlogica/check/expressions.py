@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from voxlogica._dataclass import NamedTuple, replace
 from voxlogica.check import messages, sequences
-from voxlogica.check.bodies import BAD, Body, Checking, Operand, Request, join_grids, type_of
+from voxlogica.check.bodies import BAD, Body, Checking, Local, Operand, Request, join_grids, type_of
 from voxlogica.check.families import apply_family, on_grid_of
 from voxlogica.check.meanings import Definitions, Meanings
 from voxlogica.check.names import (
@@ -92,7 +92,7 @@ class Expressions(Meanings):
         """Checks an expression, its parts first."""
         stack: list[Expression | _Begun] = [expression]
         operands: list[Operand] = []
-        hidden: list[tuple[str, sequences.Hidden]] = []
+        hidden: list[tuple[str, Local | None]] = []
         while stack:
             node = stack.pop()
             if isinstance(node, Name):
@@ -107,9 +107,10 @@ class Expressions(Meanings):
                 stack += inner[::-1]
             elif isinstance(whole := node.whole, Binder):
                 if node.parts == 2:
-                    sequences.unbind(body, *hidden.pop())
+                    body.unbind(*hidden.pop())
                 elif whole.word == "let":
-                    hidden.append((whole.name.name, sequences.bind(body, whole, operands.pop())))
+                    name, value = whole.name, operands.pop()
+                    hidden.append((name.name, body.bind(name.name, Local(value, name.span, whole.word))))
                     stack += (_Begun(whole, 2), whole.body)
                 else:
                     operands.append((yield from sequences.loop(self, body, whole, operands.pop())))

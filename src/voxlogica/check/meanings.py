@@ -135,9 +135,7 @@ class Meanings:
         self, alternatives: Sequence[Operator | Function], kinds: Sequence[Kind | None]
     ) -> list[Operator | Function]:
         """The meanings that take arguments of these kinds, or the elements of those that are sequences."""
-        given = [known(kind) for kind in kinds]
-        while any(isinstance(kind, Type) and kind.element for kind in given):
-            given = [kind.element if isinstance(kind, Type) and kind.element else kind for kind in given]
+        given = [kind.innermost if isinstance(kind, Type) else kind for kind in map(known, kinds)]
         return [
             each
             for each in alternatives

@@ -507,7 +507,7 @@ class _Reducer(Settling):
         """A loop's body as a formula, over holes."""
         assert code.kind is not None
         made: Slot = Absent("there is no element here", "", here.caller)
-        if not any(_innermost(kind) is NOTHING for kind in code.kinds):
+        if not any(kind.innermost is NOTHING for kind in code.kinds):
             made = yield self.turn(code, space, here)(given)
         made = yield self.shape(made, code.kind, space)
         return self.settled(made) if isinstance(made, Formula) else made
@@ -540,12 +540,6 @@ class _Reducer(Settling):
             return self.formula(too_many("print", slot, None), NUMBER)
         found = yield from drawn(slot, lambda each: done(each) if isinstance(each, Absent) else self.gathered(each))
         return self.items(found, slot.space) if isinstance(found, list) else self.formula(found, NUMBER)
-
-
-def _innermost(kind: Type) -> Type:
-    while kind.element is not None:
-        kind = kind.element
-    return kind
 
 
 _ATOMS = (Constant, Text, Setting, Input)
