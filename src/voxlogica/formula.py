@@ -149,10 +149,30 @@ class Operator:
         """The numbers of the parameters that have voxels, and not on any grid."""
         return tuple([n for n, kind in enumerate(self.types) if kind.spatial and n not in self.away])
 
-    @property
+    @cached_property
     def elsewhere(self) -> bool:
         """Whether its arguments may lie on another space than its result."""
         return self.bridge or self.grid is not None
+
+    @cached_property
+    def has_space(self) -> bool:
+        """Whether it has no meaning without a space."""
+        return self.result.spatial or self.needs_space
+
+    @cached_property
+    def in_one_space(self) -> bool:
+        """Whether all that it takes and makes lies on one space, or on none."""
+        return not (self.apart or self.elsewhere or self.away)
+
+    @cached_property
+    def scalar(self) -> bool:
+        """Whether it has nothing to do with spaces."""
+        return self.in_one_space and not self.has_space and not self.spatial
+
+    @cached_property
+    def simple(self) -> bool:
+        """Whether it takes and makes single values that have nothing to do with spaces."""
+        return self.scalar and not self.takes_sequences and not self.count
 
     @cached_property
     def takes_sequences(self) -> bool:
@@ -210,6 +230,7 @@ class Formula:
     """
 
     __slots__ = ("__weakref__", "arguments", "file", "free", "id", "operator", "origin", "space", "type", "value")
+    free: frozenset[int]
 
     def __init__(
         self,
@@ -224,7 +245,11 @@ class Formula:
     ) -> None:
         self.id, self.type, self.space, self.operator = id, type, space, operator
         self.arguments, self.value, self.file, self.origin = arguments, value, file, origin
-        self.free = _free(arguments, space)
+        free = _NOTHING
+        for argument in arguments:
+            if argument.free:
+                free |= argument.free
+        self.free = free if space is None or space.hole is None else free | {space.hole}
 
     @property
     def parts(self) -> tuple[Formula, ...]:
@@ -243,14 +268,6 @@ class Formula:
 
 
 _NOTHING: frozenset[int] = frozenset()
-
-
-def _free(parts: tuple[Formula, ...], space: Space | None) -> frozenset[int]:
-    free = _NOTHING
-    for part in parts:
-        if part.free:
-            free |= part.free
-    return free | {space.hole} if space is not None and space.hole is not None else free
 
 
 class Hole(Formula):
@@ -293,7 +310,8 @@ class Late(Formula):
         super().__init__(id, operator.result, space, operator, arguments, None, None, origin)
         self.parts, self.parameters, self.bodies, self.bound, self.word = parts, parameters, bodies, bound, word
         outside = len(parts) - bodies
-        self.free = _free(parts[:outside], space) | (_free(parts[outside:], None) - frozenset(bound))
+        around, within = [part.free for part in parts[:outside]], [part.free for part in parts[outside:]]
+        self.free = self.free.union(*around) | (_NOTHING.union(*within) - frozenset(bound))
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,17 +384,18 @@ class Formulas:
 
         Raises `Apart` when arguments that must share a space do not.
         """
-        if operator.commutative:
-            arguments = tuple(sorted(arguments, key=_by_id))
+        ids = [argument.id for argument in arguments]
+        if operator.commutative and ids != (ordered := sorted(ids)):
+            arguments, ids = tuple(sorted(arguments, key=_by_id)), ordered
         key = (operator, arguments, space)
         known = self._applied.get(key)
         if known is not None:
             return known
         here = _space(operator, arguments, space)
-        ids, made_by = [a.id for a in arguments], _versions(operator.library) if operator.library else ()
-        id = identity.applied(operator.name, operator.version, here.id if here else None, ids, made_by)
-        result_space = here if operator.result.spatial else None
-        known = Formula(id, operator.result, result_space, operator, arguments, None, None, origin)
+        made_by = _versions(operator.library) if operator.library else ()
+        id = identity.applied(operator.name, operator.version, here.id if here is not None else None, ids, made_by)
+        result = operator.result
+        known = Formula(id, result, here if result.spatial else None, operator, arguments, None, None, origin)
         self._applied[key] = known
         return known
 
@@ -398,7 +417,23 @@ class Apart(ValueError):
 
 
 def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | None) -> Space | None:
-    """The one space an operator's arguments and result share; an ill-typed formula cannot be built.
+    """The one space an operator's arguments and result share; an ill-typed formula cannot be built."""
+    if operator.in_one_space and tuple([argument.type for argument in arguments]) == operator.types:  # as most are
+        here = space
+        for argument in arguments:
+            its = argument.space
+            if its is not here and its is not None:
+                if here is not None:
+                    break
+                here = its
+        else:
+            if here is not None or not operator.has_space:
+                return here
+    return _shared(operator, arguments, space)
+
+
+def _shared(operator: Operator, arguments: tuple[Formula, ...], space: Space | None) -> Space | None:
+    """The same in every case.
 
     What is not known yet, the space of a hole, may turn out to be any: then it is looked at again.
     """
@@ -420,7 +455,7 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
                 space = here if here.hole is None else space
             elif here.hole is None and here.id != space.id:
                 raise Apart(f"{operator}: its arguments are in different spaces")
-    if space is None and (operator.result.spatial or operator.needs_space) and not _is_unknown(operator, arguments):
+    if space is None and operator.has_space and not _is_unknown(operator, arguments):
         raise (Apart if operator.spatial else ValueError)(f"{operator} needs a space")
     return space
 

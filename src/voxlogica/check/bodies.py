@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import TypeAlias
 
 from voxlogica._dataclass import NamedTuple, dataclass
-from voxlogica.check.names import Free, Function, Grids, Instance, Kind, Problem, known
+from voxlogica.check.names import Free, Function, Grids, Instance, Kind, Operand, Problem, known
 from voxlogica.check.spaces import Place, Spaces
 from voxlogica.errors import Diagnostic, Span
 from voxlogica.formula import Type
@@ -16,14 +16,6 @@ from voxlogica.syntax.ast import Let, Load
 
 FIRST = 2
 """The main code's space variables are numbered from here; below are `DEFAULT` and `OPEN`."""
-
-
-class Operand(NamedTuple):
-    """An expression checked: its slot (−1 when in error), its kind (None when that is open) and its grid (−1: none)."""
-
-    slot: int
-    kind: Kind | None
-    grid: int = -1
 
 
 BAD = Operand(-1, None)
@@ -67,6 +59,7 @@ class Body:
         around: Body | None = None,
     ) -> None:
         self.code, self.moment, self.parameters, self.general = code, moment, parameters, general
+        self.steps, self.holes = code.steps, code.holes
         self.around = around
         self.bound: dict[str, int] = around.bound if around is not None else {}
         self.locals: dict[str, Local] = {}
@@ -85,8 +78,9 @@ class Body:
 
     def emit(self, step: Step) -> int:
         """Adds a step; the slot it fills."""
-        self.code.steps.append(step)
-        return self.code.holes + len(self.code.steps) - 1
+        steps = self.steps
+        steps.append(step)
+        return self.holes + len(steps) - 1
 
     def unite(self, a: int, b: int, place: Place) -> None:
         """Two variables lie on one grid. In the main code that is for later: perhaps nobody needs the definition. Of
@@ -207,8 +201,9 @@ class Body:
             operand = self.seen[False, outside.slot] = Operand(slot, outside.kind, grid)
         return operand
 
-    def seen_global(self, slot: int, kind: Kind | None, grid: int) -> Operand:
+    def seen_global(self, outside: Operand) -> Operand:
         """A definition of the main code, seen from a function."""
+        slot, kind, grid = outside
         operand = self.seen.get((True, slot))
         if operand is None:
             here = self.port(grid) if grid >= 0 else -1

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from voxlogica._dataclass import NamedTuple, replace
 from voxlogica.check import messages, sequences
-from voxlogica.check.bodies import BAD, Body, Checking, Local, Operand, Request, join_grids, type_of
+from voxlogica.check.bodies import BAD, Body, Checking, Local, Request, join_grids, type_of
 from voxlogica.check.families import apply_family, on_grid_of
 from voxlogica.check.meanings import Definitions, Meanings
 from voxlogica.check.names import (
@@ -21,6 +21,7 @@ from voxlogica.check.names import (
     Instance,
     Kind,
     Meaning,
+    Operand,
     Overloaded,
     Problem,
     Scope,
@@ -63,6 +64,7 @@ class _Begun(NamedTuple):
     parts: int
 
 
+_new = tuple.__new__  # see `evaluator`
 _DEEP = 20  # calls within calls: Python's stack holds many times as many, and few programs go deeper
 
 
@@ -78,13 +80,13 @@ class Expressions(Meanings):
 
         Most of a large program is operators over names, which take a tenth less without generators and a stack.
         """
-        if isinstance(node, Name):
+        if type(node) is Name:
             return self.name(body, node, around)
-        if isinstance(node, Number):
+        if type(node) is Number:
             return self.literal(body, node)
-        if not isinstance(node, Call) or node.name.endswith("map") or len(around) == _DEEP:
+        if type(node) is not Call or node.name.endswith("map") or len(around) == _DEEP:
             return self.definitions.run(self.expression(body, node))
-        inside = (*around, _Begun(node, len(node.arguments)))
+        inside = (*around, _new(_Begun, (node, len(node.arguments))))
         given = [self.at_once(body, each, inside) for each in node.arguments]
         return self.again(body, node, given) or self.definitions.run(self.compound(body, node, given))
 
@@ -153,20 +155,21 @@ class Expressions(Meanings):
 
     def literal(self, body: Body, node: Number | Boolean | String) -> Operand:
         """A literal; a string with names in it is made when their values are known."""
-        if isinstance(node, String) and has_names(node.value):
+        if type(node) is String and has_names(node.value):
             return Operand(body.emit(Text(node.value, node.span)), STRING)
-        return Operand(body.emit(Constant(node.value, node.span)), literal_type(node))
+        return _new(Operand, (body.emit(_new(Constant, (node.value, node.span))), literal_type(node), -1))
 
     def name(self, body: Body, node: Name, around: Sequence[Expression | _Begun]) -> Operand:
         """A name used as a value; the last expression that has begun `around` it is the one that it stands in."""
-        if node.name[0] == "$":
-            return Operand(body.emit(Text(f"${{{node.name[1:]}}}", node.span)), STRING)
-        local = body.local(node.name)
+        name = node.name
+        if name[0] == "$":
+            return Operand(body.emit(Text(f"${{{name[1:]}}}", node.span)), STRING)
+        local = body.local(name) if body.bound else None
         if local is not None:
             return local
-        meaning = self.meaning(body, node.name)
-        if isinstance(meaning, Value):
-            return self.value(body, meaning)
+        meaning = self.meaning(body, name)
+        if type(meaning) is Value:
+            return meaning.operand if body.main else self.value(body, meaning)
         if isinstance(meaning, Operator) and not meaning.parameters:
             return self.apply(body, meaning, (), node.span)
         if meaning is None:
@@ -184,9 +187,9 @@ class Expressions(Meanings):
 
     def value(self, body: Body, value: Value) -> Operand:
         """What a definition of the main code stands for, in the main code or seen from a function."""
-        if body.main or value.slot < 0:
-            return Operand(value.slot, value.kind, value.grid)
-        return body.seen_global(value.slot, value.kind, value.grid)
+        if body.main or value.operand.slot < 0:
+            return value.operand
+        return body.seen_global(value.operand)
 
     def qualified(self, body: Body, node: Field) -> bool:
         """Whether a field is a name with its namespace."""
@@ -220,14 +223,14 @@ class Expressions(Meanings):
 
     def again(self, body: Body, node: Call, given: list[Operand]) -> Operand | None:
         """A call of what was found right before for arguments of the same types, without asking again; else None."""
-        types = tuple([kind for slot, kind, _ in given if slot >= 0 and isinstance(kind, Type)])
-        if len(types) < len(given) or body.local(node.name) is not None:
+        types = tuple([kind for slot, kind, _ in given if slot >= 0 and type(kind) is Type])
+        if len(types) < len(given) or (body.bound and body.local(node.name) is not None):
             return None
         meaning: Meaning | None = self.meaning(body, node.name)
-        if isinstance(meaning, Overloaded):
+        if type(meaning) is Overloaded:
             chosen = meaning.chosen.get(types)
             meaning = chosen[0] if chosen else None
-        if isinstance(meaning, Operator):
+        if type(meaning) is Operator:
             return self.apply(body, meaning, given, node.name_span) if types == meaning.types else None
         if isinstance(meaning, Function) and not body.general and (made := meaning.instances.get(types)):
             return self.invoke(body, node, meaning, made, given)
@@ -384,8 +387,11 @@ class Expressions(Meanings):
     def apply(self, body: Body, operator: Operator, given: Sequence[Operand], span: Span) -> Operand:
         """An operator over arguments of its types."""
         result = operator.result
-        if any(operand.slot < 0 for operand in given):
+        slots = tuple([operand[0] for operand in given])
+        if slots and min(slots) < 0:
             return Operand(-1, result)
+        if operator.simple:
+            return _new(Operand, (body.emit(_new(Apply, (operator, slots, -1, span))), result, -1))
         grid = space = -1
         if operator.spatial:
             first, *rest = operator.spatial
@@ -395,15 +401,14 @@ class Expressions(Meanings):
                     body.unite(grid, given[other].grid, Place(span))
         elif (operator.needs_space or result.spatial) and operator.grid is None:
             grid = space = body.make(Free(operator.symbol, Place(span)))
-        slots = tuple([operand.slot for operand in given])
         if operator.takes_sequences:
             slots = tuple([self.whole(body, operand, span) for operand in given])
-        slot = body.emit(Apply(operator, slots, space, span))
+        slot = body.emit(_new(Apply, (operator, slots, space, span)))
         if operator.count:
             slot = body.emit(Parts(slot, operator.count, span))
         if operator.grid is not None:
             return Operand(slot, result, body.on_own_grid(slot))
-        return Operand(slot, result, grid if result.spatial else -1)
+        return _new(Operand, (slot, result, grid if result.spatial else -1))
 
     def whole(self, body: Body, operand: Operand, span: Span) -> int:
         """The slot of an argument as one value."""
@@ -508,4 +513,4 @@ def defined(value: Value, text: str) -> Mark:
 
 def literal_type(literal: Number | Boolean | String) -> Type:
     """The type of a literal."""
-    return NUMBER if isinstance(literal, Number) else BOOL if isinstance(literal, Boolean) else STRING
+    return NUMBER if type(literal) is Number else BOOL if type(literal) is Boolean else STRING

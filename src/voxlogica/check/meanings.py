@@ -7,9 +7,21 @@ from functools import cache
 from typing import Protocol
 
 from voxlogica.check import messages
-from voxlogica.check.bodies import Body, Checking, Operand, type_of
+from voxlogica.check.bodies import Body, Checking, type_of
 from voxlogica.check.forms import FORMS
-from voxlogica.check.names import Ambiguous, Form, Function, Instance, Kind, Meaning, Overloaded, Scope, Value, known
+from voxlogica.check.names import (
+    Ambiguous,
+    Form,
+    Function,
+    Instance,
+    Kind,
+    Meaning,
+    Operand,
+    Overloaded,
+    Scope,
+    Value,
+    known,
+)
 from voxlogica.errors import Span
 from voxlogica.formula import Operator, Type, signature
 from voxlogica.operators import by_symbol, family, own
@@ -54,16 +66,16 @@ class Meanings:
     def meaning(self, body: Body, name: str) -> Meaning | None:
         """What a name that is bound nowhere inside means in a body."""
         meaning = self.known_as(name, body.moment)
-        if isinstance(meaning, Overloaded):
+        if type(meaning) is Overloaded:
             body.uses |= meaning.owners
-        elif isinstance(meaning, (Value, Function)):
+        elif type(meaning) is Value or type(meaning) is Function:
             body.uses.add(meaning.owner)
         return meaning
 
     def known_as(self, name: str, moment: int) -> Meaning | None:
         """What a name means at a moment (C16): the program's own, else what is in the visible namespaces."""
         meaning: Meaning | None = self.scope.find(name, moment)
-        if isinstance(meaning, Value) or (isinstance(meaning, Function) and not meaning.bundled):
+        if type(meaning) is Value or (type(meaning) is Function and not meaning.bundled):
             return meaning
         meaning = meaning or built_in(name)
         namespaces = self.scope.opened(moment)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from voxlogica._dataclass import dataclass, replace
 from voxlogica.check import messages
-from voxlogica.check.bodies import BAD, Body, Checking, Local, Operand, Request, instance, join_grids, type_of
+from voxlogica.check.bodies import BAD, Body, Checking, Local, Request, instance, join_grids, type_of
 from voxlogica.check.forms import DIR
-from voxlogica.check.names import Form, Instance, Kind, Overloaded, Problem, Unknown, fits, known
+from voxlogica.check.names import Form, Instance, Kind, Operand, Overloaded, Problem, Unknown, fits, known
 from voxlogica.check.spaces import Place
 from voxlogica.check.strings import without_names
 from voxlogica.errors import ProgramError, Span
