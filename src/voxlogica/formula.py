@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -329,6 +330,10 @@ _STANDING = -(10**9)
 """The number of the first hole that stands for a formula: far from those of loops that are under way."""
 
 
+_id = attrgetter("id")
+_type = attrgetter("type")
+
+
 class Formulas:
     """The table in which formulas are interned."""
 
@@ -384,9 +389,9 @@ class Formulas:
 
         Raises `Apart` when arguments that must share a space do not.
         """
-        ids = [argument.id for argument in arguments]
+        ids = list(map(_id, arguments))
         if operator.commutative and ids != (ordered := sorted(ids)):
-            arguments, ids = tuple(sorted(arguments, key=_by_id)), ordered
+            arguments, ids = tuple(sorted(arguments, key=_id)), ordered
         key = (operator, arguments, space)
         known = self._applied.get(key)
         if known is not None:
@@ -408,17 +413,13 @@ def _versions(library: str) -> tuple[str, ...]:
     return library, version(library)
 
 
-def _by_id(formula: Formula) -> Id:
-    return formula.id
-
-
 class Apart(ValueError):
     """Arguments that must lie on one grid, and do not, or on one that is not known."""
 
 
 def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | None) -> Space | None:
     """The one space an operator's arguments and result share; an ill-typed formula cannot be built."""
-    if operator.in_one_space and tuple([argument.type for argument in arguments]) == operator.types:  # as most are
+    if operator.in_one_space and tuple(map(_type, arguments)) == operator.types:  # as most are
         here = space
         for argument in arguments:
             its = argument.space

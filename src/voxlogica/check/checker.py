@@ -147,7 +147,8 @@ class Checker:
             operand = self.expressions.at_once(self.main, body)
         if type(operand.kind) is Unknown:
             operand = operand._replace(kind=known(operand.kind))
-        self._bind(name, Value(owner, command, operand))
+        self.values[owner] = value = Value(owner, command, operand)
+        self.scope.bind(name, value)
 
     def _bind(self, name: str, meaning: Value | Function | Overloaded) -> None:
         if isinstance(meaning, Value):

@@ -7,6 +7,7 @@ other bodies is requested from `Checker.run`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from voxlogica._dataclass import NamedTuple, replace
 from voxlogica.check import messages, sequences
@@ -64,7 +65,9 @@ class _Begun(NamedTuple):
     parts: int
 
 
+_LITERALS: dict[type[Number | Boolean | String], Type] = {Number: NUMBER, Boolean: BOOL, String: STRING}
 _new = tuple.__new__  # see `evaluator`
+_slot = itemgetter(0)
 _DEEP = 20  # calls within calls: Python's stack holds many times as many, and few programs go deeper
 
 
@@ -75,7 +78,7 @@ class Expressions(Meanings):
         super().__init__(scope, definitions)
         self.compared = 0  # unknown names that were compared with all others, to find what was perhaps meant
 
-    def at_once(self, body: Body, node: Expression, around: Sequence[_Begun] = ()) -> Operand:
+    def at_once(self, body: Body, node: Expression, around: Call | None = None, depth: int = 0) -> Operand:
         """Checks an expression of the main code, as `expression` does, to which what is deep or uncommon is left.
 
         Most of a large program is operators over names, which take a tenth less without generators and a stack.
@@ -84,10 +87,13 @@ class Expressions(Meanings):
             return self.name(body, node, around)
         if type(node) is Number:
             return self.literal(body, node)
-        if type(node) is not Call or node.name.endswith("map") or len(around) == _DEEP:
+        if type(node) is not Call or node.name.endswith("map") or depth == _DEEP:
             return self.definitions.run(self.expression(body, node))
-        inside = (*around, _new(_Begun, (node, len(node.arguments))))
-        given = [self.at_once(body, each, inside) for each in node.arguments]
+        given: list[Operand] = []
+        for each in node.arguments:
+            given.append(
+                self.name(body, each, node) if type(each) is Name else self.at_once(body, each, node, depth + 1)
+            )
         return self.again(body, node, given) or self.definitions.run(self.compound(body, node, given))
 
     def expression(self, body: Body, expression: Expression) -> Checking:
@@ -157,10 +163,10 @@ class Expressions(Meanings):
         """A literal; a string with names in it is made when their values are known."""
         if type(node) is String and has_names(node.value):
             return Operand(body.emit(Text(node.value, node.span)), STRING)
-        return _new(Operand, (body.emit(_new(Constant, (node.value, node.span))), literal_type(node), -1))
+        return _new(Operand, (body.emit(_new(Constant, (node.value, node.span))), _LITERALS[type(node)], -1))
 
-    def name(self, body: Body, node: Name, around: Sequence[Expression | _Begun]) -> Operand:
-        """A name used as a value; the last expression that has begun `around` it is the one that it stands in."""
+    def name(self, body: Body, node: Name, around: Call | Sequence[Expression | _Begun] | None) -> Operand:
+        """A name used as a value, in the call `around` it or, of several, in the last one that has begun."""
         name = node.name
         if name[0] == "$":
             return Operand(body.emit(Text(f"${{{name[1:]}}}", node.span)), STRING)
@@ -180,9 +186,13 @@ class Expressions(Meanings):
             self.report(body, self.wrong_arity(body, node, meaning, 0), node.span)
         return BAD
 
-    def is_beside_nothing(self, body: Body, around: Sequence[Expression | _Begun]) -> bool:
+    def is_beside_nothing(self, body: Body, around: Call | Sequence[Expression | _Begun] | None) -> bool:
         """Whether a name stands beside an operator that does not exist, such as `|>`: it may well be a function."""
-        begun = next((each.whole for each in reversed(around) if isinstance(each, _Begun)), None)
+        begun: Expression | None
+        if around is None or isinstance(around, Call):
+            begun = around
+        else:
+            begun = next((each.whole for each in reversed(around) if isinstance(each, _Begun)), None)
         return isinstance(begun, Call) and messages.is_symbol(begun.name) and self.meaning(body, begun.name) is None
 
     def value(self, body: Body, value: Value) -> Operand:
@@ -201,7 +211,7 @@ class Expressions(Meanings):
         """A field of a record."""
         if not given:
             assert isinstance(node.record, Name)
-            return self.name(body, Name(f"{node.record.name}.{node.name}", node.span), ())
+            return self.name(body, Name(f"{node.record.name}.{node.name}", node.span), None)
         (record,) = given
         kind = type_of(record)
         if kind is None:
@@ -223,9 +233,14 @@ class Expressions(Meanings):
 
     def again(self, body: Body, node: Call, given: list[Operand]) -> Operand | None:
         """A call of what was found right before for arguments of the same types, without asking again; else None."""
-        types = tuple([kind for slot, kind, _ in given if slot >= 0 and type(kind) is Type])
-        if len(types) < len(given) or (body.bound and body.local(node.name) is not None):
+        certain: list[Type] = []
+        for slot, kind, _ in given:
+            if slot < 0 or not isinstance(kind, Type):
+                return None
+            certain.append(kind)
+        if body.bound and body.local(node.name) is not None:
             return None
+        types = tuple(certain)
         meaning: Meaning | None = self.meaning(body, node.name)
         if type(meaning) is Overloaded:
             chosen = meaning.chosen.get(types)
@@ -387,7 +402,7 @@ class Expressions(Meanings):
     def apply(self, body: Body, operator: Operator, given: Sequence[Operand], span: Span) -> Operand:
         """An operator over arguments of its types."""
         result = operator.result
-        slots = tuple([operand[0] for operand in given])
+        slots = tuple(map(_slot, given))
         if slots and min(slots) < 0:
             return Operand(-1, result)
         if operator.simple:
@@ -402,13 +417,17 @@ class Expressions(Meanings):
         elif (operator.needs_space or result.spatial) and operator.grid is None:
             grid = space = body.make(Free(operator.symbol, Place(span)))
         if operator.takes_sequences:
-            slots = tuple([self.whole(body, operand, span) for operand in given])
+            slots = self.wholes(body, given, span)
         slot = body.emit(_new(Apply, (operator, slots, space, span)))
         if operator.count:
             slot = body.emit(Parts(slot, operator.count, span))
         if operator.grid is not None:
             return Operand(slot, result, body.on_own_grid(slot))
         return _new(Operand, (slot, result, grid if result.spatial else -1))
+
+    def wholes(self, body: Body, given: Sequence[Operand], span: Span) -> tuple[int, ...]:
+        """The slots of arguments as one value each."""
+        return tuple([self.whole(body, operand, span) for operand in given])
 
     def whole(self, body: Body, operand: Operand, span: Span) -> int:
         """The slot of an argument as one value."""
@@ -513,4 +532,4 @@ def defined(value: Value, text: str) -> Mark:
 
 def literal_type(literal: Number | Boolean | String) -> Type:
     """The type of a literal."""
-    return NUMBER if type(literal) is Number else BOOL if type(literal) is Boolean else STRING
+    return _LITERALS[type(literal)]

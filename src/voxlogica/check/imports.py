@@ -83,6 +83,7 @@ class _Gathering:
             self._enter(stack, self._bundled(standard))
         while stack:
             file, commands = stack[-1]
+            main = file.main
             for command in commands:
                 if isinstance(command, Import):
                     if self._is_namespace(file, command):
@@ -93,7 +94,7 @@ class _Gathering:
                     if imported is not None:
                         self._enter(stack, imported)
                         break
-                elif file.main or not isinstance(command, (Load, Save, Print)):
+                elif main or not isinstance(command, (Load, Save, Print)):
                     yield file, command
                 else:
                     self.problems.append(_effect(file, command))

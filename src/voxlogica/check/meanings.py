@@ -11,6 +11,7 @@ from voxlogica.check.bodies import Body, Checking, type_of
 from voxlogica.check.forms import FORMS
 from voxlogica.check.names import (
     Ambiguous,
+    Bound,
     Form,
     Function,
     Instance,
@@ -65,19 +66,29 @@ class Meanings:
 
     def meaning(self, body: Body, name: str) -> Meaning | None:
         """What a name that is bound nowhere inside means in a body."""
-        meaning = self.known_as(name, body.moment)
-        if type(meaning) is Overloaded:
+        bound = self.scope.find(name, body.moment)
+        if type(bound) is Value:
+            body.uses.add(bound.owner)
+            return bound
+        if type(bound) is Overloaded and not self.scope.opens:
+            body.uses |= bound.owners
+            return bound
+        meaning = self.visible(name, body.moment, bound)
+        if isinstance(meaning, Overloaded):
             body.uses |= meaning.owners
-        elif type(meaning) is Value or type(meaning) is Function:
+        elif isinstance(meaning, (Value, Function)):
             body.uses.add(meaning.owner)
         return meaning
 
     def known_as(self, name: str, moment: int) -> Meaning | None:
         """What a name means at a moment (C16): the program's own, else what is in the visible namespaces."""
-        meaning: Meaning | None = self.scope.find(name, moment)
-        if type(meaning) is Value or (type(meaning) is Function and not meaning.bundled):
-            return meaning
-        meaning = meaning or built_in(name)
+        return self.visible(name, moment, self.scope.find(name, moment))
+
+    def visible(self, name: str, moment: int, bound: Bound | None) -> Meaning | None:
+        """The same for who knows already to what the scope binds it."""
+        if isinstance(bound, Value) or (isinstance(bound, Function) and not bound.bundled):
+            return bound
+        meaning: Meaning | None = bound or built_in(name)
         namespaces = self.scope.opened(moment)
         if meaning is None and name.startswith(("default.", "vox1.")):
             word = name.partition(".")[2]

@@ -239,7 +239,7 @@ class Scope:
         self.default = 0  # the moment at which the namespace `default` is complete
         self._bound: dict[str, tuple[int, Bound]] = {}  # when and to what each name was bound last
         self._earlier: dict[str, list[tuple[int, Bound]]] = {}  # what it was bound to before, of most names nothing
-        self._open: dict[str, int] = {}
+        self.opens: dict[str, int] = {}  # the namespaces that are opened, and when
 
     def bind(self, name: str, meaning: Bound) -> None:
         """From the next moment on, the name means this."""
@@ -262,12 +262,12 @@ class Scope:
 
     def open(self, namespace: str) -> None:
         """From the next moment on, the names of a namespace may be written without it."""
-        self._open.setdefault(namespace, self.now)
+        self.opens.setdefault(namespace, self.now)
         self.now += 1
 
     def opened(self, moment: int) -> list[str]:
         """The namespaces that were opened before a moment, in their order."""
-        return [namespace for namespace, since in self._open.items() if since < moment] if self._open else []
+        return [namespace for namespace, since in self.opens.items() if since < moment] if self.opens else []
 
     def names(self, moment: int) -> Iterator[str]:
         """The names that mean something at a moment."""

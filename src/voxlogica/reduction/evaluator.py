@@ -176,7 +176,7 @@ class _Reducer(Settling):
             elif type(step) is Constant:
                 put(constant(step.value, _new(Origin, (step.span, "", None))))
             elif type(step) is Invoke:
-                arguments = tuple([slots[n] for n in step.arguments])
+                arguments = tuple(map(slots.__getitem__, step.arguments))
                 space = self.space(step.space, here)
                 key = (step.code, arguments, space)
                 if key not in self.calls:
@@ -228,7 +228,7 @@ class _Reducer(Settling):
     def apply(self, step: Apply, here: _Frame) -> Slot:
         operator, numbers, variable, span = step
         code, slots, _, caller, _ = here
-        arguments = tuple([slots[n] for n in numbers])
+        arguments = tuple(map(slots.__getitem__, numbers))
         for argument in arguments:
             if not isinstance(argument, Formula):
                 return _first_absent(arguments)
