@@ -55,13 +55,13 @@ class Checker:
         self.expressions = Expressions(self.scope, self)
         self.main = Body(Code("main"), 0, {}, False, FIRST)
         self.functions: list[Function] = []
-        self.values: dict[int, Value] = {}  # by owner
+        self.values: list[Value] = []
         # Each with its owner, the command it is found in.
         self.problems: list[tuple[int, Problem]] = []
         self.edges: list[tuple[int, tuple[int, int, Place]]] = []
         self.makers: list[tuple[int, tuple[int, Free]]] = []
         self.free: list[tuple[int, Free]] = []
-        self.used: dict[int, set[int]] = {}  # owner → owners
+        self.used: list[tuple[int, ...]] = [()] * len(self.commands)  # owner → owners
         self.ends: list[int] = []  # of each owner's steps of the main code, which begin where those before them end
         self.inputs: list[InputSlot] = []
         self.parameters: dict[str, Parameter] = {}
@@ -116,8 +116,8 @@ class Checker:
             self._goal(owner, command)
         self.ends.append(len(body.steps))
         if body.uses:
-            self.used[owner] = body.uses | self.used[owner] if owner in self.used else body.uses
-            body.uses = set()
+            self.used[owner] += tuple(body.uses)
+            body.uses.clear()
         if body.problems or body.edges or body.makers or body.free:
             _move(body.problems, self.problems, owner)
             _move(body.edges, self.edges, owner)
@@ -147,12 +147,13 @@ class Checker:
             operand = self.expressions.at_once(self.main, body)
         if type(operand.kind) is Unknown:
             operand = operand._replace(kind=known(operand.kind))
-        self.values[owner] = value = Value(owner, command, operand)
+        value = Value(owner, command, operand)
+        self.values.append(value)
         self.scope.bind(name, value)
 
     def _bind(self, name: str, meaning: Value | Function | Overloaded) -> None:
         if isinstance(meaning, Value):
-            self.values[meaning.owner] = meaning
+            self.values.append(meaning)
         self.scope.bind(name, meaning)
 
     def _overloaded(self, function: Function) -> Function | Overloaded:
@@ -255,7 +256,7 @@ class Checker:
             operand = self.run(self.expressions.expression(body, function.definition.body))
             function.general = Instance(body.code, kinds, operand.kind, body.problems)
             function.recursive = body.recursive
-            self.used[function.owner] = body.uses
+            self.used[function.owner] = tuple(body.uses)
         return function.general
 
     def current(self) -> Let | Load | None:
@@ -283,7 +284,7 @@ class Checker:
         needed = self.asking | {value.owner for value in found if isinstance(value, Value)}
         stack = list(needed)
         while stack:
-            for owner in self.used.get(stack.pop(), ()):
+            for owner in self.used[stack.pop()]:
                 if owner not in needed:
                     needed.add(owner)
                     stack.append(owner)
@@ -303,9 +304,9 @@ class Checker:
 
     def _definitions(self, needed: set[int]) -> dict[str, Definition]:
         found: dict[str, Definition] = {}
-        for owner, value in self.values.items():
+        for value in self.values:
             slot, kind, _ = value.operand
-            if owner in needed and slot >= 0 and kind is not None:
+            if value.owner in needed and slot >= 0 and kind is not None:
                 definition = value.definition
                 found[definition.name] = _new(Definition, (slot, kind, definition.name_span))
         return found
