@@ -282,12 +282,9 @@ class Checker:
         """The owners that the goals and the wanted definitions refer to, their own included."""
         found = [self.scope.find(name, self.scope.now) for name in wanted]
         needed = self.asking | {value.owner for value in found if isinstance(value, Value)}
-        stack = list(needed)
-        while stack:
-            for owner in self.used[stack.pop()]:
-                if owner not in needed:
-                    needed.add(owner)
-                    stack.append(owner)
+        for owner in reversed(range(len(self.used))):  # what it refers to stands above it
+            if owner in needed:
+                needed.update(self.used[owner])
         return needed
 
     def _steps(self, owner: int) -> range:

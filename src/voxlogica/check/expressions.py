@@ -67,7 +67,7 @@ class _Begun(NamedTuple):
 
 _LITERALS: dict[type[Number | Boolean | String], Type] = {Number: NUMBER, Boolean: BOOL, String: STRING}
 _new = tuple.__new__  # see `evaluator`
-_slot = itemgetter(0)
+_slot, _kind = itemgetter(0), itemgetter(1)
 _DEEP = 20  # calls within calls: Python's stack holds many times as many, and few programs go deeper
 
 
@@ -91,9 +91,12 @@ class Expressions(Meanings):
             return self.definitions.run(self.expression(body, node))
         given: list[Operand] = []
         for each in node.arguments:
-            given.append(
-                self.name(body, each, node) if type(each) is Name else self.at_once(body, each, node, depth + 1)
-            )
+            if type(each) is Name:
+                given.append(self.name(body, each, node))
+            elif type(each) is Number:
+                given.append(self.literal(body, each))
+            else:
+                given.append(self.at_once(body, each, node, depth + 1))
         return self.again(body, node, given) or self.definitions.run(self.compound(body, node, given))
 
     def expression(self, body: Body, expression: Expression) -> Checking:
@@ -233,20 +236,20 @@ class Expressions(Meanings):
 
     def again(self, body: Body, node: Call, given: list[Operand]) -> Operand | None:
         """A call of what was found right before for arguments of the same types, without asking again; else None."""
-        certain: list[Type] = []
-        for slot, kind, _ in given:
-            if slot < 0 or not isinstance(kind, Type):
-                return None
-            certain.append(kind)
-        if body.bound and body.local(node.name) is not None:
+        slots, types = tuple(map(_slot, given)), tuple(map(_kind, given))
+        if -1 in slots or (body.bound and body.local(node.name) is not None):
             return None
-        types = tuple(certain)
         meaning: Meaning | None = self.meaning(body, node.name)
         if type(meaning) is Overloaded:
             chosen = meaning.chosen.get(types)
             meaning = chosen[0] if chosen else None
         if type(meaning) is Operator:
-            return self.apply(body, meaning, given, node.name_span) if types == meaning.types else None
+            if types != meaning.types:
+                return None
+            if meaning.simple:
+                slot = body.emit(_new(Apply, (meaning, slots, -1, node.name_span)))
+                return _new(Operand, (slot, meaning.result, -1))
+            return self.apply(body, meaning, given, node.name_span)
         if isinstance(meaning, Function) and not body.general and (made := meaning.instances.get(types)):
             return self.invoke(body, node, meaning, made, given)
         return None
@@ -403,10 +406,8 @@ class Expressions(Meanings):
         """An operator over arguments of its types."""
         result = operator.result
         slots = tuple(map(_slot, given))
-        if slots and min(slots) < 0:
+        if -1 in slots:
             return Operand(-1, result)
-        if operator.simple:
-            return _new(Operand, (body.emit(_new(Apply, (operator, slots, -1, span))), result, -1))
         grid = space = -1
         if operator.spatial:
             first, *rest = operator.spatial

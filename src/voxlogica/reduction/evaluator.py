@@ -174,7 +174,8 @@ class _Reducer(Settling):
             if type(step) is Apply:
                 put(apply(step, here))
             elif type(step) is Constant:
-                put(constant(step.value, _new(Origin, (step.span, "", None))))
+                value, span = step
+                put(constant(value, _new(Origin, (span, "", None))))
             elif type(step) is Invoke:
                 arguments = tuple(map(slots.__getitem__, step.arguments))
                 space = self.space(step.space, here)
