@@ -326,7 +326,8 @@ def join_grids(
         a, b = variable(first), variable(second)
         if a != b:
             body.unite(a, b, called(place))
-    body.free += [outward(free) for free in grids.free]
+    if grids.free:
+        body.free += [outward(free) for free in grids.free]
     if grids.open is not None:
         return body.make(outward(grids.open))
     return variable(grids.result) if grids.result is not None else -1

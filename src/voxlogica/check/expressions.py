@@ -442,7 +442,8 @@ class Expressions(Meanings):
         name, span = function.definition.name, node.name_span
         for problem in instance.problems:
             body.problems.append(self.lifted(body, problem, name, node))
-        if instance.code.result < 0 or any(operand.slot < 0 for operand in given):
+        slots = tuple(map(_slot, given))
+        if instance.code.result < 0 or -1 in slots:
             return Operand(-1, instance.result)
         if instance.alone is not None:
             return self.apply(body, instance.alone.operator, [given[n] for n in instance.alone.arguments], span)
@@ -459,7 +460,6 @@ class Expressions(Meanings):
             return Free(name if function.bundled else free.symbol, called(free.place))
 
         space = join_grids(body, instance.grids, variable, called, outward)
-        slots = tuple([operand.slot for operand in given])
         slot = body.emit(Invoke(instance.code, slots, space if instance.grids.open else -1, span))
         return Operand(slot, instance.result, body.on_own_grid(slot) if instance.grids.own else space)
 
