@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -14,38 +15,44 @@ from voxlogica.identity import Id, Plain
 from voxlogica.values import Space, Value
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Type:
     """A type of the logic; each is one object. `spatial` ones have voxels, and so a space.
 
     A sequence has the type of its `element`s, which share a space; a record those of its `fields`, which share one too.
+    `depth` says how many sequences lie one in the other, and `within` what lies in the last of them, so that nothing
+    has to walk there.
     """
 
     name: str
     spatial: bool = False
     element: Type | None = None
     fields: Mapping[str, Type] | None = None
+    depth: int = 0
+    within: Type | None = None
 
     def __str__(self) -> str:
         return self.name
 
+    def __repr__(self) -> str:
+        return f"<type {self.name}>"
+
+    @property
+    def innermost(self) -> Type:
+        """What lies in the innermost sequence; of no sequence the type itself."""
+        return self.within or self
+
     def accepts(self, other: Type) -> bool:
         """Whether a value of type `other` may stand where this type is wanted: labels are number images (C5)."""
-        mine, its = self, other
-        while mine.element is not None and its.element is not None:
-            mine, its = mine.element, its.element
+        if self is other:
+            return True
+        mine, its = self.innermost, other.innermost
+        if self.depth != other.depth:
+            return self.depth > other.depth and its is NOTHING
         if mine.fields is not None and its.fields is not None and mine is not its:
             pairs = zip(mine.fields.values(), its.fields.values(), strict=False)
             return list(mine.fields) == list(its.fields) and all(kind.accepts(given) for kind, given in pairs)
         return its is mine or its is NOTHING or (mine is IMAGE and its is LABELS)
-
-    @property
-    def depth(self) -> int:
-        """How many sequences lie one in the other."""
-        inner, depth = self, 0
-        while inner.element is not None:
-            inner, depth = inner.element, depth + 1
-        return depth
 
     @property
     def plural(self) -> str:
@@ -54,11 +61,22 @@ class Type:
         return self.name if self is LABELS else f"{first}s of {rest}" if rest else f"{self.name}s"
 
 
+_SPELLED = 8
+"""So many sequences one in the other are spelled out; of more the name says how many there are."""
+
+
 @cache
 def sequence(element: Type) -> Type:
     """The type of sequences of such elements."""
-    name = f"sequence of {element.plural}" if element is not NOTHING else "empty sequence"
-    return Type(name, element.spatial, element)
+    depth, within = element.depth + 1, element.innermost
+    if within is NOTHING:  # what is named is the empty sequence
+        levels, what = depth - 1, "empty sequences"
+    else:
+        levels, what = depth, within.plural
+    name = f"sequence of {element.plural}" if levels else "empty sequence"
+    if levels > _SPELLED:
+        name = f"sequence of sequences, {levels} deep, of {what}"
+    return Type(name, element.spatial, element, depth=depth, within=within)
 
 
 @cache
@@ -132,10 +150,30 @@ class Operator:
         """The numbers of the parameters that have voxels, and not on any grid."""
         return tuple([n for n, kind in enumerate(self.types) if kind.spatial and n not in self.away])
 
-    @property
+    @cached_property
     def elsewhere(self) -> bool:
         """Whether its arguments may lie on another space than its result."""
         return self.bridge or self.grid is not None
+
+    @cached_property
+    def has_space(self) -> bool:
+        """Whether it has no meaning without a space."""
+        return self.result.spatial or self.needs_space
+
+    @cached_property
+    def in_one_space(self) -> bool:
+        """Whether all that it takes and makes lies on one space, or on none."""
+        return not (self.apart or self.elsewhere or self.away)
+
+    @cached_property
+    def scalar(self) -> bool:
+        """Whether it has nothing to do with spaces."""
+        return self.in_one_space and not self.has_space and not self.spatial
+
+    @cached_property
+    def simple(self) -> bool:
+        """Whether it takes and makes single values that have nothing to do with spaces."""
+        return self.scalar and not self.takes_sequences and not self.count
 
     @cached_property
     def takes_sequences(self) -> bool:
@@ -193,6 +231,7 @@ class Formula:
     """
 
     __slots__ = ("__weakref__", "arguments", "file", "free", "id", "operator", "origin", "space", "type", "value")
+    free: frozenset[int]
 
     def __init__(
         self,
@@ -207,7 +246,11 @@ class Formula:
     ) -> None:
         self.id, self.type, self.space, self.operator = id, type, space, operator
         self.arguments, self.value, self.file, self.origin = arguments, value, file, origin
-        self.free = _free(arguments, space)
+        free = _NOTHING
+        for argument in arguments:
+            if argument.free:
+                free |= argument.free
+        self.free = free if space is None or space.hole is None else free | {space.hole}
 
     @property
     def parts(self) -> tuple[Formula, ...]:
@@ -226,14 +269,6 @@ class Formula:
 
 
 _NOTHING: frozenset[int] = frozenset()
-
-
-def _free(parts: tuple[Formula, ...], space: Space | None) -> frozenset[int]:
-    free = _NOTHING
-    for part in parts:
-        if part.free:
-            free |= part.free
-    return free | {space.hole} if space is not None and space.hole is not None else free
 
 
 class Hole(Formula):
@@ -276,7 +311,8 @@ class Late(Formula):
         super().__init__(id, operator.result, space, operator, arguments, None, None, origin)
         self.parts, self.parameters, self.bodies, self.bound, self.word = parts, parameters, bodies, bound, word
         outside = len(parts) - bodies
-        self.free = _free(parts[:outside], space) | (_free(parts[outside:], None) - frozenset(bound))
+        around, within = [part.free for part in parts[:outside]], [part.free for part in parts[outside:]]
+        self.free = self.free.union(*around) | (_NOTHING.union(*within) - frozenset(bound))
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +328,10 @@ class Leaf:
 
 _STANDING = -(10**9)
 """The number of the first hole that stands for a formula: far from those of loops that are under way."""
+
+
+_id = attrgetter("id")
+_type = attrgetter("type")
 
 
 class Formulas:
@@ -349,17 +389,18 @@ class Formulas:
 
         Raises `Apart` when arguments that must share a space do not.
         """
-        if operator.commutative:
-            arguments = tuple(sorted(arguments, key=_by_id))
+        ids = list(map(_id, arguments))
+        if operator.commutative and ids != (ordered := sorted(ids)):
+            arguments, ids = tuple(sorted(arguments, key=_id)), ordered
         key = (operator, arguments, space)
         known = self._applied.get(key)
         if known is not None:
             return known
         here = _space(operator, arguments, space)
-        ids, made_by = [a.id for a in arguments], _versions(operator.library) if operator.library else ()
-        id = identity.applied(operator.name, operator.version, here.id if here else None, ids, made_by)
-        result_space = here if operator.result.spatial else None
-        known = Formula(id, operator.result, result_space, operator, arguments, None, None, origin)
+        made_by = _versions(operator.library) if operator.library else ()
+        id = identity.applied(operator.name, operator.version, here.id if here is not None else None, ids, made_by)
+        result = operator.result
+        known = Formula(id, result, here if result.spatial else None, operator, arguments, None, None, origin)
         self._applied[key] = known
         return known
 
@@ -372,16 +413,28 @@ def _versions(library: str) -> tuple[str, ...]:
     return library, version(library)
 
 
-def _by_id(formula: Formula) -> Id:
-    return formula.id
-
-
 class Apart(ValueError):
     """Arguments that must lie on one grid, and do not, or on one that is not known."""
 
 
 def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | None) -> Space | None:
-    """The one space an operator's arguments and result share; an ill-typed formula cannot be built.
+    """The one space an operator's arguments and result share; an ill-typed formula cannot be built."""
+    if operator.in_one_space and tuple(map(_type, arguments)) == operator.types:  # as most are
+        here = space
+        for argument in arguments:
+            its = argument.space
+            if its is not here and its is not None:
+                if here is not None:
+                    break
+                here = its
+        else:
+            if here is not None or not operator.has_space:
+                return here
+    return _shared(operator, arguments, space)
+
+
+def _shared(operator: Operator, arguments: tuple[Formula, ...], space: Space | None) -> Space | None:
+    """The same in every case.
 
     What is not known yet, the space of a hole, may turn out to be any: then it is looked at again.
     """
@@ -403,7 +456,7 @@ def _space(operator: Operator, arguments: tuple[Formula, ...], space: Space | No
                 space = here if here.hole is None else space
             elif here.hole is None and here.id != space.id:
                 raise Apart(f"{operator}: its arguments are in different spaces")
-    if space is None and (operator.result.spatial or operator.needs_space) and not _is_unknown(operator, arguments):
+    if space is None and operator.has_space and not _is_unknown(operator, arguments):
         raise (Apart if operator.spatial else ValueError)(f"{operator} needs a space")
     return space
 

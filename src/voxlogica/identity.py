@@ -107,7 +107,7 @@ def applied(
     """
     start = _start(operator, version, space, len(arguments))
     rest = canonical(parameters) if parameters else _NO_PARAMETERS
-    return Id(sha256(_ID.join([start, *arguments]) + rest).digest())
+    return sha256(_ID.join([start, *arguments]) + rest).digest()  # type: ignore[return-value]
 
 
 @lru_cache(maxsize=4096)

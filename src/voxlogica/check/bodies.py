@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import TypeAlias
 
 from voxlogica._dataclass import NamedTuple, dataclass
-from voxlogica.check.names import Free, Function, Grids, Instance, Kind, Problem, known
+from voxlogica.check.names import Free, Function, Grids, Instance, Kind, Operand, Problem, known
 from voxlogica.check.spaces import Place, Spaces
 from voxlogica.errors import Diagnostic, Span
 from voxlogica.formula import Type
@@ -16,14 +16,6 @@ from voxlogica.syntax.ast import Let, Load
 
 FIRST = 2
 """The main code's space variables are numbered from here; below are `DEFAULT` and `OPEN`."""
-
-
-class Operand(NamedTuple):
-    """An expression checked: its slot (−1 when in error), its kind (None when that is open) and its grid (−1: none)."""
-
-    slot: int
-    kind: Kind | None
-    grid: int = -1
 
 
 BAD = Operand(-1, None)
@@ -53,7 +45,8 @@ class Body:
     """Code being made, and what must be known of it besides.
 
     `parameters` are a function's, or what a loop goes through; `locals` what is bound inside. A loop's body has the
-    body `around` it, whose slots it sees.
+    body `around` it, whose slots it sees. `bound` counts, for all bodies that lie in each other, how often a name is
+    bound in one of them now: of a name that is not, nobody asks them all.
     """
 
     def __init__(
@@ -66,7 +59,9 @@ class Body:
         around: Body | None = None,
     ) -> None:
         self.code, self.moment, self.parameters, self.general = code, moment, parameters, general
+        self.steps, self.holes = code.steps, code.holes
         self.around = around
+        self.bound: dict[str, int] = around.bound if around is not None else {}
         self.locals: dict[str, Local] = {}
         self.definition: Let | Load | None = around.definition if around is not None else None
         self.recursive = False
@@ -83,8 +78,9 @@ class Body:
 
     def emit(self, step: Step) -> int:
         """Adds a step; the slot it fills."""
-        self.code.steps.append(step)
-        return self.code.holes + len(self.code.steps) - 1
+        steps = self.steps
+        steps.append(step)
+        return self.holes + len(steps) - 1
 
     def unite(self, a: int, b: int, place: Place) -> None:
         """Two variables lie on one grid. In the main code that is for later: perhaps nobody needs the definition. Of
@@ -111,10 +107,35 @@ class Body:
         port = self.spaces.port(variable) if variable >= 0 else None
         return port is not None and _own(self, self.outward.get(port, -1))
 
+    def give(self, name: str, operand: Operand) -> None:
+        """Gives a parameter its meaning."""
+        self.parameters[name] = operand
+        self.bound[name] = self.bound.get(name, 0) + 1
+
+    def bind(self, name: str, local: Local) -> Local | None:
+        """Gives a bound name its meaning; what it meant here before."""
+        hidden = self.locals.get(name)
+        self.locals[name] = local
+        self.bound[name] = self.bound.get(name, 0) + 1
+        return hidden
+
+    def unbind(self, name: str, hidden: Local | None) -> None:
+        """Takes it back."""
+        self.bound[name] -= 1
+        if hidden is None:
+            del self.locals[name]
+        else:
+            self.locals[name] = hidden
+
+    def leave(self) -> None:
+        """The end of a loop's body: what is bound in it means nothing around."""
+        for name in (*self.locals, *self.parameters):
+            self.bound[name] -= 1
+
     def local(self, name: str) -> Operand | None:
         """What a name means that a parameter or a binder has given a meaning, here or around."""
-        if self.around is None and name not in self.locals:
-            return self.parameters.get(name)
+        if not self.bound.get(name):
+            return None
         inside: list[Body] = []
         here: Body | None = self
         while here is not None:
@@ -146,7 +167,7 @@ class Body:
 
     def binder(self, name: str) -> Local | None:
         """The binder that gave a name its meaning; None when a function's parameter or nothing inside did."""
-        here: Body | None = self
+        here: Body | None = self if self.bound.get(name) else None
         while here is not None:
             if name in here.locals:
                 return here.locals[name]
@@ -157,6 +178,8 @@ class Body:
 
     def parameter(self, name: str) -> int:
         """The number of a function's parameter; −1 when the name is none."""
+        if not self.bound.get(name):
+            return -1
         here = self
         while here.around is not None:
             if name in here.locals or name in here.parameters:
@@ -178,8 +201,9 @@ class Body:
             operand = self.seen[False, outside.slot] = Operand(slot, outside.kind, grid)
         return operand
 
-    def seen_global(self, slot: int, kind: Kind | None, grid: int) -> Operand:
+    def seen_global(self, outside: Operand) -> Operand:
         """A definition of the main code, seen from a function."""
+        slot, kind, grid = outside
         operand = self.seen.get((True, slot))
         if operand is None:
             here = self.port(grid) if grid >= 0 else -1
@@ -302,7 +326,8 @@ def join_grids(
         a, b = variable(first), variable(second)
         if a != b:
             body.unite(a, b, called(place))
-    body.free += [outward(free) for free in grids.free]
+    if grids.free:
+        body.free += [outward(free) for free in grids.free]
     if grids.open is not None:
         return body.make(outward(grids.open))
     return variable(grids.result) if grids.result is not None else -1

@@ -8,17 +8,30 @@ checked when they are used.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from voxlogica._dataclass import replace
 from voxlogica.check import messages
-from voxlogica.check.bodies import FIRST, Body, Checking, Operand, Request, circular, instance, ordered
+from voxlogica.check.bodies import FIRST, Body, Checking, Request, circular, instance, ordered
 from voxlogica.check.expressions import Expressions, literal_type
 from voxlogica.check.imports import File, commands
 from voxlogica.check.meanings import built_in
-from voxlogica.check.names import Free, Function, Instance, Kind, Overloaded, Problem, Scope, Unknown, Value, known
+from voxlogica.check.names import (
+    Free,
+    Function,
+    Instance,
+    Kind,
+    Operand,
+    Overloaded,
+    Problem,
+    Scope,
+    Unknown,
+    Value,
+    known,
+)
 from voxlogica.check.result import Checked, Definition, GoalSlot, InputSlot, Parameter, Together
 from voxlogica.check.spaces import Place
 from voxlogica.check.strings import mistakes, names
@@ -42,28 +55,21 @@ class Checker:
         self.expressions = Expressions(self.scope, self)
         self.main = Body(Code("main"), 0, {}, False, FIRST)
         self.functions: list[Function] = []
-        self.values: dict[int, Value] = {}  # by owner
+        self.values: list[Value] = []
         # Each with its owner, the command it is found in.
         self.problems: list[tuple[int, Problem]] = []
         self.edges: list[tuple[int, tuple[int, int, Place]]] = []
         self.makers: list[tuple[int, tuple[int, Free]]] = []
         self.free: list[tuple[int, Free]] = []
-        self.used: dict[int, set[int]] = {}  # owner → owners
-        self.steps: dict[int, range] = {}  # owner → its steps of the main code
+        self.used: list[tuple[int, ...]] = [()] * len(self.commands)  # owner → owners
+        self.ends: list[int] = []  # of each owner's steps of the main code, which begin where those before them end
         self.inputs: list[InputSlot] = []
         self.parameters: dict[str, Parameter] = {}
         self.asking: set[int] = set()  # the owners that save or print something
         self.goals: list[tuple[int, GoalSlot]] = []
-        self._parameter_names = self._once_defined()
+        # How often the main program binds each name: what it binds once may be a parameter (C29).
+        self._times = Counter([each.name for each in main.program.commands if isinstance(each, (Let, Load))])
         self._later: dict[str, Span] | None = None
-
-    def _once_defined(self) -> set[str]:
-        """The top-level names of the main program that are bound once: those that may be parameters (C29)."""
-        bound: dict[str, int] = {}
-        for command in self.main_file.program.commands:
-            if isinstance(command, (Let, Load)):
-                bound[command.name] = bound.get(command.name, 0) + 1
-        return {name for name, times in bound.items() if times == 1}
 
     # Commands
 
@@ -74,7 +80,7 @@ class Checker:
                 self.scope.default = self.scope.now + 1
             self._command(owner, file, command)
         needed = self._needed(wanted)
-        texts = [command for file, command in self.commands if not file.bundled]
+        texts = [command for file, command in self.commands if not file.bundled and file.has_dollars]
         diagnostics = [*mistakes(texts), *self._diagnostics(needed)]
         self._order(diagnostics)
         together, grids, free = self._grids(needed)
@@ -83,20 +89,13 @@ class Checker:
         diagnostics += self._circular(needed)
         if any(diagnostic.severity == "error" for diagnostic in diagnostics):
             raise ProgramError(*diagnostics)
-        steps = self.main.code.steps
-        for owner, own in self.steps.items():
-            if owner not in needed:
-                steps[own.start : own.stop] = [_SKIP] * len(own)
+        self._skip(needed)
         return Checked(
             code=self.main.code,
             inputs=tuple(self.inputs),
             parameters=self.parameters,
             goals=tuple(goal for _, goal in self.goals),
-            definitions={
-                value.definition.name: Definition(value.slot, value.kind, value.definition.name_span)
-                for owner, value in self.values.items()
-                if owner in needed and value.slot >= 0 and value.kind is not None
-            },
+            definitions=self._definitions(needed),
             together=together,
             grids=grids,
             free=free,
@@ -105,19 +104,19 @@ class Checker:
         )
 
     def _command(self, owner: int, file: File, command: Command) -> None:
-        body, start = self.main, len(self.main.code.steps)
+        body = self.main
         body.moment = self.scope.now
-        if isinstance(command, Let):
+        if type(command) is Let:
             self._define(owner, file, command)
         elif isinstance(command, Load):
             self._bind(command.name, self._input(owner, command, command.path))
         elif isinstance(command, Import):
             self.scope.open(command.path.value)
-        else:
+        elif isinstance(command, (Save, Print)):
             self._goal(owner, command)
-        self.steps[owner] = range(start, len(body.code.steps))
+        self.ends.append(len(body.steps))
         if body.uses:
-            self.used.setdefault(owner, set()).update(body.uses)
+            self.used[owner] += tuple(body.uses)
             body.uses.clear()
         if body.problems or body.edges or body.makers or body.free:
             _move(body.problems, self.problems, owner)
@@ -136,22 +135,25 @@ class Checker:
             self._bind(name, self._overloaded(function) if file.bundled else function)
             return
         operand: Operand | None = None
-        if file.main:
-            if isinstance(body, Call) and body.name in READERS:
+        if file is self.main_file:
+            if type(body) is not Call:
+                operand = self._setting(command)
+            elif body.name in READERS:
                 match body.arguments:
                     case (String() as path,):
                         self._bind(name, self._input(owner, command, path))
                         return
-            operand = self._setting(command)
         if operand is None:
             operand = self.expressions.at_once(self.main, body)
-        kind = known(operand.kind)
-        assert kind is None or isinstance(kind, Type)
-        self._bind(name, Value(owner, command, operand.slot, kind, operand.grid))
+        if type(operand.kind) is Unknown:
+            operand = operand._replace(kind=known(operand.kind))
+        value = Value(owner, command, operand)
+        self.values.append(value)
+        self.scope.bind(name, value)
 
     def _bind(self, name: str, meaning: Value | Function | Overloaded) -> None:
         if isinstance(meaning, Value):
-            self.values[meaning.owner] = meaning
+            self.values.append(meaning)
         self.scope.bind(name, meaning)
 
     def _overloaded(self, function: Function) -> Function | Overloaded:
@@ -170,12 +172,12 @@ class Checker:
         slot = self.main.emit(Input(len(self.inputs), path.span))
         grid = self.main.spaces.new(port=True)
         self.inputs.append(InputSlot(command.name, path, command.name_span, grid))
-        return Value(owner, command, slot, MODEL, grid)
+        return Value(owner, command, Operand(slot, MODEL, grid))
 
     def _setting(self, command: Let) -> Operand | None:
         """A parameter of the program (C29), if the definition is one."""
         literal = command.body
-        if not isinstance(literal, (Number, Boolean, String)) or command.name not in self._parameter_names:
+        if not isinstance(literal, (Number, Boolean, String)) or self._times[command.name] > 1:
             return None
         self.parameters[command.name] = Parameter(command.name, literal, command.name_span, literal_type(literal))
         slot = self.main.emit(Setting(command.name, literal.value, literal.span))
@@ -243,7 +245,7 @@ class Checker:
         body.definition = definition
         for slot, (formal, kind) in enumerate(zip(definition.parameters, kinds, strict=True)):
             body.outward[body.spaces.new(port=True)] = slot
-            body.parameters[formal.name] = Operand(slot, kind, slot)
+            body.give(formal.name, Operand(slot, kind, slot))
         return body
 
     def general(self, function: Function) -> Instance:
@@ -254,12 +256,12 @@ class Checker:
             operand = self.run(self.expressions.expression(body, function.definition.body))
             function.general = Instance(body.code, kinds, operand.kind, body.problems)
             function.recursive = body.recursive
-            self.used[function.owner] = body.uses
+            self.used[function.owner] = tuple(body.uses)
         return function.general
 
     def current(self) -> Let | Load | None:
         """The definition of the main code that is being checked."""
-        command = self.commands[len(self.steps)][1]
+        command = self.commands[len(self.ends)][1]
         return command if isinstance(command, (Let, Load)) else None
 
     def later(self, name: str) -> Span | None:
@@ -280,13 +282,31 @@ class Checker:
         """The owners that the goals and the wanted definitions refer to, their own included."""
         found = [self.scope.find(name, self.scope.now) for name in wanted]
         needed = self.asking | {value.owner for value in found if isinstance(value, Value)}
-        stack = list(needed)
-        while stack:
-            for owner in self.used.get(stack.pop(), ()):
-                if owner not in needed:
-                    needed.add(owner)
-                    stack.append(owner)
+        for owner in reversed(range(len(self.used))):  # what it refers to stands above it
+            if owner in needed:
+                needed.update(self.used[owner])
         return needed
+
+    def _steps(self, owner: int) -> range:
+        """The numbers of a command's steps of the main code."""
+        return range(self.ends[owner - 1] if owner else 0, self.ends[owner])
+
+    def _skip(self, needed: set[int]) -> None:
+        """Leaves out of the main code what nobody needs; all slots stay where they are."""
+        steps, start = self.main.steps, 0
+        for owner, end in enumerate(self.ends):
+            if owner not in needed:
+                steps[start:end] = [_SKIP] * (end - start)
+            start = end
+
+    def _definitions(self, needed: set[int]) -> dict[str, Definition]:
+        found: dict[str, Definition] = {}
+        for value in self.values:
+            slot, kind, _ = value.operand
+            if value.owner in needed and slot >= 0 and kind is not None:
+                definition = value.definition
+                found[definition.name] = _new(Definition, (slot, kind, definition.name_span))
+        return found
 
     def _diagnostics(self, needed: set[int]) -> list[Diagnostic]:
         """Every problem once: as an error with its chain where a goal needs it, else as a warning."""
@@ -313,12 +333,14 @@ class Checker:
     def _circular(self, needed: set[int]) -> list[Diagnostic]:
         """What takes the grid of something that is made of it; all else gets its order."""
         code = self.main.code
-        numbers = [n for owner in needed for n in self.steps[owner]] if code.made else []
+        numbers = [n for owner in needed for n in self._steps(owner)] if code.made else []
         wanted = {n: code.made.get(getattr(code.steps[n], "space", -1), -1) for n in numbers}
         return [circular(step).diagnostic for step in ordered(code, wanted)]
 
     def _order(self, diagnostics: list[Diagnostic]) -> None:
         """Sorts by place: files in the order in which they are imported, then by position."""
+        if len(diagnostics) < 2:
+            return
         sources: dict[Source, int] = {}
         for _, command in self.commands:
             sources.setdefault(command.span.source, len(sources))
@@ -356,6 +378,7 @@ class Checker:
 
 
 _SKIP = Skip()
+_new = tuple.__new__  # see `evaluator`
 
 _Found = TypeVar("_Found")
 

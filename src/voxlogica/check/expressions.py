@@ -7,10 +7,11 @@ other bodies is requested from `Checker.run`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from voxlogica._dataclass import NamedTuple, replace
 from voxlogica.check import messages, sequences
-from voxlogica.check.bodies import BAD, Body, Checking, Operand, Request, join_grids, type_of
+from voxlogica.check.bodies import BAD, Body, Checking, Local, Request, join_grids, type_of
 from voxlogica.check.families import apply_family, on_grid_of
 from voxlogica.check.meanings import Definitions, Meanings
 from voxlogica.check.names import (
@@ -21,6 +22,7 @@ from voxlogica.check.names import (
     Instance,
     Kind,
     Meaning,
+    Operand,
     Overloaded,
     Problem,
     Scope,
@@ -63,6 +65,9 @@ class _Begun(NamedTuple):
     parts: int
 
 
+_LITERALS: dict[type[Number | Boolean | String], Type] = {Number: NUMBER, Boolean: BOOL, String: STRING}
+_new = tuple.__new__  # see `evaluator`
+_slot, _kind = itemgetter(0), itemgetter(1)
 _DEEP = 20  # calls within calls: Python's stack holds many times as many, and few programs go deeper
 
 
@@ -73,26 +78,32 @@ class Expressions(Meanings):
         super().__init__(scope, definitions)
         self.compared = 0  # unknown names that were compared with all others, to find what was perhaps meant
 
-    def at_once(self, body: Body, node: Expression, around: Sequence[_Begun] = ()) -> Operand:
+    def at_once(self, body: Body, node: Expression, around: Call | None = None, depth: int = 0) -> Operand:
         """Checks an expression of the main code, as `expression` does, to which what is deep or uncommon is left.
 
         Most of a large program is operators over names, which take a tenth less without generators and a stack.
         """
-        if isinstance(node, Name):
+        if type(node) is Name:
             return self.name(body, node, around)
-        if isinstance(node, Number):
+        if type(node) is Number:
             return self.literal(body, node)
-        if not isinstance(node, Call) or node.name.endswith("map") or len(around) == _DEEP:
+        if type(node) is not Call or node.name.endswith("map") or depth == _DEEP:
             return self.definitions.run(self.expression(body, node))
-        inside = (*around, _Begun(node, len(node.arguments)))
-        given = [self.at_once(body, each, inside) for each in node.arguments]
+        given: list[Operand] = []
+        for each in node.arguments:
+            if type(each) is Name:
+                given.append(self.name(body, each, node))
+            elif type(each) is Number:
+                given.append(self.literal(body, each))
+            else:
+                given.append(self.at_once(body, each, node, depth + 1))
         return self.again(body, node, given) or self.definitions.run(self.compound(body, node, given))
 
     def expression(self, body: Body, expression: Expression) -> Checking:
         """Checks an expression, its parts first."""
         stack: list[Expression | _Begun] = [expression]
         operands: list[Operand] = []
-        hidden: list[tuple[str, sequences.Hidden]] = []
+        hidden: list[tuple[str, Local | None]] = []
         while stack:
             node = stack.pop()
             if isinstance(node, Name):
@@ -107,9 +118,10 @@ class Expressions(Meanings):
                 stack += inner[::-1]
             elif isinstance(whole := node.whole, Binder):
                 if node.parts == 2:
-                    sequences.unbind(body, *hidden.pop())
+                    body.unbind(*hidden.pop())
                 elif whole.word == "let":
-                    hidden.append((whole.name.name, sequences.bind(body, whole, operands.pop())))
+                    name, value = whole.name, operands.pop()
+                    hidden.append((name.name, body.bind(name.name, Local(value, name.span, whole.word))))
                     stack += (_Begun(whole, 2), whole.body)
                 else:
                     operands.append((yield from sequences.loop(self, body, whole, operands.pop())))
@@ -152,20 +164,21 @@ class Expressions(Meanings):
 
     def literal(self, body: Body, node: Number | Boolean | String) -> Operand:
         """A literal; a string with names in it is made when their values are known."""
-        if isinstance(node, String) and has_names(node.value):
+        if type(node) is String and has_names(node.value):
             return Operand(body.emit(Text(node.value, node.span)), STRING)
-        return Operand(body.emit(Constant(node.value, node.span)), literal_type(node))
+        return _new(Operand, (body.emit(_new(Constant, (node.value, node.span))), _LITERALS[type(node)], -1))
 
-    def name(self, body: Body, node: Name, around: Sequence[Expression | _Begun]) -> Operand:
-        """A name used as a value; the last expression that has begun `around` it is the one that it stands in."""
-        if node.name[0] == "$":
-            return Operand(body.emit(Text(f"${{{node.name[1:]}}}", node.span)), STRING)
-        local = body.local(node.name)
+    def name(self, body: Body, node: Name, around: Call | Sequence[Expression | _Begun] | None) -> Operand:
+        """A name used as a value, in the call `around` it or, of several, in the last one that has begun."""
+        name = node.name
+        if name[0] == "$":
+            return Operand(body.emit(Text(f"${{{name[1:]}}}", node.span)), STRING)
+        local = body.local(name) if body.bound else None
         if local is not None:
             return local
-        meaning = self.meaning(body, node.name)
-        if isinstance(meaning, Value):
-            return self.value(body, meaning)
+        meaning = self.meaning(body, name)
+        if type(meaning) is Value:
+            return meaning.operand if body.main else self.value(body, meaning)
         if isinstance(meaning, Operator) and not meaning.parameters:
             return self.apply(body, meaning, (), node.span)
         if meaning is None:
@@ -176,16 +189,20 @@ class Expressions(Meanings):
             self.report(body, self.wrong_arity(body, node, meaning, 0), node.span)
         return BAD
 
-    def is_beside_nothing(self, body: Body, around: Sequence[Expression | _Begun]) -> bool:
+    def is_beside_nothing(self, body: Body, around: Call | Sequence[Expression | _Begun] | None) -> bool:
         """Whether a name stands beside an operator that does not exist, such as `|>`: it may well be a function."""
-        begun = next((each.whole for each in reversed(around) if isinstance(each, _Begun)), None)
+        begun: Expression | None
+        if around is None or isinstance(around, Call):
+            begun = around
+        else:
+            begun = next((each.whole for each in reversed(around) if isinstance(each, _Begun)), None)
         return isinstance(begun, Call) and messages.is_symbol(begun.name) and self.meaning(body, begun.name) is None
 
     def value(self, body: Body, value: Value) -> Operand:
         """What a definition of the main code stands for, in the main code or seen from a function."""
-        if body.main or value.slot < 0:
-            return Operand(value.slot, value.kind, value.grid)
-        return body.seen_global(value.slot, value.kind, value.grid)
+        if body.main or value.operand.slot < 0:
+            return value.operand
+        return body.seen_global(value.operand)
 
     def qualified(self, body: Body, node: Field) -> bool:
         """Whether a field is a name with its namespace."""
@@ -197,7 +214,7 @@ class Expressions(Meanings):
         """A field of a record."""
         if not given:
             assert isinstance(node.record, Name)
-            return self.name(body, Name(f"{node.record.name}.{node.name}", node.span), ())
+            return self.name(body, Name(f"{node.record.name}.{node.name}", node.span), None)
         (record,) = given
         kind = type_of(record)
         if kind is None:
@@ -219,15 +236,20 @@ class Expressions(Meanings):
 
     def again(self, body: Body, node: Call, given: list[Operand]) -> Operand | None:
         """A call of what was found right before for arguments of the same types, without asking again; else None."""
-        types = tuple([kind for slot, kind, _ in given if slot >= 0 and isinstance(kind, Type)])
-        if len(types) < len(given) or body.local(node.name) is not None:
+        slots, types = tuple(map(_slot, given)), tuple(map(_kind, given))
+        if -1 in slots or (body.bound and body.local(node.name) is not None):
             return None
         meaning: Meaning | None = self.meaning(body, node.name)
-        if isinstance(meaning, Overloaded):
+        if type(meaning) is Overloaded:
             chosen = meaning.chosen.get(types)
             meaning = chosen[0] if chosen else None
-        if isinstance(meaning, Operator):
-            return self.apply(body, meaning, given, node.name_span) if types == meaning.types else None
+        if type(meaning) is Operator:
+            if types != meaning.types:
+                return None
+            if meaning.simple:
+                slot = body.emit(_new(Apply, (meaning, slots, -1, node.name_span)))
+                return _new(Operand, (slot, meaning.result, -1))
+            return self.apply(body, meaning, given, node.name_span)
         if isinstance(meaning, Function) and not body.general and (made := meaning.instances.get(types)):
             return self.invoke(body, node, meaning, made, given)
         return None
@@ -383,7 +405,8 @@ class Expressions(Meanings):
     def apply(self, body: Body, operator: Operator, given: Sequence[Operand], span: Span) -> Operand:
         """An operator over arguments of its types."""
         result = operator.result
-        if any(operand.slot < 0 for operand in given):
+        slots = tuple(map(_slot, given))
+        if -1 in slots:
             return Operand(-1, result)
         grid = space = -1
         if operator.spatial:
@@ -394,15 +417,18 @@ class Expressions(Meanings):
                     body.unite(grid, given[other].grid, Place(span))
         elif (operator.needs_space or result.spatial) and operator.grid is None:
             grid = space = body.make(Free(operator.symbol, Place(span)))
-        slots = tuple([operand.slot for operand in given])
         if operator.takes_sequences:
-            slots = tuple([self.whole(body, operand, span) for operand in given])
-        slot = body.emit(Apply(operator, slots, space, span))
+            slots = self.wholes(body, given, span)
+        slot = body.emit(_new(Apply, (operator, slots, space, span)))
         if operator.count:
             slot = body.emit(Parts(slot, operator.count, span))
         if operator.grid is not None:
             return Operand(slot, result, body.on_own_grid(slot))
-        return Operand(slot, result, grid if result.spatial else -1)
+        return _new(Operand, (slot, result, grid if result.spatial else -1))
+
+    def wholes(self, body: Body, given: Sequence[Operand], span: Span) -> tuple[int, ...]:
+        """The slots of arguments as one value each."""
+        return tuple([self.whole(body, operand, span) for operand in given])
 
     def whole(self, body: Body, operand: Operand, span: Span) -> int:
         """The slot of an argument as one value."""
@@ -416,7 +442,8 @@ class Expressions(Meanings):
         name, span = function.definition.name, node.name_span
         for problem in instance.problems:
             body.problems.append(self.lifted(body, problem, name, node))
-        if instance.code.result < 0 or any(operand.slot < 0 for operand in given):
+        slots = tuple(map(_slot, given))
+        if instance.code.result < 0 or -1 in slots:
             return Operand(-1, instance.result)
         if instance.alone is not None:
             return self.apply(body, instance.alone.operator, [given[n] for n in instance.alone.arguments], span)
@@ -433,7 +460,6 @@ class Expressions(Meanings):
             return Free(name if function.bundled else free.symbol, called(free.place))
 
         space = join_grids(body, instance.grids, variable, called, outward)
-        slots = tuple([operand.slot for operand in given])
         slot = body.emit(Invoke(instance.code, slots, space if instance.grids.open else -1, span))
         return Operand(slot, instance.result, body.on_own_grid(slot) if instance.grids.own else space)
 
@@ -507,4 +533,4 @@ def defined(value: Value, text: str) -> Mark:
 
 def literal_type(literal: Number | Boolean | String) -> Type:
     """The type of a literal."""
-    return NUMBER if isinstance(literal, Number) else BOOL if isinstance(literal, Boolean) else STRING
+    return _LITERALS[type(literal)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voxlogica.check import messages
-from voxlogica.check.bodies import BAD, Body, Operand
-from voxlogica.check.names import Problem, Unknown, known
+from voxlogica.check.bodies import BAD, Body
+from voxlogica.check.names import Operand, Problem, Unknown, known
 from voxlogica.check.spaces import Place
 from voxlogica.errors import Refusal
 from voxlogica.formula import Operator, Type

@@ -7,7 +7,7 @@ under their whole names, if the program imports the namespace or names anything 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from voxlogica import library
@@ -36,6 +36,11 @@ class File:
     def main(self) -> bool:
         """Whether it is the program itself."""
         return self.at is None and not self.bundled
+
+    @cached_property
+    def has_dollars(self) -> bool:
+        """Whether there may be names in its strings."""
+        return any("$" in source.text for source in {command.span.source for command in self.program.commands})
 
 
 def commands(main: File, search: Sequence[Path] = ()) -> list[tuple[File, Command]]:
@@ -78,6 +83,7 @@ class _Gathering:
             self._enter(stack, self._bundled(standard))
         while stack:
             file, commands = stack[-1]
+            main = file.main
             for command in commands:
                 if isinstance(command, Import):
                     if self._is_namespace(file, command):
@@ -88,7 +94,7 @@ class _Gathering:
                     if imported is not None:
                         self._enter(stack, imported)
                         break
-                elif file.main or not isinstance(command, (Load, Save, Print)):
+                elif main or not isinstance(command, (Load, Save, Print)):
                     yield file, command
                 else:
                     self.problems.append(_effect(file, command))

@@ -7,9 +7,22 @@ from functools import cache
 from typing import Protocol
 
 from voxlogica.check import messages
-from voxlogica.check.bodies import Body, Checking, Operand, type_of
+from voxlogica.check.bodies import Body, Checking, type_of
 from voxlogica.check.forms import FORMS
-from voxlogica.check.names import Ambiguous, Form, Function, Instance, Kind, Meaning, Overloaded, Scope, Value, known
+from voxlogica.check.names import (
+    Ambiguous,
+    Bound,
+    Form,
+    Function,
+    Instance,
+    Kind,
+    Meaning,
+    Operand,
+    Overloaded,
+    Scope,
+    Value,
+    known,
+)
 from voxlogica.errors import Span
 from voxlogica.formula import Operator, Type, signature
 from voxlogica.operators import by_symbol, family, own
@@ -53,7 +66,14 @@ class Meanings:
 
     def meaning(self, body: Body, name: str) -> Meaning | None:
         """What a name that is bound nowhere inside means in a body."""
-        meaning = self.known_as(name, body.moment)
+        bound = self.scope.find(name, body.moment)
+        if type(bound) is Value:
+            body.uses.add(bound.owner)
+            return bound
+        if type(bound) is Overloaded and not self.scope.opens:
+            body.uses |= bound.owners
+            return bound
+        meaning = self.visible(name, body.moment, bound)
         if isinstance(meaning, Overloaded):
             body.uses |= meaning.owners
         elif isinstance(meaning, (Value, Function)):
@@ -62,10 +82,13 @@ class Meanings:
 
     def known_as(self, name: str, moment: int) -> Meaning | None:
         """What a name means at a moment (C16): the program's own, else what is in the visible namespaces."""
-        meaning: Meaning | None = self.scope.find(name, moment)
-        if isinstance(meaning, Value) or (isinstance(meaning, Function) and not meaning.bundled):
-            return meaning
-        meaning = meaning or built_in(name)
+        return self.visible(name, moment, self.scope.find(name, moment))
+
+    def visible(self, name: str, moment: int, bound: Bound | None) -> Meaning | None:
+        """The same for who knows already to what the scope binds it."""
+        if isinstance(bound, Value) or (isinstance(bound, Function) and not bound.bundled):
+            return bound
+        meaning: Meaning | None = bound or built_in(name)
         namespaces = self.scope.opened(moment)
         if meaning is None and name.startswith(("default.", "vox1.")):
             word = name.partition(".")[2]
@@ -135,9 +158,7 @@ class Meanings:
         self, alternatives: Sequence[Operator | Function], kinds: Sequence[Kind | None]
     ) -> list[Operator | Function]:
         """The meanings that take arguments of these kinds, or the elements of those that are sequences."""
-        given = [known(kind) for kind in kinds]
-        while any(isinstance(kind, Type) and kind.element for kind in given):
-            given = [kind.element if isinstance(kind, Type) and kind.element else kind for kind in given]
+        given = [kind.innermost if isinstance(kind, Type) else kind for kind in map(known, kinds)]
         return [
             each
             for each in alternatives

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from itertools import permutations
+from itertools import pairwise, permutations
 
 from voxlogica.check.names import Kind, known
 from voxlogica.errors import Diagnostic, Mark, Refusal, Span, close_matches
@@ -47,8 +47,9 @@ def number_of(count: int, noun: str) -> str:
 
 def text_of(expression: Expression) -> str:
     """The expression as it was written, or … when that is long."""
-    text = expression.span.text
-    return text if len(text) <= 30 and "\n" not in text else "…"
+    span = expression.span
+    short = span.end - span.start <= 30
+    return text if short and "\n" not in (text := span.text) else "…"
 
 
 # Names
@@ -259,10 +260,19 @@ def wrong_arity(
     return Diagnostic("arity", message, span, label, marks, help=help)
 
 
+_DECIMAL_COMMA = re.compile(r"(?<![\w.])(\d+),(\d+)(?![\w.])")
+_AROUND = 20
+"""So many characters are looked at before and after the comma between two arguments, which may be long."""
+
+
 def _decimal_comma(call: Call) -> str:
     """The number that two arguments are, perhaps: `100,5`."""
-    found = re.search(r"(?<![\w.])(\d+),(\d+)(?![\w.])", call.span.text)
-    return f"{found[1]}.{found[2]}" if found else ""
+    text = call.span.source.text
+    for first, second in pairwise(call.arguments):
+        start, end = max(call.span.start, first.span.end - _AROUND), second.span.start + _AROUND
+        if found := _DECIMAL_COMMA.search(text, start, end):
+            return f"{found[1]}.{found[2]}"
+    return ""
 
 
 # Types

@@ -53,17 +53,28 @@ def fits(wanted: Kind, given: Kind) -> bool:
     return True
 
 
-@dataclass(eq=False)
-class Value:
-    """A definition without parameters, or an input: a slot of the main code, and the space variable of its grid.
+class Operand(NamedTuple):
+    """An expression checked: its slot (−1 when in error), its kind (None when that is open) and its grid (−1: none)."""
 
-    The slot is −1 when the definition is in error, and the kind None when that leaves it open."""
+    slot: int
+    kind: Kind | None
+    grid: int = -1
+
+
+@dataclass(eq=False, slots=True)
+class Value:
+    """A definition without parameters, or an input: what it is in the main code, of a kind that is a type or None."""
 
     owner: int
     definition: Let | Load
-    slot: int
-    kind: Type | None
-    grid: int = -1
+    operand: Operand
+
+    @property
+    def kind(self) -> Type | None:
+        """Its type; None when a mistake leaves that open."""
+        kind = self.operand.kind
+        assert kind is None or isinstance(kind, Type)
+        return kind
 
     @property
     def name_span(self) -> Span:
@@ -226,33 +237,38 @@ class Scope:
     def __init__(self) -> None:
         self.now = 0
         self.default = 0  # the moment at which the namespace `default` is complete
-        self._bound: dict[str, list[tuple[int, Bound]]] = {}
-        self._open: dict[str, int] = {}
+        self._bound: dict[str, tuple[int, Bound]] = {}  # when and to what each name was bound last
+        self._earlier: dict[str, list[tuple[int, Bound]]] = {}  # what it was bound to before, of most names nothing
+        self.opens: dict[str, int] = {}  # the namespaces that are opened, and when
 
     def bind(self, name: str, meaning: Bound) -> None:
         """From the next moment on, the name means this."""
-        self._bound.setdefault(name, []).append((self.now, meaning))
-        self.now += 1
+        now, bound = self.now, self._bound
+        if name in bound:
+            self._earlier.setdefault(name, []).append(bound[name])
+        bound[name] = (now, meaning)
+        self.now = now + 1
 
     def find(self, name: str, moment: int) -> Bound | None:
         """What the name means to who sees what was bound before the moment."""
         bound = self._bound.get(name)
         if bound is None:
             return None
-        if bound[-1][0] < moment:
-            return bound[-1][1]
-        before = bisect_left(bound, moment, key=lambda entry: entry[0])
-        return bound[before - 1][1] if before else None
+        if bound[0] < moment:
+            return bound[1]
+        earlier = self._earlier.get(name, [])
+        before = bisect_left(earlier, moment, key=lambda entry: entry[0])
+        return earlier[before - 1][1] if before else None
 
     def open(self, namespace: str) -> None:
         """From the next moment on, the names of a namespace may be written without it."""
-        self._open.setdefault(namespace, self.now)
+        self.opens.setdefault(namespace, self.now)
         self.now += 1
 
     def opened(self, moment: int) -> list[str]:
         """The namespaces that were opened before a moment, in their order."""
-        return [namespace for namespace, since in self._open.items() if since < moment] if self._open else []
+        return [namespace for namespace, since in self.opens.items() if since < moment] if self.opens else []
 
     def names(self, moment: int) -> Iterator[str]:
         """The names that mean something at a moment."""
-        return (name for name, bound in self._bound.items() if bound[0][0] < moment)
+        return (name for name in self._bound if self.find(name, moment) is not None)

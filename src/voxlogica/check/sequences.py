@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from voxlogica._dataclass import dataclass, replace
 from voxlogica.check import messages
-from voxlogica.check.bodies import BAD, Body, Checking, Local, Operand, Request, instance, join_grids, type_of
+from voxlogica.check.bodies import BAD, Body, Checking, Local, Request, instance, join_grids, type_of
 from voxlogica.check.forms import DIR
-from voxlogica.check.names import Form, Instance, Kind, Overloaded, Problem, Unknown, fits, known
+from voxlogica.check.names import Form, Instance, Kind, Operand, Overloaded, Problem, Unknown, fits, known
 from voxlogica.check.spaces import Place
 from voxlogica.check.strings import without_names
 from voxlogica.errors import ProgramError, Span
@@ -40,28 +40,10 @@ from voxlogica.syntax.ast import Binder, Call, Expression, Field, Fold, Index, L
 if TYPE_CHECKING:
     from voxlogica.check.expressions import Expressions
 
-Hidden = Local | None
-"""What a name meant before it was bound again."""
-
 _FIRST, _SECOND = " 0", " 1"  # names that no program can write, for what is applied without being written out
 _BEGINNINGS: dict[tuple[str, Type], float | bool] = {
     ("+", NUMBER): 0.0, ("-", NUMBER): 0.0, ("*", NUMBER): 1.0, ("&&", BOOL): True, ("||", BOOL): False,
 }  # fmt: skip
-
-
-def bind(body: Body, node: Binder, operand: Operand) -> Hidden:
-    """Gives the name of a `let … in` its meaning."""
-    hidden = body.locals.get(node.name.name)
-    body.locals[node.name.name] = Local(operand, node.name.span, node.word)
-    return hidden
-
-
-def unbind(body: Body, name: str, hidden: Hidden) -> None:
-    """Takes it back."""
-    if hidden is None:
-        del body.locals[name]
-    else:
-        body.locals[name] = hidden
 
 
 # Loops
@@ -100,10 +82,11 @@ def _turn(
         inside.outward[inside.spaces.new(port=True)] = slot
         operand = Operand(slot, hole.kind, slot)
         if binder is None:
-            inside.parameters[name] = operand
+            inside.give(name, operand)
         else:
-            inside.locals[name] = Local(operand, binder.name.span, binder.word)
+            inside.bind(name, Local(operand, binder.name.span, binder.word))
     result = yield checker.expression(inside, inner)
+    inside.leave()
     assert isinstance(result, Operand)
     made = instance(tuple([hole.kind or Unknown() for hole in given]), inside, result)
     body.problems += inside.problems

@@ -237,6 +237,9 @@ class Unfolding(Settling):
         """The formula that a question is; `UNDECIDED` if that cannot be told yet."""
         assert formula.operator is not None
         origin, parts = formula.origin, formula.parts
+        if formula.arguments and self.known.keys().isdisjoint([each.id for each in formula.arguments]):
+            self.waits.update({each.id: each for each in formula.arguments})  # asked before, and no more is known
+            return UNDECIDED
         if formula.operator.symbol == WITH:
             return (yield self._let(formula))
         source = yield self.sequence(parts[0])

@@ -33,6 +33,7 @@ from voxlogica.syntax.readings import (
     disagreement,
     one_chain,
     same_everywhere,
+    single,
     version_1,
     version_2,
 )
@@ -47,15 +48,8 @@ _CLOSER = {
 }  # fmt: skip
 _SEVERAL = ("call", "operator", "extra", "list", "fold(")
 _BINDERS = ("let", "for", "filter")
-
-
-def expression(cursor: Cursor) -> Expression:
-    """The expression at the cursor, which is moved to its end; raises `Fault` at the first token that does not fit."""
-    reader = _Reader(cursor)
-    reader.operand()
-    while reader.goes_on():
-        reader.operand()
-    return reader.take(reader.level)
+_DEFINING = ("(", "=")  # what follows the name that is defined
+_new = tuple.__new__  # see `cursor`
 
 
 class _Level:
@@ -78,11 +72,22 @@ class _Level:
         self.called = False
 
 
-class _Reader:
+class Reader:
+    """Reads expressions, one after the other."""
+
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor
         self.level = _Level()
         self.outer: list[_Level] = []
+
+    def expression(self) -> Expression:
+        """The expression at the cursor, which is moved to its end; raises `Fault` at the first unfit token."""
+        self.level = level = _Level()
+        self.outer.clear()  # of one that was not understood
+        self.operand()
+        while self.goes_on():
+            self.operand()
+        return self.take(level)
 
     def operand(self) -> None:
         """Read what may stand before an operand, up to the end of one."""
@@ -93,16 +98,16 @@ class _Reader:
             kind = kinds[index]
             made: Expression
             if kind == "name":
-                after = kinds[cursor.at]
+                after, text = kinds[cursor.at], texts[index]
                 if after == "(":
-                    if self.opens_call("operator" if is_capital(texts[index]) else "call", index):
+                    if self.opens_call("operator" if is_capital(text) else "call", index):
                         continue
                 elif after == "operator" and texts[cursor.at] == "." and self.opens_qualified(index):
                     continue
-                elif is_capital(texts[index]) and self.has_operand(cursor.at):
+                elif text[0].isupper() and is_capital(text) and self.has_operand(cursor.at):
                     self.prefix(index)
                     continue
-                made = Name(texts[index], cursor.span(index))
+                made = Name(text, cursor.span(index))
             elif kind == "number":
                 made = self.number(texts[index], cursor.span(index))
             elif kind == "(":
@@ -135,16 +140,17 @@ class _Reader:
             else:
                 cursor.at = index
                 raise self.no_operand()
-            self.level.last = Operand(made, cursor.starts[index], cursor.ends[cursor.at - 1])
+            self.level.last = _new(Operand, (made, cursor.starts[index], cursor.ends[cursor.at - 1]))
             return
 
     def goes_on(self) -> bool:
         """After an operand, read on to where the next one is wanted; False at the end of the expression."""
         cursor, kinds, texts = self.cursor, self.cursor.kinds, self.cursor.texts
         while True:
-            kind, level = kinds[cursor.at], self.level
-            if kind == "operator" and not cursor.begins_definition(cursor.at):
-                text = texts[cursor.at]
+            at, level = cursor.at, self.level
+            kind = kinds[at]
+            if kind == "operator" and not (kinds[at + 1] in _DEFINING and cursor.begins_definition(at)):
+                text = texts[at]
                 if text == "." and self.field():
                     continue
                 if text == ":" and level.form == "index":
@@ -167,7 +173,7 @@ class _Reader:
                 cursor.at += 1
                 if self.close(level):
                     return True
-            elif cursor.is_capital(cursor.at) and self.is_infix(cursor.at):
+            elif kind == "name" and is_capital(texts[at]) and self.is_infix(at):
                 self.infix()
                 return True
             elif level.form == "fold" and not level.arguments and cursor.begins_operand(cursor.at):
@@ -197,7 +203,7 @@ class _Reader:
             return last.expression
         level.operators = []
         if len(operators) == 1:
-            return version_1(operators, last).expression
+            return single(operators[0], last)
         dialect = self.cursor.dialect
         if dialect is None:
             return self.both(operators, last)
@@ -405,11 +411,11 @@ class _Reader:
         cursor, level, index = self.cursor, self.level, self.cursor.at
         cursor.at += 1
         level.called = False
-        if cursor.kind == "[" and cursor.touch(cursor.at):
+        if cursor.kinds[index + 1] == "[" and cursor.touch(index + 1):
             cursor.at += 1
             self.open("extra", index + 1, index)
         else:
-            level.operators.append(Operator(level.last, cursor.texts[index], cursor.span(index)))
+            level.operators.append(_new(Operator, (level.last, cursor.texts[index], cursor.span(index), ())))
             level.last = None
 
     def called(self, level: _Level) -> None:
@@ -467,7 +473,7 @@ class _Reader:
                 self.cursor.problems.append(messages.number_too_large(span))
             elif isnan(value):
                 value = nan  # always the same object, which `==` of trees finds equal to itself
-        return Number(value, text.lstrip("+-").isdigit(), span)
+        return Number(value, text.isdigit() or text.lstrip("+-").isdigit(), span)
 
     # What is wrong
 

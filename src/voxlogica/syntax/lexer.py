@@ -46,13 +46,17 @@ def tokenize(source: Source, dialect: int | None) -> Tokens:
     """All tokens of a text."""
     text, reserved = source.text, words(dialect)
     kinds, texts, starts, ends, faults = tokens = Tokens([], [], [], [], {})
-    for match in (_tokens_1 if dialect == 1 else _tokens_2)(_capitals(text)).finditer(text):
-        kind = match.lastgroup
-        assert kind is not None  # the last alternative takes any character, and one before it the end
-        lexeme = match[kind]
-        start, end = match.span(kind)
+    pattern = (_tokens_1 if dialect == 1 else _tokens_2)(_capitals(text))
+    groups = ("", *pattern.groupindex)
+    for match in pattern.finditer(text):
+        group = match.lastindex
+        assert group is not None  # the last alternative takes any character, and one before it the end
+        kind, lexeme = groups[group], match[group]
+        start, end = match.span(group)
         if kind == "name":
             kind = reserved.get(lexeme, kind)
+        elif kind == "number":
+            pass
         elif kind == "mark" or lexeme == "=":
             kind = lexeme
         elif kind == "string":

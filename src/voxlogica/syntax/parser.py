@@ -12,7 +12,7 @@ from voxlogica.errors import ProgramError, Source, Span
 from voxlogica.syntax import messages
 from voxlogica.syntax.ast import Command, Import, Let, Load, Parameter, Print, Program, Save, String
 from voxlogica.syntax.cursor import Cursor, Fault
-from voxlogica.syntax.expressions import expression
+from voxlogica.syntax.expressions import Reader
 from voxlogica.syntax.lexer import COMMANDS, string_value
 
 DIALECT = re.compile(r"\ufeff?[^\S\n]*//[^\S\n]*dialect[^\S\n]*:[^\S\n]*([^\n]*)")
@@ -59,15 +59,16 @@ def _parse(source: Source, dialect: int | None, brackets: list[tuple[int, int]] 
 class _Parser:
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor
+        self.reader = Reader(cursor)
 
     def commands(self) -> list[Command]:
         """All commands that can be understood."""
-        cursor = self.cursor
+        cursor, kinds = self.cursor, self.cursor.kinds
         found: list[Command] = []
-        while cursor.kind != "end":
+        while kinds[cursor.at] != "end":
             start = cursor.at
             try:
-                found.append(self.command())
+                found.append(self.let() if kinds[start] == "let" else self.command())
             except Fault as fault:
                 cursor.recover(fault, start)
             else:
@@ -75,18 +76,17 @@ class _Parser:
         return found
 
     def command(self) -> Command:
+        """A command other than one that begins with `let`."""
         cursor, first = self.cursor, self.cursor.at
         match cursor.kind:
-            case "let":
-                return self.let()
             case "load":
                 return self.load()
             case "save":
                 path = self.string('save "tumour.nii.gz" tumour')
-                return Save(path, expression(cursor), cursor.since(first))
+                return Save(path, self.reader.expression(), cursor.since(first))
             case "print":
                 label = self.string('print "voxels" volume(tumour)')
-                return Print(label, expression(cursor), cursor.since(first))
+                return Print(label, self.reader.expression(), cursor.since(first))
             case "import":
                 path = self.string(f'import "{self.unquoted("RegionCalculus")}"')
                 return Import(path, cursor.since(first))
@@ -107,19 +107,20 @@ class _Parser:
         return Load(cursor.texts[name], path, cursor.span(name), cursor.since(first))
 
     def let(self) -> Let:
-        cursor, first = self.cursor, self.cursor.at
-        doc = self.doc()
-        cursor.at = name = first + (cursor.kind == "let")
-        if cursor.kind == "operator":
+        cursor, kinds, first = self.cursor, self.cursor.kinds, self.cursor.at
+        doc = self.doc() if cursor.documented else ""
+        cursor.at = name = first + (kinds[first] == "let")
+        if kinds[name] == "operator":
             self.check_operator()
-        elif cursor.kind != "name":
+        elif kinds[name] != "name":
             self.refuse_name("let hi = 0.95")
         cursor.at += 1
-        parameters = self.parameters(cursor.texts[name]) if cursor.kind == "(" else ()
-        self.stay_at_equals(first)
+        parameters = self.parameters(cursor.texts[name]) if kinds[cursor.at] == "(" else ()
+        if kinds[cursor.at] != "=":
+            self.stay_at_equals(first)
         cursor.at += 1
-        body = expression(cursor)
-        if cursor.kind == "in":
+        body = self.reader.expression()
+        if kinds[cursor.at] == "in":
             raise Fault(messages.let_in(cursor.span(first)))
         return Let(cursor.texts[name], parameters, body, cursor.span(name), cursor.since(first), doc)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from voxlogica.syntax.ast import (
     Binder,
@@ -23,6 +23,7 @@ from voxlogica.syntax.ast import (
     Program,
     Slice,
     String,
+    parts,
 )
 from voxlogica.syntax.lexer import is_capital
 from voxlogica.syntax.readings import level, one_chain
@@ -42,6 +43,7 @@ def print_program(program: Program) -> str:
 def show(expression: Expression, full: bool = False) -> str:
     """The text of an expression, with no bracket that could be left out, or with all between operators when `full`."""
     out: list[str] = []
+    colons = _with_colons(expression)
     rest: _Pieces = [expression]  # what is still to be written, the next piece last
     while rest:
         piece = rest.pop()
@@ -50,7 +52,7 @@ def show(expression: Expression, full: bool = False) -> str:
         elif isinstance(piece, (Number, Boolean, String, Name)):
             out.append(_simple(piece))
         else:
-            rest += reversed(_compound(piece, full))
+            rest += reversed(_compound(piece, full, colons))
     return "".join(out)
 
 
@@ -88,7 +90,9 @@ def _quoted(string: String) -> str:
     return f'"{string.value.translate(_ESCAPES)}"'
 
 
-def _compound(expression: Call | List | Index | Slice | Field | Binder | Fold, full: bool) -> _Pieces:
+def _compound(
+    expression: Call | List | Index | Slice | Field | Binder | Fold, full: bool, colons: Container[int]
+) -> _Pieces:
     """The pieces of an expression, in the order of the text."""
     match expression:
         case Call():
@@ -96,10 +100,10 @@ def _compound(expression: Call | List | Index | Slice | Field | Binder | Fold, f
         case List(items):
             return ["[", *_separated(items), "]"]
         case Index(sequence, index):
-            return [*_base(sequence), "[", *_bracketed(index, _has_colon(index)), "]"]
+            return [*_base(sequence), "[", *_bracketed(index, _has_colon(index, colons)), "]"]
         case Slice(sequence, start, stop):
             colon = ":" if _is_short(start) and _is_short(stop) else " : "
-            return [*_base(sequence), "[", *_bound(start), colon, *_bound(stop), "]"]
+            return [*_base(sequence), "[", *_bound(start, colons), colon, *_bound(stop, colons), "]"]
         case Field(record, name):
             return [*_base(record), f".{name}"]
         case Binder(word, name, value, body):
@@ -180,16 +184,37 @@ def _is_loose_base(expression: Expression) -> bool:
     return _is_operation(expression) or isinstance(expression, (Number, Boolean))
 
 
-def _bound(bound: Expression | None) -> _Pieces:
+def _bound(bound: Expression | None, colons: Container[int]) -> _Pieces:
     """A bound of a slice, in which a `:` needs brackets."""
     if bound is None:
         return []
-    return _bracketed(bound, isinstance(bound, Binder) or _has_colon(bound))
+    return _bracketed(bound, isinstance(bound, Binder) or _has_colon(bound, colons))
 
 
-def _has_colon(index: Expression) -> bool:
+def _has_colon(index: Expression, colons: Container[int]) -> bool:
     """Whether an index could be taken for a slice."""
-    return isinstance(index, (Binder, Call)) and ":" in show(index)
+    return isinstance(index, (Binder, Call)) and id(index) in colons
+
+
+def _with_colons(expression: Expression) -> set[int]:
+    """The ids of the expressions in whose text a colon stands: found once, for they may lie deep in each other."""
+    inside: list[Expression] = [expression]
+    for node in inside:  # which grows meanwhile
+        inside += parts(node)
+    found: set[int] = set()
+    for node in reversed(inside):
+        if _is_colon(node) or any(id(part) in found for part in parts(node)):
+            found.add(id(node))
+    return found
+
+
+def _is_colon(node: Expression) -> bool:
+    match node:
+        case Slice():
+            return True
+        case Call(name=text) | Fold(operator=text) | String(value=text):
+            return ":" in text
+    return False
 
 
 def _is_short(bound: Expression | None) -> bool:

@@ -16,6 +16,7 @@ from voxlogica.syntax.ast import Call, Expression
 _LEVELS = ("* / .*. ./. *. /. .* ./", "+ - .+. .-. +. -. .+ .-", "", "& && .&.", "| || .|.")
 _LEVEL = {symbol: level for level, symbols in enumerate(_LEVELS) for symbol in symbols.split()}
 _OTHER = _LEVELS.index("")
+_new = tuple.__new__  # see `cursor`
 _ASSOCIATIVE = frozenset(("&", "&&", ".&.", "|", "||", ".|.", "+", ".+.", "*", ".*."))
 
 
@@ -75,6 +76,15 @@ def one_chain(outer: Expression, inner: Expression) -> bool:
     )
 
 
+def single(operator: Operator, last: Operand) -> Expression:
+    """The tree of a chain of one operator, which all readings have in common."""
+    left, name, span, extra = operator
+    expression, _, end = last
+    if left is None:
+        return Call(name, (expression,), "prefix", span, _new(Span, (span.source, span.start, end)))
+    return Call(name, (left[0], expression, *extra), "infix", span, _new(Span, (span.source, left[1], end)))
+
+
 def version_1(operators: Sequence[Operator], last: Operand) -> Operand:
     """Version 1's reading: everything nests to the right, and a prefix operator takes the whole rest."""
     made = last
@@ -118,13 +128,11 @@ def _levelled(operators: Sequence[Operator], last: Operand, level: Callable[[str
 
 
 def _prefixed(operator: Operator, operand: Operand) -> Operand:
-    _, name, span, _ = operator
-    place = Span(span.source, span.start, operand.end)
-    return Operand(Call(name, (operand.expression,), "prefix", span, place), span.start, operand.end)
+    return _new(Operand, (single(operator, operand), operator.span.start, operand.end))
 
 
 def _infixed(operator: Operator, left: Operand, right: Operand) -> Operand:
     _, name, span, extra = operator
-    place = Span(span.source, left.start, right.end)
+    place = _new(Span, (span.source, left.start, right.end))
     arguments = (left.expression, right.expression, *extra)
-    return Operand(Call(name, arguments, "infix", span, place), left.start, right.end)
+    return _new(Operand, (Call(name, arguments, "infix", span, place), left.start, right.end))
