@@ -140,7 +140,11 @@ void bind_components(Words words, int threads, std::size_t limit, Array<float> o
 }
 
 /// Python's own way to make one writes it twice: zeros first.
-nb::object bind_unwritten(Py_ssize_t bytes) { return nb::steal(PyByteArray_FromStringAndSize(nullptr, bytes)); }
+nb::object bind_unwritten(Py_ssize_t bytes) {
+    PyObject* made = PyByteArray_FromStringAndSize(nullptr, bytes);
+    if (made != nullptr) ask_for_large_pages(PyByteArray_AS_STRING(made), static_cast<std::size_t>(bytes));
+    return nb::steal(made);
+}
 
 }  // namespace
 

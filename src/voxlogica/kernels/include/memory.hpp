@@ -8,28 +8,38 @@
 
 #if defined(__GLIBC__)
 #include <malloc.h>
-#include <sys/mman.h>
 #include <unistd.h>
+#endif
+#if defined(__linux__)
+#include <sys/mman.h>
 #endif
 
 namespace voxlogica {
 
-#if defined(__GLIBC__) && defined(MADV_HUGEPAGE)
-/// Let the heap grow by so many bytes at once, addresses only, and ask for large pages there: a page fault for each two
-/// megabytes that are first touched, not for each four thousand bytes. Where the system has none, nothing is lost.
-inline void ask_for_large_pages(std::size_t bytes) {
+/// Ask for pages of two megabytes for memory that will be written: a page fault for each of them, not for each four
+/// thousand bytes. Where the system has none, nothing is lost.
+inline void ask_for_large_pages(void* memory, std::size_t bytes) {
+#if defined(MADV_HUGEPAGE)
     constexpr std::uintptr_t page = std::uintptr_t{1} << 21;
-    constexpr std::size_t usual = 128 << 10;
-    const auto before = reinterpret_cast<std::uintptr_t>(sbrk(0));
+    const auto begin = reinterpret_cast<std::uintptr_t>(memory);
+    const auto from = (begin + page - 1) & ~(page - 1), to = (begin + bytes) & ~(page - 1);
+    if (from < to) madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE);
+#endif
+}
+
+#if defined(__GLIBC__) && defined(MADV_HUGEPAGE)
+/// Let the heap grow by so many bytes at once, addresses only, and ask for large pages there.
+inline void grow_in_large_pages(std::size_t bytes) {
+    constexpr std::size_t usual = 128 << 10, enough_to_grow = 1 << 21;
+    auto* before = static_cast<char*>(sbrk(0));
     if (mallopt(M_TOP_PAD, static_cast<int>(bytes)) == 0) return;
-    void* volatile grow = std::malloc(page);  // volatile: what is freed at once would not be allocated
+    void* volatile grow = std::malloc(enough_to_grow);  // volatile: what is freed at once would not be allocated
     std::free(grow);
     mallopt(M_TOP_PAD, usual);
-    const auto from = (before + page - 1) & ~(page - 1), to = reinterpret_cast<std::uintptr_t>(sbrk(0)) & ~(page - 1);
-    if (from < to) madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE);
+    ask_for_large_pages(before, static_cast<std::size_t>(static_cast<char*>(sbrk(0)) - before));
 }
 #else
-inline void ask_for_large_pages(std::size_t) {}
+inline void grow_in_large_pages(std::size_t) {}
 #endif
 
 /// Keep what is freed for the next array; false where the C library is not glibc.
@@ -41,7 +51,7 @@ inline bool keep_freed_memory() {
     static const bool kept = [] {
         constexpr int always = 0x7fffffff;
         if (mallopt(M_ARENA_MAX, 1) == 0 || mallopt(M_MMAP_MAX, 0) == 0 || mallopt(M_TRIM_THRESHOLD, always) == 0) return false;
-        ask_for_large_pages(std::size_t{192} << 20);  // as much as a case with a head's images takes
+        grow_in_large_pages(std::size_t{192} << 20);  // as much as a case with a head's images takes
         return true;
     }();
     return kept;
