@@ -252,6 +252,29 @@ def test_the_end_of_a_log_that_only_grows_is_copied_in_the_gate(
     assert {within for length, within in passes if length > 4} == {False, True}
 
 
+def test_who_is_appointed_before_it_waits_leads_as_others_do(store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch):
+    """The leader may end between another's coming into the queue and its beginning to wait."""
+    inner = store._catalogue
+    queueing, ended = inner._queueing, []
+
+    class Queueing:
+        def __enter__(self) -> None:
+            queueing.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            if not ended:  # by now it is in the queue
+                ended.append("the leader")
+                inner._appoint()
+            queueing.release()
+
+    inner._led = True
+    monkeypatch.setattr(inner, "_queueing", Queueing())
+    store.offer(task("a"), 1.0, MADE)
+    store.offer(task("b"), 2.0, MADE)
+    assert ended
+    assert [opened(store.lookup(task(name))) for name in "ab"] == [1.0, 2.0]
+
+
 def test_a_leader_that_is_interrupted_lets_another_lead(store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch):
     def interrupted(_: Gate) -> None:
         raise KeyboardInterrupt

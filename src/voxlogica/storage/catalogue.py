@@ -256,11 +256,12 @@ class Catalogue:
         """
         self._check_here()
         request = _Request(operation, durable)
-        with self._queueing:
-            self._queue.append(request)
-            request.leads, self._led = not self._led, True
         try:
-            if not request.leads:
+            with self._queueing:
+                self._queue.append(request)
+                waits, self._led = self._led, True
+                request.leads = not waits
+            if waits:  # though by now it may have been appointed: then its turn was let go, and is taken at once
                 request.turn.acquire()
             if request.leads:
                 self._lead()
