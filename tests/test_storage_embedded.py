@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from voxlogica.storage import slots
-from voxlogica.storage.claims import _Waiter
+from voxlogica.storage import Claim, slots
+from voxlogica.storage.claims import Claims, _Waiter
 from voxlogica.storage.conformance import BackendConformance, taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
 
@@ -64,3 +64,38 @@ def test_an_heir_that_is_interrupted_passes_the_claim_on(tmp_path: Path, monkeyp
         thread.join()
         assert interrupted
         taken(store.claim(task("a")))
+
+
+class Mutex:
+    """The lock of some claims, after which something happens when it is let go: what may come in between then."""
+
+    def __init__(self, claims: Claims, then: Callable[[], None]) -> None:
+        self._mutex, self._then = claims._mutex, then
+
+    def __enter__(self) -> None:
+        self._mutex.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._mutex.release()
+        self._then()
+
+
+def test_who_found_it_foreign_does_not_get_the_claim_that_another_thread_inherits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The owner may end between one's finding that it is foreign and one's leaving: two would compute it."""
+    with EmbeddedStorage(tmp_path / "store") as other, EmbeddedStorage(tmp_path / "store") as store:
+        held = taken(other.claim(task("a")))
+        inherited: list[object] = []
+        heir = Thread(target=lambda: inherited.append(store.claim(task("a"), timeout=None)), daemon=True)
+
+        def inherit() -> None:
+            entry = store._claims._entries.get(task("a"))
+            if heir.ident is None and entry is not None and not entry.trying:
+                heir.start()
+                other.release(held)
+                heir.join(60)
+
+        monkeypatch.setattr(store._claims, "_mutex", Mutex(store._claims, inherit))
+        assert store.claim(task("a")) is None
+        assert [type(each) for each in inherited] == [Claim]

@@ -120,14 +120,12 @@ class Claims:
                     heir = self._queue_up(entry)
             if heir is None:
                 try:
-                    outcome = self._take(entry)
+                    found = self._take(entry)
                 except BaseException:
                     self._end(entry, None)
                     raise
-                if entry.claim is not None:
-                    return entry.claim
-                if outcome is not None:
-                    return outcome
+                if found is not None:
+                    return found
                 with self._mutex:
                     if timeout == 0:
                         self._leave(entry)
@@ -137,8 +135,8 @@ class Claims:
                     heir = self._queue_up(entry)
             return self._inherit(entry, heir, timeout)
 
-    def _take(self, entry: _Entry) -> Outcome | None:
-        """Tries to make a new entry ours; the outcome if there is one, None with no claim if another owns it.
+    def _take(self, entry: _Entry) -> Claim | Outcome | None:
+        """Tries to make a new entry ours: the claim, or the outcome if there is one; None if another owns it.
 
         Looking comes after the lock, so once is enough; and the lock comes first also for what is known already, since
         the engine asks for that in bulk, before it claims.
@@ -161,11 +159,11 @@ class Claims:
         with self._mutex:
             entry.trying = False
             if ours:
-                entry.claim = Claim(entry.id, self._backend)
-            else:
-                self._unlock(entry)
-                entry.before = seen.suffix if seen else ""
-        return None
+                entry.claim = claim = Claim(entry.id, self._backend)
+                return claim
+            self._unlock(entry)
+            entry.before = seen.suffix if seen else ""
+        return None  # and from now on the entry may have a claim: that of another thread, which has inherited
 
     def _leave(self, entry: _Entry) -> None:
         """Ends a foreign entry nobody waits at; one that somebody has come to gets its helper. The mutex is held."""
