@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread, current_thread
 
 import pytest
 
-from voxlogica.storage import Claim, slots
+from voxlogica.storage import Claim, protocol, slots
 from voxlogica.storage.claims import Claims, _Waiter
 from voxlogica.storage.conformance import BackendConformance, taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
@@ -99,3 +99,35 @@ def test_who_found_it_foreign_does_not_get_the_claim_that_another_thread_inherit
         monkeypatch.setattr(store._claims, "_mutex", Mutex(store._claims, inherit))
         assert store.claim(task("a")) is None
         assert [type(each) for each in inherited] == [Claim]
+
+
+def test_who_waits_is_not_told_that_nobody_has_it_because_another_thread_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """One that only tries to claim may leave between another's finding its entry and its waiting there."""
+    with EmbeddedStorage(tmp_path / "store") as other, EmbeddedStorage(tmp_path / "store") as store:
+        held = taken(other.claim(task("a")))
+        busy, waits = Event(), Event()
+
+        def pause(label: str) -> None:
+            if label == "claim-busy":
+                busy.set()
+                waits.wait(60)
+
+        tries = Thread(target=store.claim, args=(task("a"),), daemon=True)
+        protocol.observe(pause)
+        try:
+            tries.start()
+            busy.wait(60)
+        finally:
+            protocol.observe(None)
+
+        def leave() -> None:
+            if current_thread() is not tries:
+                waits.set()
+                tries.join(60)
+
+        monkeypatch.setattr(store._claims, "_mutex", Mutex(store._claims, leave))
+        with pytest.raises(TimeoutError):
+            store.wait_for_completion(task("a"), 0)
+        other.release(held)

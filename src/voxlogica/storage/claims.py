@@ -203,8 +203,11 @@ class Claims:
         seen = self._look(id)
         if seen is not None and not superseded(seen.outcome):
             return seen.outcome
+        waiter = _Waiter()
         with self._mutex:
             entry = self._entries.get(id)
+            if entry is not None:  # in one go: else it may end meanwhile as one at which nobody waits
+                entry.waiting.append(waiter)
         if entry is None:
             if not self._foreign(id):
                 seen = self._look(id)  # after the lock was seen free: who let it go had committed
@@ -214,15 +217,12 @@ class Claims:
                 if entry is None:
                     entry = self._entries[id] = _Entry(id)
                     entry.trying, entry.before = False, seen.suffix if seen else ""
-        waiter = _Waiter()
-        with self._mutex:
-            entry.waiting.append(waiter)
-            if entry.over:
-                waiter.turn.release()
-            elif timeout != 0:
-                self._help(entry)
+                entry.waiting.append(waiter)
         over = False
         try:
+            if timeout != 0:
+                with self._mutex:
+                    self._help(entry)
             waiter.wait(timeout)
         finally:
             with self._mutex:
