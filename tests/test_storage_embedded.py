@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, Thread, current_thread
+from threading import enumerate as enumerate_threads
 
+import apsw
 import pytest
 
-from voxlogica.storage import Claim, protocol, slots
+from voxlogica.storage import Claim, TaskId, protocol, slots
 from voxlogica.storage.claims import Claims, _Waiter
 from voxlogica.storage.conformance import BackendConformance, taken, task
 from voxlogica.storage.embedded import EmbeddedStorage
@@ -131,3 +133,81 @@ def test_who_waits_is_not_told_that_nobody_has_it_because_another_thread_leaves(
         with pytest.raises(TimeoutError):
             store.wait_for_completion(task("a"), 0)
         other.release(held)
+
+
+def until_nobody_helps() -> None:
+    for thread in enumerate_threads():
+        if thread.name == "voxlogica-wait":
+            thread.join(60)
+
+
+@pytest.mark.parametrize("flock", [False, True])
+def test_what_a_helper_gets_while_the_store_is_closed_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flock: bool
+):
+    """It would be handed to one who no longer waits, and be this process's as long as that lives."""
+    with EmbeddedStorage(tmp_path / "store", flock=flock) as other, EmbeddedStorage(tmp_path / "store") as store:
+        held = taken(other.claim(task("a")))
+        inner, looks, answers = store._claims, list[object](), list[object]()
+        look = inner._look
+
+        def closing(id: TaskId) -> object:
+            looks.append(look(id))
+            if len(looks) == 3:  # the heir's, the helper's when it has the lock with others, and when it has it alone
+                inner.close()
+            return looks[-1]
+
+        monkeypatch.setattr(inner, "_look", closing)
+        heir = Thread(target=lambda: answers.append(store.claim(task("a"), timeout=None)), daemon=True)
+        heir.start()
+        while not inner.helpers:
+            os.sched_yield()
+        other.release(held)
+        heir.join(60)
+        until_nobody_helps()
+        assert (looks, answers) == ([None] * 3, [None])
+        taken(other.claim(task("a")))
+
+
+def test_who_waits_learns_what_its_helper_met_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with EmbeddedStorage(tmp_path / "store") as other, EmbeddedStorage(tmp_path / "store") as store:
+        held = taken(other.claim(task("a")))
+        look, met = store._claims._look, list[BaseException]()
+
+        def busy(id: TaskId) -> object:
+            if current_thread().name == "voxlogica-wait":
+                raise apsw.BusyError("database is locked")
+            return look(id)
+
+        def wait() -> None:
+            with pytest.raises(apsw.BusyError) as caught:
+                store.claim(task("a"), timeout=None)
+            met.append(caught.value)
+
+        monkeypatch.setattr(store._claims, "_look", busy)
+        heir = Thread(target=wait, daemon=True)
+        heir.start()
+        while not store._claims.helpers:
+            os.sched_yield()
+        other.release(held)
+        heir.join(10)
+        assert met
+
+
+def test_when_there_is_no_thread_to_wait_with_the_next_who_comes_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with EmbeddedStorage(tmp_path / "store") as other, EmbeddedStorage(tmp_path / "store") as store:
+        held = taken(other.claim(task("a")))
+
+        def none_left(_: Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Thread, "start", none_left)
+            for wait in (store.claim, store.wait_for_completion):
+                with pytest.raises(RuntimeError):
+                    wait(task("a"), timeout=60)  # type: ignore[operator]
+        assert store.claim(task("a"), timeout=0) is None
+        other.release(held)
+        taken(store.claim(task("a"), timeout=60))

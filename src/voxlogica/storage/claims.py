@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from threading import Lock, Thread
 
 from voxlogica._dataclass import NamedTuple
-from voxlogica.errors import MachineError
 from voxlogica.storage.interface import Claim, Failed, Outcome, StorageBackend, TaskId
 from voxlogica.storage.locks import Lockable, Locks, Replaced, byte_of
 from voxlogica.storage.protocol import step
@@ -176,7 +175,11 @@ class Claims:
         """Who waits behind the owner now; the mutex is held."""
         heir = _Waiter()
         entry.heirs.append(heir)
-        self._help(entry)
+        try:
+            self._help(entry)
+        except BaseException:  # nobody will wait
+            entry.heirs.remove(heir)
+            raise
         return heir
 
     def _inherit(self, entry: _Entry, heir: _Waiter, timeout: float | None) -> Claim | Outcome | None:
@@ -251,7 +254,13 @@ class Claims:
             entry.helped = True
             self.helpers += 1
             # Never a pool's thread: those are joined at exit, and this one may be asleep in the kernel then.
-            Thread(target=self._stand_in, args=(entry,), daemon=True, name="voxlogica-wait").start()
+            helper = Thread(target=self._stand_in, args=(entry,), daemon=True, name="voxlogica-wait")
+            try:
+                helper.start()
+            except RuntimeError:  # no more threads: the next who comes tries again
+                entry.helped = False
+                self.helpers -= 1
+                raise
 
     def _stand_in(self, entry: _Entry) -> None:
         """A helper's life: waits in the kernel and tells those who wait here."""
@@ -265,7 +274,7 @@ class Claims:
             ours = lock is None
             while outcome is None and heir is None:
                 with self._mutex:
-                    if not entry.heirs:
+                    if entry.over or not entry.heirs:  # over: closed meanwhile, and those who waited are gone
                         if lock is not None:
                             lock.close()  # before the entry goes: a thread that finds none must find the lock free
                         self._finish(entry, None)
@@ -279,7 +288,7 @@ class Claims:
                     ours = True
         except Replaced:
             self._gone()
-        except (OSError, MachineError, RuntimeError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are to learn of it
             entry.error = error
         with self._mutex:
             self.helpers -= 1
