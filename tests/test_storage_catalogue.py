@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from threading import Event, Thread, current_thread
+from threading import Event, Lock, Thread, current_thread
+from typing import Any
 
 import apsw
 import pytest
@@ -264,7 +266,7 @@ def test_who_is_appointed_before_it_waits_leads_as_others_do(store: EmbeddedStor
         def __exit__(self, *_: object) -> None:
             if not ended:  # by now it is in the queue
                 ended.append("the leader")
-                inner._appoint()
+                inner._appoint(catalogue._Request(len, False))
             queueing.release()
 
     inner._led = True
@@ -288,3 +290,129 @@ def test_a_leader_that_is_interrupted_lets_another_lead(store: EmbeddedStorage, 
     writer.join(60)
     assert not writer.is_alive()
     assert (store.lookup(task("a")), opened(store.lookup(task("b")))) == (None, 2.0)
+
+
+# Ctrl-C, which Python lets come right after any call
+
+
+class Interrupted:
+    """Functions after which Ctrl-C comes, once."""
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def after(self, call: Callable[..., Any], wanted: Callable[..., bool]) -> Callable[..., Any]:
+        def called(*arguments: Any) -> Any:
+            found = call(*arguments)
+            if not self.came and wanted(*arguments):
+                self.came = True
+                raise KeyboardInterrupt
+            return found
+
+        return called
+
+
+@pytest.fixture
+def interrupted() -> Iterator[Interrupted]:
+    interrupted = Interrupted()
+    yield interrupted
+    assert interrupted.came
+
+
+def interruptible(act: Callable[[], object], hit: list[str], name: str) -> None:
+    """Does what a main thread does."""
+    try:
+        act()
+    except KeyboardInterrupt:
+        hit.append(name)
+
+
+@pytest.mark.parametrize("statement", ["begin immediate", "commit"])
+def test_a_leader_that_is_interrupted_costs_the_others_nothing(
+    store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch, interrupted: Interrupted, statement: str
+):
+    """What it was about to commit is committed by another; of what it has committed nobody is told otherwise."""
+    inner, hit = store._catalogue, list[str]()
+    monkeypatch.setattr(inner, "_execute", interrupted.after(inner._execute, lambda sql, *_: sql == statement))
+    names = [f"{number}" for number in range(8)]
+    values = {name: bytes([int(name)]) * (100_000 if int(name) % 2 else 10) for name in names}  # some of them in files
+    crowd(store, [partial(interruptible, partial(store.offer, task(n), values[n], MADE), hit, n) for n in names])
+    assert len(hit) == 1
+    lost = hit if statement == "begin immediate" else []
+    assert [name for name in names if store.lookup(task(name)) is None] == lost
+    assert all(opened(store.lookup(task(name))) == values[name] for name in names if name not in lost)
+    assert store.verify().whole
+
+
+@pytest.mark.parametrize("turns", range(1, 6))
+def test_a_leader_that_is_interrupted_at_the_end_leaves_nobody_waiting(
+    store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch, interrupted: Interrupted, turns: int
+):
+    """While it tells the others that they are done; the first turn is that of who is to lead next."""
+    told, hit = list[object](), list[str]()
+
+    class Turn:
+        def __init__(self) -> None:
+            lock = Lock()
+            self.acquire, self.locked = lock.acquire, lock.locked
+            self.release = interrupted.after(lock.release, lambda: told.append(self) or len(told) == turns)
+
+    monkeypatch.setattr(catalogue, "Lock", Turn)
+    monkeypatch.setattr(catalogue, "BATCH", 5)
+    names = [f"{number}" for number in range(8)]
+    crowd(store, [partial(interruptible, partial(store.offer, task(n), 1.0, MADE), hit, n) for n in names])
+    assert len(hit) == 1
+    assert all(store.lookup(task(name)) is not None for name in names)
+
+
+def test_what_is_to_survive_a_loss_of_power_does_so_after_an_interruption(
+    store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch, interrupted: Interrupted
+):
+    inner = store._catalogue
+    inner.write(lambda _: None, durable=True)
+
+    class Connection:
+        execute = staticmethod(interrupted.after(inner._connection.execute, lambda sql: "synchronous" in sql))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inner, "_connection", Connection)
+        with pytest.raises(KeyboardInterrupt):
+            inner.write(lambda _: None)
+    inner.write(lambda _: None, durable=True)
+    assert catalogue.one(inner._connection, "pragma synchronous") == 2
+
+
+@pytest.mark.parametrize("calls", range(1, 5))
+def test_who_is_interrupted_at_the_gate_leaves_it_to_others(
+    store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch, interrupted: Interrupted, calls: int
+):
+    """Right after each of its locks was obtained, or let go."""
+    seen = list[int]()
+    with monkeypatch.context() as patch:
+        flock = interrupted.after(fcntl.flock, lambda *_: seen.append(1) or len(seen) == calls)
+        patch.setattr("voxlogica.storage.locks.fcntl.flock", flock)
+        with pytest.raises(KeyboardInterrupt):
+            store.offer(task("a"), 1.0, MADE)
+    passes(store)
+
+
+def test_who_is_interrupted_when_about_to_leave_the_gate_leaves_it_to_others(
+    store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch, interrupted: Interrupted
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(Gate, "__exit__", interrupted.after(lambda *_: None, lambda *_: True))
+        with pytest.raises(KeyboardInterrupt):
+            store.offer(task("a"), 1.0, MADE)
+    passes(store)
+
+
+def passes(store: EmbeddedStorage) -> None:
+    """Another process comes through the gate at once, and so does another thread."""
+    for name in ("write.next", "write.lock"):
+        descriptor = os.open(store.directory / name, os.O_RDWR)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
+    writer = Thread(target=store.offer, args=(task("b"), 2.0, MADE), daemon=True)
+    writer.start()
+    writer.join(60)
+    assert opened(store.lookup(task("b"))) == 2.0

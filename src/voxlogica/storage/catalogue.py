@@ -133,6 +133,7 @@ class Catalogue:
         self._queueing = Lock()
         self._queue: list[_Request] = []
         self._led = self._abandoned = False
+        self._done = False  # whether who leads has committed
         self._length = 0  # of the log, in bytes, when this process last wrote to it
         self.fresh = False
         try:
@@ -252,7 +253,8 @@ class Catalogue:
     def write(self, operation: Operation, durable: bool = False) -> Any:
         """Runs an operation in a transaction, alone or with others', and returns its result when that is committed.
 
-        Raises StoreFull when the transaction failed, whoever's operation was the reason.
+        Raises StoreFull when the transaction failed, whoever's operation was the reason. Interrupted, it may have been
+        committed all the same.
         """
         self._check_here()
         request = _Request(operation, durable)
@@ -264,28 +266,34 @@ class Catalogue:
             if waits:  # though by now it may have been appointed: then its turn was let go, and is taken at once
                 request.turn.acquire()
             if request.leads:
-                self._lead()
+                self._lead(request)
         except BaseException:
             with self._queueing:  # interrupted: nobody may be left waiting for this thread
                 if request in self._queue:
                     self._queue.remove(request)
-                    if request.leads:
-                        self._appoint()
+                if request.leads:
+                    self._appoint(request)
             raise
         if request.error is not None:
             raise StoreFull(str(request.error)) from request.error
         return request.result
 
-    def _appoint(self) -> None:
-        """The first in the queue leads; `_queueing` is held."""
-        self._led = bool(self._queue)
-        if self._queue:
-            self._queue[0].leads = True
-            self._queue[0].turn.release()
+    def _appoint(self, leader: _Request) -> None:
+        """The first in the queue leads instead of the leader; `_queueing` is held.
 
-    def _lead(self) -> None:
+        Ctrl-C comes before or after all of it: Python looks for signals where a function begins, loops, or has called.
+        """
+        leader.leads = self._led = False
+        if self._queue:
+            first = self._queue[0]
+            first.leads = self._led = True
+            first.turn.release()
+
+    def _lead(self, leader: _Request) -> None:
         """Commits what is queued, this thread's operation among it, then lets another lead if more has come."""
         batch: list[_Request] = []
+        failed: BaseException | None = None
+        self._done = False
         try:
             if self._gate is None:
                 raise apsw.ReadOnlyError("the store is read only")
@@ -294,21 +302,37 @@ class Catalogue:
                     batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
                 self._commit(batch)
         except (apsw.Error, OSError, Replaced) as error:
-            with self._queueing:
-                if not batch:
+            failed = error
+            if not batch:
+                with self._queueing:
                     batch, self._queue = self._queue, []
-            for request in batch:
-                request.error = error
-        except BaseException as error:
-            for request in batch:
-                request.error = error
+        except Exception as error:
+            failed = None if self._done else error
+            raise
+        except BaseException:  # Ctrl-C: what is not done is left to who leads next, save this thread's own; see `write`
+            if self._gate is not None:
+                self._gate.give_up()
+            if not self._done:
+                with self._queueing:
+                    batch, self._queue = [], batch + self._queue
             raise
         finally:
             if batch:
-                with self._queueing:
-                    self._appoint()
-                for request in batch:
-                    request.turn.release()
+                try:
+                    self._dismiss(leader, batch, failed)
+                except BaseException:  # Ctrl-C: once more, since they wait
+                    self._dismiss(leader, batch, failed)
+                    raise
+
+    def _dismiss(self, leader: _Request, batch: list[_Request], failed: BaseException | None) -> None:
+        """Lets another lead, and tells the threads of a batch, as far as that was not done."""
+        with self._queueing:
+            if leader.leads:
+                self._appoint(leader)
+        for request in batch:
+            request.error = failed
+            if request.turn.locked():
+                request.turn.release()
 
     def _commit(self, batch: list[_Request]) -> None:
         step("gate-entered")
@@ -334,19 +358,24 @@ class Catalogue:
         if durable and not self._founded:
             self._found()
         if durable != self._durable:
+            self._durable = False  # should it be interrupted, full is asked for once more
             self._connection.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
             self._durable = durable
-        execute = self._execute
-        execute("begin immediate")
+        execute, ending = self._execute, False
         try:
+            execute("begin immediate")
             for request in batch:
                 request.result = request.operation(self._cursor)
             step("row-written")
+            ending = True
             execute("commit")
-        except BaseException:
+        except BaseException as error:
             if self._connection.in_transaction:
                 execute("rollback")
+            elif ending and not isinstance(error, apsw.Error):  # interrupted when that was done
+                self._done = True
             raise
+        self._done = True
 
     def _found(self) -> None:
         """Before something is promised to survive a loss of power: flushes the database as it was made, once."""

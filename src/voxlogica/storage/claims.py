@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from threading import Lock, Thread
 
 from voxlogica._dataclass import NamedTuple
-from voxlogica.errors import MachineError
 from voxlogica.storage.interface import Claim, Failed, Outcome, StorageBackend, TaskId
 from voxlogica.storage.locks import Lockable, Locks, Replaced, byte_of
 from voxlogica.storage.protocol import step
@@ -120,14 +119,12 @@ class Claims:
                     heir = self._queue_up(entry)
             if heir is None:
                 try:
-                    outcome = self._take(entry)
+                    found = self._take(entry)
                 except BaseException:
                     self._end(entry, None)
                     raise
-                if entry.claim is not None:
-                    return entry.claim
-                if outcome is not None:
-                    return outcome
+                if found is not None:
+                    return found
                 with self._mutex:
                     if timeout == 0:
                         self._leave(entry)
@@ -137,8 +134,8 @@ class Claims:
                     heir = self._queue_up(entry)
             return self._inherit(entry, heir, timeout)
 
-    def _take(self, entry: _Entry) -> Outcome | None:
-        """Tries to make a new entry ours; the outcome if there is one, None with no claim if another owns it.
+    def _take(self, entry: _Entry) -> Claim | Outcome | None:
+        """Tries to make a new entry ours: the claim, or the outcome if there is one; None if another owns it.
 
         Looking comes after the lock, so once is enough; and the lock comes first also for what is known already, since
         the engine asks for that in bulk, before it claims.
@@ -161,11 +158,11 @@ class Claims:
         with self._mutex:
             entry.trying = False
             if ours:
-                entry.claim = Claim(entry.id, self._backend)
-            else:
-                self._unlock(entry)
-                entry.before = seen.suffix if seen else ""
-        return None
+                entry.claim = claim = Claim(entry.id, self._backend)
+                return claim
+            self._unlock(entry)
+            entry.before = seen.suffix if seen else ""
+        return None  # and from now on the entry may have a claim: that of another thread, which has inherited
 
     def _leave(self, entry: _Entry) -> None:
         """Ends a foreign entry nobody waits at; one that somebody has come to gets its helper. The mutex is held."""
@@ -178,7 +175,11 @@ class Claims:
         """Who waits behind the owner now; the mutex is held."""
         heir = _Waiter()
         entry.heirs.append(heir)
-        self._help(entry)
+        try:
+            self._help(entry)
+        except BaseException:  # nobody will wait
+            entry.heirs.remove(heir)
+            raise
         return heir
 
     def _inherit(self, entry: _Entry, heir: _Waiter, timeout: float | None) -> Claim | Outcome | None:
@@ -205,8 +206,11 @@ class Claims:
         seen = self._look(id)
         if seen is not None and not superseded(seen.outcome):
             return seen.outcome
+        waiter = _Waiter()
         with self._mutex:
             entry = self._entries.get(id)
+            if entry is not None:  # in one go: else it may end meanwhile as one at which nobody waits
+                entry.waiting.append(waiter)
         if entry is None:
             if not self._foreign(id):
                 seen = self._look(id)  # after the lock was seen free: who let it go had committed
@@ -216,15 +220,12 @@ class Claims:
                 if entry is None:
                     entry = self._entries[id] = _Entry(id)
                     entry.trying, entry.before = False, seen.suffix if seen else ""
-        waiter = _Waiter()
-        with self._mutex:
-            entry.waiting.append(waiter)
-            if entry.over:
-                waiter.turn.release()
-            elif timeout != 0:
-                self._help(entry)
+                entry.waiting.append(waiter)
         over = False
         try:
+            if timeout != 0:
+                with self._mutex:
+                    self._help(entry)
             waiter.wait(timeout)
         finally:
             with self._mutex:
@@ -253,7 +254,13 @@ class Claims:
             entry.helped = True
             self.helpers += 1
             # Never a pool's thread: those are joined at exit, and this one may be asleep in the kernel then.
-            Thread(target=self._stand_in, args=(entry,), daemon=True, name="voxlogica-wait").start()
+            helper = Thread(target=self._stand_in, args=(entry,), daemon=True, name="voxlogica-wait")
+            try:
+                helper.start()
+            except RuntimeError:  # no more threads: the next who comes tries again
+                entry.helped = False
+                self.helpers -= 1
+                raise
 
     def _stand_in(self, entry: _Entry) -> None:
         """A helper's life: waits in the kernel and tells those who wait here."""
@@ -267,7 +274,7 @@ class Claims:
             ours = lock is None
             while outcome is None and heir is None:
                 with self._mutex:
-                    if not entry.heirs:
+                    if entry.over or not entry.heirs:  # over: closed meanwhile, and those who waited are gone
                         if lock is not None:
                             lock.close()  # before the entry goes: a thread that finds none must find the lock free
                         self._finish(entry, None)
@@ -281,7 +288,7 @@ class Claims:
                     ours = True
         except Replaced:
             self._gone()
-        except (OSError, MachineError, RuntimeError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are to learn of it
             entry.error = error
         with self._mutex:
             self.helpers -= 1

@@ -391,12 +391,13 @@ class EmbeddedStorage:
                 with self._using(id):
                     name = name_of(id, suffix)
                     row = (suffix, form, None, self._blobs.write(name, encoded, durable), size(value))
-                    inserted = False
                     try:
                         [inserted] = self._insert([outcomes.success(id, row, bytes, made, level)], durable)
-                    finally:
-                        if not inserted:
-                            self._blobs.remove(name)
+                    except StoreFull:  # and nothing else: interrupted, the row may be there, and an orphan is swept
+                        self._blobs.remove(name)
+                        raise
+                    if not inserted:
+                        self._blobs.remove(name)
         except Replaced:
             self._gone()
             raise StoreFull("the store was removed") from None

@@ -244,7 +244,8 @@ class Gate:
 
     def __init__(self, directory: Path, late: Callable[[int], None], patience: float = 5.0) -> None:
         self._file = LockFile(directory / "write.lock")
-        self._mutex = threading.Lock()  # among the threads of this process, which share the descriptors
+        # Among the threads of this process, which share the descriptors. It knows its owner, for `give_up`.
+        self._mutex = threading.RLock()
         self._late, self._patience = late, patience
         self._waiting: object | None = None  # the wait that is under way; `_watched` while a thread looks at it
         self._watched = False
@@ -253,28 +254,33 @@ class Gate:
         self._gate = self._file.open()
 
     def __enter__(self) -> None:
-        self._mutex.acquire()
         try:
+            self._mutex.acquire()
             self._lock(self._next)
-            try:
-                self._lock(self._gate)
-            finally:
-                fcntl.flock(self._next, fcntl.LOCK_UN)
-            try:
-                self._file.check()
-            except Replaced:
-                fcntl.flock(self._gate, fcntl.LOCK_UN)
-                raise
+            self._lock(self._gate)
+            fcntl.flock(self._next, fcntl.LOCK_UN)
+            self._file.check()
         except BaseException:
-            self._mutex.release()
+            self.give_up()
             raise
 
     def __exit__(self, *_: object) -> None:
-        fcntl.flock(self._gate, fcntl.LOCK_UN)
-        crowded, self._crowded = self._crowded, False
-        self._mutex.release()
+        try:
+            fcntl.flock(self._gate, fcntl.LOCK_UN)
+        finally:
+            crowded, self._crowded = self._crowded, False
+            self._mutex.release()
         if crowded:
             os.sched_yield()
+
+    def give_up(self) -> None:
+        """Lets go of whatever this thread has: Ctrl-C may come when that was just obtained, or before `__exit__`."""
+        if self._mutex._is_owned():  # type: ignore[attr-defined]
+            try:
+                fcntl.flock(self._gate, fcntl.LOCK_UN)
+                fcntl.flock(self._next, fcntl.LOCK_UN)
+            finally:
+                self._mutex.release()
 
     def _lock(self, descriptor: int) -> None:
         try:
