@@ -674,6 +674,57 @@ def test_closing_ends_all_threads_and_wakes_who_waits():
         engine.run([slow])
 
 
+def test_a_claim_that_comes_to_a_closed_engine_is_given_back():
+    """Its helper waits for the claim of another, who gives it up: this process would have it as long as it lives."""
+    world, storage = World(), MemoryStorage()
+    goal = world("goal", lambda: 3.0)
+    claim = storage.claim(goal.id)
+    assert isinstance(claim, Claim)
+    before = set(threading.enumerate())
+    engine = ExecutionEngine(storage, jobs=1)
+    run = engine.run([goal])
+    while not storage._owned[goal.id].heirs:
+        os.sched_yield()
+    [helper] = [each for each in threading.enumerate() if each.name == "voxlogica-helper" and each not in before]
+    engine.close()
+    assert list(run) == []
+    storage.release(claim)
+    helper.join(SOON)
+    assert isinstance(storage.claim(goal.id), Claim)
+
+
+def test_a_run_that_begins_while_its_engine_is_closed_leaves_no_claim(monkeypatch: pytest.MonkeyPatch):
+    world, storage = World(), MemoryStorage()
+    running, go = threading.Event(), threading.Event()
+
+    def kernel() -> float:
+        running.set()
+        soon(go)
+        return 2.0
+
+    slow, goal = world("slow", kernel), world("goal", lambda: 3.0)
+    engine = ExecutionEngine(storage, jobs=2)  # of whom one has nothing to do
+    engine.run([slow])
+    soon(running)
+    open_box = engine._workers.open_box
+
+    def closing(run: int) -> object:
+        engine.close(wait=False)
+        while engine._workers._alive > 1:
+            os.sched_yield()
+        return open_box(run)
+
+    monkeypatch.setattr(engine._workers, "open_box", closing)
+    late = engine.run([goal])
+    while goal.id not in storage._owned:
+        os.sched_yield()
+    go.set()
+    engine._workers._desk.join(SOON)
+    assert list(late) == []
+    assert not storage._owned
+    assert isinstance(storage.lookup(slow.id), Done)
+
+
 # Memory
 
 
