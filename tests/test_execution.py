@@ -13,7 +13,7 @@ import signal
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,8 +25,19 @@ from voxlogica.execution.messages import Event
 from voxlogica.execution.threads import AT_ONCE
 from voxlogica.formula import IMAGE, MASK, NUMBER, Formula, Formulas, Leaf, Operator, Origin, below
 from voxlogica.operators import operators
-from voxlogica.storage import Claim, Done, Failed, MemoryStorage, Missing, Publication, StoreFull, TaskError
-from voxlogica.values import Space
+from voxlogica.storage import (
+    Claim,
+    Done,
+    Failed,
+    MemoryStorage,
+    Missing,
+    Outcome,
+    Publication,
+    StoreFull,
+    TaskError,
+    TaskId,
+)  # fmt: skip
+from voxlogica.values import Space, Value
 from world import SOON, World, at_once, outcomes, soon, values
 
 
@@ -315,31 +326,108 @@ def test_goals_that_are_stored_are_opened_one_by_one_and_take_no_worker():
         list(busy)
 
 
+class Lost:
+    """A reference to what is lost; `then` is what happens when that is noticed."""
+
+    nbytes = 8
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        self._then = then
+
+    def open(self) -> Value:
+        self._then()
+        raise Missing
+
+
+class Losing(MemoryStorage):
+    """Loses what it is asked for, from some time on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losing, self.then = False, list[Callable[[], object]]()
+
+    def known(self, ids: Iterable[TaskId]) -> dict[TaskId, Outcome]:
+        found = super().known(ids)
+        if self.losing:
+            self._rows.clear()
+            return {id: Done(Lost(lambda: [act() for act in self.then])) for id in found}
+        return found
+
+
 def test_stored_goals_that_are_lost_before_they_are_opened_are_computed_again():
-    world = World()
-
-    class Lost:
-        nbytes = 8
-
-        def open(self):  # type: ignore[no-untyped-def]
-            raise Missing
-
-    class Losing(MemoryStorage):
-        losing = False
-
-        def known(self, ids):  # type: ignore[no-untyped-def]
-            found = super().known(ids)
-            if self.losing:
-                self._rows.clear()
-            return {id: Done(Lost()) for id in found} if self.losing else found
-
-    storage = Losing()
+    world, storage = World(), Losing()
     goals = [world(f"goal{n}", lambda n=n: float(n)) for n in range(3)]
     with ExecutionEngine(storage, jobs=2) as engine:
         assert values(engine, *goals) == [0.0, 1.0, 2.0]
         storage.losing = True
         assert values(engine, *goals) == [0.0, 1.0, 2.0]
     assert set(world.ran.values()) == {2}
+
+
+def test_a_run_that_is_cancelled_while_it_opens_what_is_stored_computes_nothing_again():
+    """Another thread may cancel it at any time, also when a stored goal was just found lost."""
+    world, storage = World(), Losing()
+    goal = world("goal", lambda: 1.0)
+    with ExecutionEngine(storage, jobs=1) as engine:
+        assert values(engine, goal) == [1.0]
+        storage.losing = True
+        run = engine.run([goal])
+        storage.then = [run.cancel]
+        assert list(run) == []
+    assert world.ran == {"goal": 1}
+
+
+def test_a_run_whose_time_is_over_computes_nothing_again_without_limit():
+    """The alarm goes off when nothing is computed yet, and does so once."""
+    world, storage = World(), Losing()
+    error = TaskError("circumstance", "TimeoutError", "too late")
+    hang = threading.Event()
+    goal = world("goal", lambda: world.ran["goal"] == 1 or hang.wait(SOON))
+    with ExecutionEngine(storage, jobs=1) as engine:
+        assert values(engine, goal) == [True]
+        storage.losing = True
+        run = engine.run([goal])
+        storage.then = [lambda: run.expire(error)]
+        [(_, outcome)] = run
+        hang.set()
+    assert isinstance(outcome, Broken)
+    assert outcome.error is error
+
+
+def test_a_run_may_be_cancelled_between_two_stored_goals():
+    """Between the look whether there is one more and the taking of it."""
+    world = World()
+    goals = [world(f"goal{n}", lambda n=n: float(n)) for n in range(3)]
+
+    class Stored(list[object]):
+        def __len__(self) -> int:
+            left = super().__len__()
+            if left == 1:
+                run.cancel()
+            return left
+
+    with ExecutionEngine(MemoryStorage(), jobs=2) as engine:
+        assert values(engine, *goals) == [0.0, 1.0, 2.0]
+        run = engine.run(goals)
+        run._stored = Stored(run._stored)  # type: ignore[assignment, arg-type]
+        assert len(list(run)) >= 2
+
+
+def test_a_run_whose_beginning_is_interrupted_is_cancelled(monkeypatch: pytest.MonkeyPatch):
+    """Nobody has it: it could not be cancelled by anybody else."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    world, running = World(), threading.Event()
+    slow = world("slow", lambda: running.wait(SOON))
+    with ExecutionEngine(MemoryStorage(), jobs=1) as engine:
+        monkeypatch.setattr(engine._workers.alarms, "set", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            engine.run([world("after", lambda a: a, slow)], timeout=9.0)
+        assert not engine._workers._boxes
+        running.set()
+    assert "after" not in world.ran
 
 
 # Failures
