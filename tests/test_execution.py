@@ -21,7 +21,7 @@ import pytest
 from voxlogica.errors import InternalError, Refusal, Source, Span
 from voxlogica.execution import limits
 from voxlogica.execution.engine import Broken, ExecutionEngine, Finished
-from voxlogica.execution.messages import Event
+from voxlogica.execution.messages import Begin, Event, Input
 from voxlogica.execution.threads import AT_ONCE
 from voxlogica.formula import IMAGE, MASK, NUMBER, Formula, Formulas, Leaf, Operator, Origin, below
 from voxlogica.operators import operators
@@ -428,6 +428,22 @@ def test_a_run_whose_beginning_is_interrupted_is_cancelled(monkeypatch: pytest.M
         assert not engine._workers._boxes
         running.set()
     assert "after" not in world.ran
+
+
+def test_a_run_that_is_interrupted_as_it_is_posted_leaves_nothing(monkeypatch: pytest.MonkeyPatch):
+    world = World()
+    with ExecutionEngine(MemoryStorage(), jobs=1) as engine:
+        post = engine._workers.post
+
+        def interrupt(event: Input) -> None:
+            post(event)
+            if isinstance(event, Begin):
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(engine._workers, "post", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            engine.run([world("a", lambda: 1.0)])
+        assert not engine._workers._boxes
 
 
 # Failures

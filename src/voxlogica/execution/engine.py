@@ -235,11 +235,15 @@ class Run:
         self.counts.reused += len(self._stored)
         self._remaining = len(rest)
         self._over = not rest
-        self._box = workers.open_box(self.number)
-        if rest:
-            plan = Workplan(tuple(rest), plan.tasks, plan.known)
-            how = (asked.listen is not None, asked.task_timeout, asked.rank, asked.behind)
-            workers.post(Begin(self.number, plan, failed, self.counts, *how))
+        try:
+            self._box = workers.open_box(self.number)
+            if rest:
+                plan = Workplan(tuple(rest), plan.tasks, plan.known)
+                how = (asked.listen is not None, asked.task_timeout, asked.rank, asked.behind)
+                workers.post(Begin(self.number, plan, failed, self.counts, *how))
+        except BaseException:  # interrupted: nobody has it
+            self.cancel()
+            raise
 
     def __enter__(self) -> Run:
         return self
