@@ -13,7 +13,7 @@ import signal
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,12 +21,23 @@ import pytest
 from voxlogica.errors import InternalError, Refusal, Source, Span
 from voxlogica.execution import limits
 from voxlogica.execution.engine import Broken, ExecutionEngine, Finished
-from voxlogica.execution.messages import Event
+from voxlogica.execution.messages import Begin, Event, Input
 from voxlogica.execution.threads import AT_ONCE
 from voxlogica.formula import IMAGE, MASK, NUMBER, Formula, Formulas, Leaf, Operator, Origin, below
 from voxlogica.operators import operators
-from voxlogica.storage import Claim, Done, Failed, MemoryStorage, Missing, Publication, StoreFull, TaskError
-from voxlogica.values import Space
+from voxlogica.storage import (
+    Claim,
+    Done,
+    Failed,
+    MemoryStorage,
+    Missing,
+    Outcome,
+    Publication,
+    StoreFull,
+    TaskError,
+    TaskId,
+)  # fmt: skip
+from voxlogica.values import Space, Value
 from world import SOON, World, at_once, outcomes, soon, values
 
 
@@ -315,31 +326,124 @@ def test_goals_that_are_stored_are_opened_one_by_one_and_take_no_worker():
         list(busy)
 
 
+class Lost:
+    """A reference to what is lost; `then` is what happens when that is noticed."""
+
+    nbytes = 8
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        self._then = then
+
+    def open(self) -> Value:
+        self._then()
+        raise Missing
+
+
+class Losing(MemoryStorage):
+    """Loses what it is asked for, from some time on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losing, self.then = False, list[Callable[[], object]]()
+
+    def known(self, ids: Iterable[TaskId]) -> dict[TaskId, Outcome]:
+        found = super().known(ids)
+        if self.losing:
+            self._rows.clear()
+            return {id: Done(Lost(lambda: [act() for act in self.then])) for id in found}
+        return found
+
+
 def test_stored_goals_that_are_lost_before_they_are_opened_are_computed_again():
-    world = World()
-
-    class Lost:
-        nbytes = 8
-
-        def open(self):  # type: ignore[no-untyped-def]
-            raise Missing
-
-    class Losing(MemoryStorage):
-        losing = False
-
-        def known(self, ids):  # type: ignore[no-untyped-def]
-            found = super().known(ids)
-            if self.losing:
-                self._rows.clear()
-            return {id: Done(Lost()) for id in found} if self.losing else found
-
-    storage = Losing()
+    world, storage = World(), Losing()
     goals = [world(f"goal{n}", lambda n=n: float(n)) for n in range(3)]
     with ExecutionEngine(storage, jobs=2) as engine:
         assert values(engine, *goals) == [0.0, 1.0, 2.0]
         storage.losing = True
         assert values(engine, *goals) == [0.0, 1.0, 2.0]
     assert set(world.ran.values()) == {2}
+
+
+def test_a_run_that_is_cancelled_while_it_opens_what_is_stored_computes_nothing_again():
+    """Another thread may cancel it at any time, also when a stored goal was just found lost."""
+    world, storage = World(), Losing()
+    goal = world("goal", lambda: 1.0)
+    with ExecutionEngine(storage, jobs=1) as engine:
+        assert values(engine, goal) == [1.0]
+        storage.losing = True
+        run = engine.run([goal])
+        storage.then = [run.cancel]
+        assert list(run) == []
+    assert world.ran == {"goal": 1}
+
+
+def test_a_run_whose_time_is_over_computes_nothing_again_without_limit():
+    """The alarm goes off when nothing is computed yet, and does so once."""
+    world, storage = World(), Losing()
+    error = TaskError("circumstance", "TimeoutError", "too late")
+    hang = threading.Event()
+    goal = world("goal", lambda: world.ran["goal"] == 1 or hang.wait(SOON))
+    with ExecutionEngine(storage, jobs=1) as engine:
+        assert values(engine, goal) == [True]
+        storage.losing = True
+        run = engine.run([goal])
+        storage.then = [lambda: run.expire(error)]
+        [(_, outcome)] = run
+        hang.set()
+    assert isinstance(outcome, Broken)
+    assert outcome.error is error
+
+
+def test_a_run_may_be_cancelled_between_two_stored_goals():
+    """Between the look whether there is one more and the taking of it."""
+    world = World()
+    goals = [world(f"goal{n}", lambda n=n: float(n)) for n in range(3)]
+
+    class Stored(list[object]):
+        def __len__(self) -> int:
+            left = super().__len__()
+            if left == 1:
+                run.cancel()
+            return left
+
+    with ExecutionEngine(MemoryStorage(), jobs=2) as engine:
+        assert values(engine, *goals) == [0.0, 1.0, 2.0]
+        run = engine.run(goals)
+        run._stored = Stored(run._stored)  # type: ignore[assignment, arg-type]
+        assert len(list(run)) >= 2
+
+
+def test_a_run_whose_beginning_is_interrupted_is_cancelled(monkeypatch: pytest.MonkeyPatch):
+    """Nobody has it: it could not be cancelled by anybody else."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    world, running = World(), threading.Event()
+    slow = world("slow", lambda: running.wait(SOON))
+    with ExecutionEngine(MemoryStorage(), jobs=1) as engine:
+        monkeypatch.setattr(engine._workers.alarms, "set", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            engine.run([world("after", lambda a: a, slow)], timeout=9.0)
+        assert not engine._workers._boxes
+        running.set()
+    assert "after" not in world.ran
+
+
+def test_a_run_that_is_interrupted_as_it_is_posted_leaves_nothing(monkeypatch: pytest.MonkeyPatch):
+    world = World()
+    with ExecutionEngine(MemoryStorage(), jobs=1) as engine:
+        post = engine._workers.post
+
+        def interrupt(event: Input) -> None:
+            post(event)
+            if isinstance(event, Begin):
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(engine._workers, "post", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            engine.run([world("a", lambda: 1.0)])
+        assert not engine._workers._boxes
 
 
 # Failures
@@ -672,6 +776,57 @@ def test_closing_ends_all_threads_and_wakes_who_waits():
     assert not storage._owned, "no claim is left"
     with pytest.raises(RuntimeError, match="closed"):
         engine.run([slow])
+
+
+def test_a_claim_that_comes_to_a_closed_engine_is_given_back():
+    """Its helper waits for the claim of another, who gives it up: this process would have it as long as it lives."""
+    world, storage = World(), MemoryStorage()
+    goal = world("goal", lambda: 3.0)
+    claim = storage.claim(goal.id)
+    assert isinstance(claim, Claim)
+    before = set(threading.enumerate())
+    engine = ExecutionEngine(storage, jobs=1)
+    run = engine.run([goal])
+    while not storage._owned[goal.id].heirs:
+        os.sched_yield()
+    [helper] = [each for each in threading.enumerate() if each.name == "voxlogica-helper" and each not in before]
+    engine.close()
+    assert list(run) == []
+    storage.release(claim)
+    helper.join(SOON)
+    assert isinstance(storage.claim(goal.id), Claim)
+
+
+def test_a_run_that_begins_while_its_engine_is_closed_leaves_no_claim(monkeypatch: pytest.MonkeyPatch):
+    world, storage = World(), MemoryStorage()
+    running, go = threading.Event(), threading.Event()
+
+    def kernel() -> float:
+        running.set()
+        soon(go)
+        return 2.0
+
+    slow, goal = world("slow", kernel), world("goal", lambda: 3.0)
+    engine = ExecutionEngine(storage, jobs=2)  # of whom one has nothing to do
+    engine.run([slow])
+    soon(running)
+    open_box = engine._workers.open_box
+
+    def closing(run: int) -> object:
+        engine.close(wait=False)
+        while engine._workers._alive > 1:
+            os.sched_yield()
+        return open_box(run)
+
+    monkeypatch.setattr(engine._workers, "open_box", closing)
+    late = engine.run([goal])
+    while goal.id not in storage._owned:
+        os.sched_yield()
+    go.set()
+    engine._workers._desk.join(SOON)
+    assert list(late) == []
+    assert not storage._owned
+    assert isinstance(storage.lookup(slow.id), Done)
 
 
 # Memory

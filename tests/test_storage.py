@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
-from voxlogica.storage import Claim, Done, MemoryStorage
+from voxlogica.storage import Claim, Done, MemoryStorage, TaskId, memory
 from voxlogica.storage.conformance import MADE, BackendConformance, opened, taken, task
 
 
@@ -82,3 +84,22 @@ def test_an_interrupted_wait_leaves_no_heir_behind(monkeypatch: pytest.MonkeyPat
     monkeypatch.undo()
     store.release(claim)
     taken(store.claim(task("a")))
+
+
+def test_pins_that_two_threads_close_at_once_are_closed_once(monkeypatch: pytest.MonkeyPatch):
+    """The other comes at the one place where Python may let it: at a call."""
+    store = MemoryStorage(limit=5000)
+    stored(store, "a")
+    mine, others = store.pin([task("a")]), store.pin([task("a")])
+
+    def interrupting(ids: Iterable[TaskId] = ()) -> frozenset[TaskId]:
+        monkeypatch.undo()
+        mine.close()
+        return frozenset(ids)
+
+    monkeypatch.setattr(memory, "frozenset", interrupting, raising=False)
+    mine.close()
+    for name in "bcdef":
+        stored(store, name)
+    assert store.lookup(task("a")) is not None
+    others.close()

@@ -17,7 +17,7 @@ from tests.storage_peer import Peer
 from voxlogica.storage import StoreFull, catalogue, protocol
 from voxlogica.storage.conformance import MADE, opened, task
 from voxlogica.storage.embedded import EmbeddedStorage
-from voxlogica.storage.locks import Gate
+from voxlogica.storage.locks import ByteLocks, Gate, byte_of
 
 
 @pytest.fixture
@@ -292,6 +292,58 @@ def test_a_leader_that_is_interrupted_lets_another_lead(store: EmbeddedStorage, 
     assert (store.lookup(task("a")), opened(store.lookup(task("b")))) == (None, 2.0)
 
 
+def test_a_gate_that_is_closed_leaves_alone_what_has_its_numbers_now(store: EmbeddedStorage, tmp_path: Path):
+    """A thread may write a last row when the store is closed, and another store be open by then."""
+    gate = another(store)
+    numbers = gate._next, gate._gate
+    gate.close()
+    other = os.open(tmp_path / "other", os.O_CREAT | os.O_RDWR)
+    for number in numbers:
+        os.dup2(other, number)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(OSError, match="closed"), gate:
+        pass
+    beside = os.open(tmp_path / "other", os.O_RDWR)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(beside, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    for number in {other, beside, *numbers}:
+        os.close(number)
+
+
+def test_a_wait_that_begins_when_the_watch_is_about_to_end_is_watched(store: EmbeddedStorage):
+    """It has seen that somebody watches, and may be the one that never ends."""
+    told: list[int] = []
+
+    class Ending(Gate):
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "_watched" and value is False and hasattr(self, "_gate") and not told:
+                self._waiting = object()
+            super().__setattr__(name, value)
+
+    def late(pid: int) -> None:
+        told.append(pid)
+        gate._waiting = None
+
+    gate = Ending(store.directory, late, patience=0.0)
+    gate._watched = True
+    with another(store):
+        gate._watch()
+    assert told == [os.getpid()]
+    assert not gate._watched
+    gate.close()
+
+
+def test_who_waits_at_the_gate_does_so_without_a_thread_that_watches(
+    store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch
+):
+    def none_left(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("voxlogica.storage.locks._thread.start_new_thread", none_left)
+    crowd(store, [partial(store.offer, task("a"), 1.0, MADE)])
+    assert opened(store.lookup(task("a"))) == 1.0
+
+
 # Ctrl-C, which Python lets come right after any call
 
 
@@ -302,8 +354,8 @@ class Interrupted:
         self.came = False
 
     def after(self, call: Callable[..., Any], wanted: Callable[..., bool]) -> Callable[..., Any]:
-        def called(*arguments: Any) -> Any:
-            found = call(*arguments)
+        def called(*arguments: Any, **more: Any) -> Any:
+            found = call(*arguments, **more)
             if not self.came and wanted(*arguments):
                 self.came = True
                 raise KeyboardInterrupt
@@ -416,3 +468,16 @@ def passes(store: EmbeddedStorage) -> None:
     writer.start()
     writer.join(60)
     assert opened(store.lookup(task("b"))) == 2.0
+
+
+def test_who_is_interrupted_while_pinning_lets_go_what_was_taken(
+    store: EmbeddedStorage, monkeypatch: pytest.MonkeyPatch, interrupted: Interrupted
+):
+    ids = [task("a"), task("b")]
+    with monkeypatch.context() as patch:
+        patch.setattr(ByteLocks, "take", interrupted.after(ByteLocks.take, lambda *_: True))
+        with pytest.raises(KeyboardInterrupt):
+            store.pin(ids)
+    uses = store._uses.locks()
+    assert all(uses.take(byte_of(id)) for id in ids)
+    uses.close()

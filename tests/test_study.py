@@ -10,8 +10,9 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from voxlogica.storage import MemoryStorage
 from voxlogica.study.axes import Axis
 from voxlogica.study.cases import ONLY, find
 from voxlogica.study.rows import Row, Summary, Table, brief, check_table
+from voxlogica.study.window import Window
 
 NAMES = ("ann", "bob", "cat")
 PROGRAM = """load scan = "$INPUTDIR/$NAME_flair.nii.gz"
@@ -618,6 +620,32 @@ def test_leaving_early_ends_what_runs(folder: dict) -> None:
         next(iter(study))
     assert len(study.so_far) < 3
     assert vx.load("p.imgql").map(CASES).table().failed == ()
+
+
+def test_a_study_that_is_interrupted_as_it_begins_cancels_what_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`Thread.start` waits for the thread, and Ctrl-C may come then."""
+    cancelled, begun = threading.Event(), threading.Event()
+    start, threads = threading.Thread.start, list[threading.Thread]()
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        threads.append(thread)
+        assert begun.wait(60)
+        raise KeyboardInterrupt
+
+    def work(item: int) -> Iterator[int]:
+        begun.set()
+        assert cancelled.wait(60)
+        yield item
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    rows = iter(Window(range(100), work, 3, cancelled.set))
+    with pytest.raises(KeyboardInterrupt):
+        next(rows)
+    assert cancelled.is_set()
+    threads[0].join(60)
+    assert len(threads) == 1
+    assert not threads[0].is_alive()
 
 
 def test_quartiles_are_numpy_s() -> None:

@@ -23,6 +23,7 @@ import voxlogica as vx
 from voxlogica._dataclass import replace
 from voxlogica.cli import main
 from voxlogica.session import Options, Run
+from voxlogica.storage.records import Records
 from voxlogica.study.pictures import COLOURS, PANEL, _Display, slices
 from voxlogica.study.report import worst_first
 from voxlogica.study.rows import Row, brief
@@ -135,6 +136,25 @@ def test_what_a_session_leaves_undone_is_interrupted(voxlogica_: Voxlogica) -> N
     happenings.close()
     study.close()
     assert [run["state"] for run in json.loads(voxlogica_("runs", "--json")[1])["runs"]] == ["interrupted"] * 2
+
+
+def test_of_two_ends_of_a_run_the_first_counts(voxlogica_: Voxlogica, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may close a study just when its last row has come."""
+    with vx.Session() as session:
+        study = session.load("p.imgql").sweep("data/{case}.nii.gz", k=[50], jobs=1)
+        records, ended = vx.Session.records, list[str]()
+
+        def interrupting(session: vx.Session) -> Records | None:
+            if not ended:
+                ended.append("done")
+                session.ended(study.number, "done")
+            return records.__get__(session)  # type: ignore[no-any-return]
+
+        next(iter(study))
+        with monkeypatch.context() as patch:
+            patch.setattr(vx.Session, "records", property(interrupting))
+            session.ended(study.number, "interrupted")
+    assert [run["state"] for run in json.loads(voxlogica_("runs", "--json")[1])["runs"]] == ["done"]
 
 
 def test_a_run_that_failed_or_goes_on_says_so(voxlogica_: Voxlogica) -> None:

@@ -154,11 +154,15 @@ class ExecutionEngine:
             self._workers.behind.add(behind)
         asked = Asked(listen, task_timeout, Counts(), retry_failed, rank, behind is not None)
         run = Run(self._workers, self.storage, self._numbers, goals, asked, token)
-        if timeout is not None:
-            error = too_late(None, timeout)
-            self._workers.alarms.set(timeout, lambda: run.expire(error))
-        if token is not None:
-            token.join(run)
+        try:
+            if timeout is not None:
+                error = too_late(None, timeout)
+                self._workers.alarms.set(timeout, lambda: run.expire(error))
+            if token is not None:
+                token.join(run)
+        except BaseException:  # interrupted: it has begun, and nobody would ever end it
+            run.cancel()
+            raise
         return run
 
     def suspect(self, ids: Iterable[Id]) -> None:
@@ -209,6 +213,8 @@ class Run:
         self._workers, self._storage, self._numbers, self._asked = workers, storage, numbers, asked
         self._token = token
         self._again: Run | None = None  # for goals that were lost between planning and opening
+        self._cancelled = False
+        self._expired: TaskError | None = None
         if asked.retry_failed:
             foreseen(storage, goals, workers.operators, retry_failed=True)
         plan, failed, stored = planned(storage, goals)
@@ -229,11 +235,15 @@ class Run:
         self.counts.reused += len(self._stored)
         self._remaining = len(rest)
         self._over = not rest
-        self._box = workers.open_box(self.number)
-        if rest:
-            plan = Workplan(tuple(rest), plan.tasks, plan.known)
-            how = (asked.listen is not None, asked.task_timeout, asked.rank, asked.behind)
-            workers.post(Begin(self.number, plan, failed, self.counts, *how))
+        try:
+            self._box = workers.open_box(self.number)
+            if rest:
+                plan = Workplan(tuple(rest), plan.tasks, plan.known)
+                how = (asked.listen is not None, asked.task_timeout, asked.rank, asked.behind)
+                workers.post(Begin(self.number, plan, failed, self.counts, *how))
+        except BaseException:  # interrupted: nobody has it
+            self.cancel()
+            raise
 
     def __enter__(self) -> Run:
         return self
@@ -243,6 +253,7 @@ class Run:
 
     def cancel(self) -> None:
         """Gives the goals up that are not finished; may be called from any thread, at any time, more than once."""
+        self._cancelled = True
         self._constants, self._stored = [], []
         self._workers.post(Cancel(self.number))
         self._workers.close_box(self.number)
@@ -254,14 +265,16 @@ class Run:
 
     def expire(self, error: TaskError) -> None:
         """The goals that are not finished fail."""
+        self._expired = error
         self._workers.post(Expire(self.number, error))
         if self._again is not None:
             self._again.expire(error)
 
     def __iter__(self) -> Iterator[tuple[Formula, GoalOutcome]]:
         try:
-            while self._constants:
-                constant = self._constants.pop()
+            constants = self._constants  # of its own, since another thread may cancel at any time
+            while constants and not self._cancelled:
+                constant = constants.pop()
                 assert constant.value is not None
                 yield constant, Finished(constant.value)
             yield from self._opened()
@@ -292,9 +305,9 @@ class Run:
 
     def _opened(self) -> Iterator[tuple[Formula, GoalOutcome]]:
         """The goals that are stored; those that were lost meanwhile are asked for again."""
-        listen, lost = self._asked.listen, list[Formula]()
-        while self._stored:
-            goal, ref = self._stored.pop()
+        listen, lost, stored = self._asked.listen, list[Formula](), self._stored
+        while stored and not self._cancelled:
+            goal, ref = stored.pop()
             try:
                 value = ref.open()
             except Missing:
@@ -304,9 +317,17 @@ class Run:
                 listen(Event("reused", goal.id, goal, time.perf_counter(), 0.0, ref.nbytes))
             yield goal, Finished(value)
             del value
-        if lost:
-            asked = self._asked._replace(retry_failed=False, direct=False)
-            self._again = Run(self._workers, self._storage, self._numbers, lost, asked)
+        if lost and not self._cancelled:
+            self._ask_again(lost)
+
+    def _ask_again(self, lost: Sequence[Formula]) -> None:
+        asked = self._asked._replace(retry_failed=False, direct=False)
+        self._again = Run(self._workers, self._storage, self._numbers, lost, asked)
+        # Who cancels this run, or ends it, notes that before he looks for the other.
+        if self._cancelled:
+            self._again.cancel()
+        if self._expired is not None:
+            self._again.expire(self._expired)
 
     def _pair(self, item: Outbound) -> tuple[Formula, GoalOutcome]:
         """A goal and its outcome in this run's own formulas: another run may have had equal ones, from another text."""

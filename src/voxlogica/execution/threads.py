@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import cached_property
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -129,7 +129,7 @@ class Workers:
         self._writes: SimpleQueue[Writing | None] = SimpleQueue()
         self._waits: deque[Wait] = deque()  # those for which no helper is free
         self._helpers = 0
-        self._woken = self._stopped = False
+        self._woken = self._stopped = self._ended = False
         self._alive = 0
         self._threads: list[Thread] = []
         self._writer: Thread | None = None
@@ -245,6 +245,11 @@ class Workers:
     def _leave(self, order: str, hand: Hand) -> None:
         """A worker ends; the last one ends the desk and the writer, which have nothing more to expect."""
         if hand.number < 0:
+            if not self._alive:
+                if self._writer is not None:
+                    self._writer.join()
+                self._ended = True
+                self._give_back()
             return
         if order == "stop":
             self._kernels.put(order)  # for the next one
@@ -254,11 +259,22 @@ class Workers:
                 self._writes.put(None)
                 self._signals.put("end")
 
+    def _give_back(self) -> None:
+        """Lets the claims go that came when all had ended: to who waited for another's, to a run that began too late.
+
+        The desk does so when it has said that it ends, others when they have a claim and then see that.
+        """
+        while self._claims:
+            with suppress(KeyError):  # another thread was quicker
+                self._backend.release(self._claims.popitem()[1])
+
     def _help(self, hand: Hand) -> None:
         """The life of a thread that decides nothing: one that writes, or waits."""
         while True:
             while hand.answers:
                 self.post(hand.answers.pop())
+            if self._ended:
+                self._give_back()
             order = hand.todo.popleft() if hand.todo else hand.source()
             if order is None:
                 return

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from copy import copy
 from pathlib import Path
@@ -189,11 +190,12 @@ class Session:
 
     def ended(self, number: int | None, how: str) -> None:
         """A run that was noted is `done`, has `failed` or was `interrupted`. The first end counts."""
-        if number in self._open and self.records is not None:
+        if number in self._open and (records := self.records) is not None:
             from voxlogica.session.store import note_end
 
-            self._open.discard(number)
-            note_end(self.records, number, how)
+            with suppress(KeyError):  # another thread came first
+                self._open.remove(number)
+                note_end(records, number, how)
 
     def close(self, wait: bool = True) -> None:
         """Ends the session's threads and closes its store; without `wait`, kernels that run are left to the process."""

@@ -497,11 +497,15 @@ class EmbeddedStorage:
             return Pins(pinned, lambda: None)
         try:
             uses = self._uses.locks(self._writable)
-            if len(pinned) > _MANY:
-                uses.take(0, ALL, shared=True, wait=True)
-            else:
-                for byte in sorted(map(byte_of, pinned)):
-                    uses.take(byte, shared=True, wait=True)
+            try:
+                if len(pinned) > _MANY:
+                    uses.take(0, ALL, shared=True, wait=True)
+                else:
+                    for byte in sorted(map(byte_of, pinned)):
+                        uses.take(byte, shared=True, wait=True)
+            except BaseException:  # interrupted, say: nobody would let go what was taken
+                uses.close()
+                raise
         except Replaced:
             self._gone()
             return Pins(pinned, lambda: None)

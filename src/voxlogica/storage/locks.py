@@ -8,6 +8,7 @@ registry, so that a forked child lets go of them: it shares its parent's open fi
 from __future__ import annotations
 
 import _thread
+import errno
 import fcntl
 import mmap
 import os
@@ -256,6 +257,8 @@ class Gate:
     def __enter__(self) -> None:
         try:
             self._mutex.acquire()
+            if self._gate < 0:
+                raise OSError(errno.EBADF, "the store is closed")
             self._lock(self._next)
             self._lock(self._gate)
             fcntl.flock(self._next, fcntl.LOCK_UN)
@@ -277,8 +280,9 @@ class Gate:
         """Lets go of whatever this thread has: Ctrl-C may come when that was just obtained, or before `__exit__`."""
         if self._mutex._is_owned():  # type: ignore[attr-defined]
             try:
-                fcntl.flock(self._gate, fcntl.LOCK_UN)
-                fcntl.flock(self._next, fcntl.LOCK_UN)
+                if self._gate >= 0:
+                    fcntl.flock(self._gate, fcntl.LOCK_UN)
+                    fcntl.flock(self._next, fcntl.LOCK_UN)
             finally:
                 self._mutex.release()
 
@@ -288,27 +292,36 @@ class Gate:
         except BlockingIOError:
             self._crowded = True
             self._waiting = object()
-            if not self._watched:
-                self._watched = True
-                # Not `threading`, whose `start` waits until the thread runs: others may be waiting for this one.
-                _thread.start_new_thread(self._watch, ())
             try:
+                if not self._watched:
+                    self._watched = True
+                    # Not `threading`, whose `start` waits until the thread runs: others may be waiting for this one.
+                    try:
+                        _thread.start_new_thread(self._watch, ())
+                    except RuntimeError:  # no more threads: it waits all the same
+                        self._watched = False
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             finally:
                 self._waiting = None
 
     def _watch(self) -> None:
         """Tells who is in the gate when a wait has lasted; one thread for many waits, which ends when there is none."""
-        while (wait := self._waiting) is not None:
-            time.sleep(self._patience)
-            if self._waiting is wait and (owner := flock_owner(self._file.path)) is not None:
-                self._late(owner)
-        self._watched = False
+        while True:
+            while (wait := self._waiting) is not None:
+                time.sleep(self._patience)
+                if self._waiting is wait and (owner := flock_owner(self._file.path)) is not None:
+                    self._late(owner)
+            self._watched = False
+            if self._waiting is None:
+                return
+            self._watched = True  # a wait that began between the two saw that somebody watches
 
     def close(self) -> None:
-        """Gives the descriptors back."""
-        close_registered(self._next)
-        close_registered(self._gate)
+        """Gives the descriptors back. Whoever comes afterwards gets an OSError: the numbers are soon another file's."""
+        with self._mutex:
+            descriptors, self._next, self._gate = (self._next, self._gate), -1, -1
+        for descriptor in descriptors:
+            close_registered(descriptor)
 
 
 def flock_owner(path: Path) -> int | None:

@@ -311,6 +311,9 @@ class MemoryStorage:
                     del self._pinned[id]
 
 
+_NOTHING: frozenset[TaskId] = frozenset()
+
+
 class _Unpin:
     """Closes pins once, however often it is called."""
 
@@ -318,7 +321,8 @@ class _Unpin:
         self._storage, self._ids = storage, ids
 
     def __call__(self) -> None:
-        ids, self._ids = self._ids, frozenset()
+        # In one step, without a call: two threads may cancel a run at once, and each would take from the other's pins.
+        ids, self._ids = self._ids, _NOTHING
         self._storage._unpin(ids)
 
 

@@ -33,11 +33,11 @@ class Window(Generic[Item, Result]):
         self._stopped = False
 
     def __iter__(self) -> Iterator[Result]:
-        for _ in range(self._width):
-            # Daemons: who interrupts does not wait for kernels.
-            Thread(target=self._main, daemon=True, name="voxlogica-case").start()
         running = self._width
         try:
+            for _ in range(self._width):
+                # Daemons: who interrupts does not wait for kernels.
+                Thread(target=self._main, daemon=True, name="voxlogica-case").start()
             while running:
                 result = self._results.get()
                 if isinstance(result, _Ended):
