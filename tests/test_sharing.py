@@ -49,7 +49,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     phantom.write(directory / "case", "phantom")
     (directory / "gbm.imgql").write_text((ROOT / "demo" / "gbm.imgql").read_text())
     (directory / "other.imgql").write_text(
-        'load scan = "case/phantom_seg.nii.gz"\nlet a = intensity(scan) >. 0\n'
+        'load scan = "case/phantom_seg.nii.gz"\nlet a = intensity(scan) >. 0.5\n'
         'print "n" volume(smoothen(a, 4))\nprint "m" max(dt(a))\nprint "c" volume(dt(!a) <. 3)'
     )
     return directory
@@ -89,7 +89,11 @@ def followed(
         happened.readline()  # it has it open
         os.close(opened)
         pipe.unlink()
-        yield process, happened
+        try:
+            yield process, happened
+        except BaseException:
+            process.kill()  # it may be stopped, and is waited for
+            raise
 
 
 def run(place: Path, store: Path, *arguments: str) -> str:
@@ -274,7 +278,10 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 
 def test_unrelated_programs_run_at_the_same_time(place: Path, tmp_path: Path) -> None:
-    """One is stopped in the middle of its computation, and the other runs from beginning to end: no lock is global."""
+    """One is stopped in the middle of its computation, and the other runs from beginning to end: no lock is global.
+
+    They read one file, and have no task that is published in common: for that one would wait.
+    """
     store = tmp_path / "store"
     with followed(place, store, tmp_path / "pipe", "--output-dir", str(tmp_path / "out")) as (stopped, happened):
         for _ in range(60):
