@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ import isolated
 from voxlogica.execution import wire
 from voxlogica.execution.children import Children
 from voxlogica.execution.engine import Broken, ExecutionEngine
+from voxlogica.execution.reporting import Elsewhere
 from voxlogica.formula import IMAGE, LABELS, MASK, MODEL, NUMBER, Formula, Formulas, Operator, Type
 from voxlogica.storage import Claim, Failed, MemoryStorage, TaskError
 from voxlogica.storage.embedded import EmbeddedStorage
@@ -174,6 +176,20 @@ def test_a_crash_is_a_circumstance_and_the_third_is_an_answer(storage: MemorySto
     with ExecutionEngine(storage, jobs=1) as engine:
         error(engine, goal, retry_failed=True)
     assert len(path.read_text()) > 3, "it is tried again when that is asked for"
+
+
+def test_a_child_that_dies_before_it_has_its_arguments_is_said_to_have_died(monkeypatch: pytest.MonkeyPatch):
+    """And not that a pipe is broken, which would not be counted."""
+    popen = subprocess.Popen
+
+    def dying(_: object, **how: Any) -> subprocess.Popen[bytes]:
+        child = popen([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], **how)
+        child.wait()
+        return child
+
+    monkeypatch.setattr(subprocess, "Popen", dying)
+    with pytest.raises(Elsewhere, match="SIGKILL"):
+        Children().run(1, isolated.same, [1.0], {})
 
 
 def test_a_crash_that_does_not_happen_again_costs_nothing(engine: ExecutionEngine, tmp_path: Path):

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -126,6 +127,8 @@ class Children:
         try:
             wire.send(cast(BinaryIO, child.stdin), [name, options], arguments)
         except BrokenPipeError:
+            with suppress(BrokenPipeError):  # of what is left to be written: else closing would say so in its stead
+                child.stdin.close()
             return None
         return wire.receive(cast(BinaryIO, child.stdout))
 
