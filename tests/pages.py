@@ -82,7 +82,8 @@ def _check(page: Path, lines: Callable[[str], Iterable[str]]) -> None:
             assert kind == "console", f"a block of a kind that is not run: {kind} {name}"
             for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
                 command, _, expected = part.partition("\n")
-                assert list(lines(run(["sh", "-c", command]))) == list(lines(expected)), command
+                shown, wanted = list(lines(run(["sh", "-c", command]))), list(lines(expected))
+                assert shown == wanted, f"{command}\n" + "\n".join(shown)
 
 
 def environment(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

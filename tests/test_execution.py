@@ -10,11 +10,13 @@ import gc
 import os
 import random
 import signal
+import sys
 import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -265,6 +267,19 @@ def test_what_is_stored_is_not_computed():
     made = storage.provenance(b.id)
     assert made is not None
     assert (made.operator, made.arguments, made.host != "") == ("b", (a.id,), True)
+
+
+def test_what_is_stored_while_another_thread_imports_numpy_is_stored(monkeypatch: pytest.MonkeyPatch):
+    """A module that is being imported is there without a version: it has had no part in a value that is there."""
+    world, storage = World(), MemoryStorage()
+    a = world("a", lambda: 1.0)
+    monkeypatch.setitem(sys.modules, "numpy", ModuleType("numpy"))
+    with ExecutionEngine(storage, jobs=1) as engine:
+        assert values(engine, a) == [1.0]
+        assert engine.unstored == 0
+    made = storage.provenance(a.id)
+    assert made is not None
+    assert "numpy" not in dict(made.libraries)
 
 
 def test_a_stored_value_that_was_collected_is_computed_again():

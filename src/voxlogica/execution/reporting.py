@@ -105,8 +105,7 @@ def provenance(formula: Formula, bytes: int, seconds: float, rule: str = "") -> 
         bytes=bytes,
         when=time.time(),
         host=_host(),
-        libraries=_libraries("numpy" in sys.modules, "SimpleITK" in sys.modules)
-        + (((f"rule {name}", number),) if rule else ()),
+        libraries=_libraries(*map(_version, _LIBRARIES)) + (((f"rule {name}", number),) if rule else ()),
         position=position(formula),
     )
 
@@ -116,8 +115,16 @@ def _host() -> str:
     return os.uname().nodename
 
 
+_LIBRARIES = ("numpy", "SimpleITK")
+
+
+def _version(library: str) -> str:
+    """The version of a library; "" when it is not imported, or only just being so by another thread."""
+    return str(getattr(sys.modules.get(library), "__version__", ""))
+
+
 @cache
-def _libraries(*imported: bool) -> tuple[tuple[str, str], ...]:
+def _libraries(*versions: str) -> tuple[tuple[str, str], ...]:
     """Versions of what may have had part in a value; a library that is not imported had none."""
-    names = [name for name, there in zip(("numpy", "SimpleITK"), imported, strict=True) if there]
-    return (("python", sys.version.split()[0]), *((name, str(sys.modules[name].__version__)) for name in names))
+    found = [(name, version) for name, version in zip(_LIBRARIES, versions, strict=True) if version]
+    return (("python", sys.version.split()[0]), *found)
