@@ -133,7 +133,7 @@ class Narrow:
 
     def voxels(self, shape: tuple[int, ...]) -> Numbers:
         data, dtype = self._now
-        found: Numbers = data.cast(_FORMATS[dtype], shape)  # type: ignore[call-overload]
+        found: Numbers = data.cast(FORMATS[dtype], shape)  # type: ignore[call-overload]
         return found
 
     def wide(self) -> memoryview:
@@ -156,7 +156,8 @@ class Narrow:
 NARROW = ("u1", "i1", "u2", "i2")
 """The integers that `Narrow` has, in the byte order of the machine."""
 
-_FORMATS = {"u8": "Q", "f4": "f", "u1": "B", "i1": "b", "u2": "H", "i2": "h"}  # of memory views
+FORMATS = {"u8": "Q", "u4": "I", "f4": "f", "u1": "B", "i1": "b", "u2": "H", "i2": "h"}
+"""How memory views write the kinds of numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +199,7 @@ class _Volume:
 def _buffer(array: NDArray[Any] | Numbers, shape: tuple[int, ...], dtype: str) -> memoryview:
     """The bytes of an array that must have this shape and type, frozen."""
     if isinstance(array, memoryview):
-        if array.shape != shape or array.format != _FORMATS[dtype] or not array.c_contiguous:
+        if array.shape != shape or array.format != FORMATS[dtype] or not array.c_contiguous:
             raise ValueError(f"expected a contiguous view of {dtype} {shape}, not {array.format} {array.shape}")
         return array.cast("B").toreadonly()
     if array.shape != shape or array.dtype.str.lstrip("<|=") != dtype or not array.flags.c_contiguous:

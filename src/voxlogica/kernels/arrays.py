@@ -18,6 +18,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from voxlogica.kernels import _masks
+from voxlogica.values import FORMATS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,8 +40,7 @@ NAMES = {
 NUMBERS = ("f4", "u1", "i1", "u2", "i2")
 """The numbers that kernels read where they lie: float32, and what is float32 without loss."""
 
-_FORMATS = {"u8": "Q", "u4": "I", "f4": "f", "u1": "B", "i1": "b", "u2": "H", "i2": "h"}
-_KINDS = {format: kind for kind, format in _FORMATS.items()}
+_KINDS = {format: kind for kind, format in FORMATS.items()}
 
 
 def checked(array: object, kinds: tuple[str, ...], name: str, axes: str = "z, y, x") -> Array:
@@ -116,7 +116,7 @@ def view(data: memoryview, shape: tuple[int, ...], kind: str) -> memoryview:
     >>> view(memoryview(bytes(16)), (1, 2, 1), "u8").tolist()
     [[[0], [0]]]
     """
-    found: memoryview = data.cast(_FORMATS[kind], shape)  # type: ignore[call-overload]
+    found: memoryview = data.cast(FORMATS[kind], shape)  # type: ignore[call-overload]
     return found
 
 

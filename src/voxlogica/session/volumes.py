@@ -53,7 +53,7 @@ class Volume:
     @property
     def shape(self) -> tuple[int, ...]:
         """The sizes of `numpy()`: voxels along each axis, then components, if there are several."""
-        raise NotImplementedError
+        return self.space.size
 
     def __getitem__(self, index: Any) -> Any:
         """What `numpy()` has there, for instance `image[:, :, 80]` or `image[mask.box]`."""
@@ -114,10 +114,6 @@ class Mask(Volume, values.Mask):
     def plain(self) -> values.Mask:
         return values.Mask(self.space, self.held)
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.space.size
-
     def __getitem__(self, index: Any) -> Any:
         """What `numpy()` has there; of `mask[:, :, k]` and `mask[..., k]` only that plane is unpacked."""
         if isinstance(index, tuple) and len(self.shape) == 3 and type(index[-1]) is int:
@@ -153,10 +149,6 @@ class Image(Volume, values.Image):
     @property
     def plain(self) -> values.Image:
         return values.Image(self.space, self.held)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.space.size
 
 
 @dataclass(frozen=True, eq=False, repr=False)
